@@ -1,0 +1,46 @@
+# postern: everything there is to make. See README.md for the two commands.
+VERSION := 0.1
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+LIBEXECDIR ?= $(PREFIX)/libexec/postern
+MANDIR ?= $(PREFIX)/share/man
+SYSCONFDIR ?= /etc/postern
+B ?= build$(if $(SANITIZE),/asan)
+
+.DEFAULT_GOAL := all
+include mk/flags.mk
+include mk/roles.mk
+
+objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
+$(foreach r,$(ROLES) $(PROGRAMS),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r)))))
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+EDGE_OBJ := $(EDGE_SRC:%.c=$(B)/%.o)
+LINK = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@
+Q := $(if $(V),,@)
+
+ROLE_BIN := $(ROLES:%=$(B)/libexec/postern/%)
+PROGRAM_BIN := $(PROGRAMS:%=$(B)/%)
+
+.PHONY: all
+all: $(PROGRAM_BIN) $(ROLE_BIN)
+
+$(B)/%.o: %.c $(B)/flags.mk
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(B)/lib.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/edges.a: $(EDGE_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# lib.a twice: lib/proc stands on edges/all_parent, edges on lib/ipc.
+define program
+$(1): $$(OBJ_$(2)) $(B)/edges.a $(B)/lib.a
+	$$(LINK) $$(OBJ_$(2)) $(B)/lib.a $(B)/edges.a $(B)/lib.a $$(LIBS_$(2)) $$(LIBS_COMMON)
+endef
+$(foreach r,$(ROLES),$(eval $(call program,$(B)/libexec/postern/$(r),$(r))))
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(p))))
+
+include mk/tests.mk
+
+-include $(shell test -d $(B) && find $(B) -name '*.d' -not -path '$(B)/asan/*')

@@ -1,0 +1,126 @@
+/*
+ * What the processes say to control: rows, which go on to whoever asked, and
+ * answers, which channel_ask's callback (route.c) gets.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "control/answerer.h"
+#include "edges/control_all.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+static TAILQ_HEAD(, answerer) answerers = TAILQ_HEAD_INITIALIZER(answerers);
+
+/* Each kind of row goes the same way; only its type has to be kept. */
+#define ROWS(R)         \
+	R(row_gateway)  \
+	R(row_process)  \
+	R(row_listener) \
+	R(row_stat)     \
+	R(row_message)  \
+	R(row_rcpt)     \
+	R(row_content)  \
+	R(row_text)
+
+#define ROW_FUNCTION(row)                                                \
+	static void on_##row(                                            \
+	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
+	{                                                                \
+		struct answerer *a = ctx;                                \
+		(void)ch;                                                \
+		route_row(&a->legs, id, TYPE_##row, msg);                \
+	}
+ROWS(ROW_FUNCTION)
+
+#define ROW_HANDLER(row) { TYPE_##row, on_##row },
+static const struct handler handlers[] = { ROWS(ROW_HANDLER){ 0, NULL } };
+
+static void
+answerer_free(struct answerer **ap)
+{
+	struct answerer *a = *ap;
+
+	*ap = NULL;
+	TAILQ_REMOVE(&answerers, a, link);
+	/* Its legs end here, each with a fault. */
+	channel_free(&a->ch);
+	free(a);
+}
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	struct answerer *a = ctx;
+
+	(void)ch;
+	log_info(NULL, "peer-gone", "peer=%s instance=%u",
+	    log_cstr(role_name(a->role)), a->instance);
+	answerer_free(&a);
+}
+
+void
+answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
+{
+	enum edge_end end;
+	struct answerer *a, *next;
+	const struct edge *edge = edges_between(ROLE_CONTROL, role, &end);
+
+	if (edge == NULL || end != EDGE_A) {
+		log_warn(
+		    NULL, "peer-unknown", "peer=%s", log_cstr(role_name(role)));
+		close(fd);
+		return;
+	}
+	TAILQ_FOREACH_SAFE(a, &answerers, link, next)
+		if (a->role == role && a->instance == instance)
+			answerer_free(&a);
+	a = xcalloc(1, sizeof(*a));
+	a->role = role;
+	a->instance = instance;
+	TAILQ_INIT(&a->legs);
+	a->ch = channel_new(l, fd, edge, end, handlers, on_closed, a);
+	channel_set_peer(a->ch, role_name(role));
+	TAILQ_INSERT_TAIL(&answerers, a, link);
+}
+
+struct answerer *
+answerer_find(enum role role)
+{
+	struct answerer *a;
+
+	TAILQ_FOREACH(a, &answerers, link)
+		if (a->role == role && channel_is_open(a->ch))
+			return a;
+	return NULL;
+}
+
+struct answerer *
+answerer_next(struct answerer *before)
+{
+	return before == NULL ? TAILQ_FIRST(&answerers) :
+				TAILQ_NEXT(before, link);
+}
+
+void
+answerer_pause(struct answerer *a)
+{
+	if (a->pauses++ == 0)
+		channel_pause(a->ch);
+}
+
+void
+answerer_resume(struct answerer *a)
+{
+	if (--a->pauses == 0)
+		channel_resume(a->ch);
+}
+
+void
+answerer_clear(void)
+{
+	struct answerer *a;
+
+	while ((a = TAILQ_FIRST(&answerers)) != NULL)
+		answerer_free(&a);
+}

@@ -1,0 +1,218 @@
+/*
+ * What comes in by the control socket: filters and questions, from somebody
+ * who may be slow, silent or hostile. Whoever breaks the contract loses his
+ * own connection (lib/ipc/channel.c) and nothing else.
+ */
+#include <stdlib.h>
+
+#include "control/asker.h"
+#include "control/route.h"
+#include "edges/control_all.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+static TAILQ_HEAD(askers, asker) askers = TAILQ_HEAD_INITIALIZER(askers);
+static size_t naskers;
+
+static void
+forget_terms(struct asker *a)
+{
+	for (size_t i = 0; i < a->nterms; i++)
+		free((void *)(uintptr_t)a->terms[i].text.p);
+	free(a->terms);
+	a->terms = NULL;
+	a->nterms = 0;
+}
+
+static void
+on_tell_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct asker *a = ctx;
+	const struct tell_term *t = msg;
+
+	(void)ch;
+	(void)id;
+	if (a->nterms == ASKER_TERMS_MAX) {
+		log_info(NULL, "control-dropped",
+		    "uid=%u why=\"too many "
+		    "filters\"",
+		    (unsigned int)a->who.uid);
+		asker_drop(a);
+		return;
+	}
+	if (a->terms == NULL)
+		a->terms = xcalloc(ASKER_TERMS_MAX, sizeof(*a->terms));
+	a->terms[a->nterms++] = (struct term){ .kind = t->kind,
+		.negate = t->negate,
+		.number = t->number,
+		.text = { str_dup(t->text), t->text.len } };
+}
+
+static void
+on_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
+{
+	if (!a->is_stalled)
+		timer_stop(a->deadline);
+	route_question(a, type, msg, id);
+	if (!a->is_dropped)
+		forget_terms(a);
+}
+
+#define QUESTIONS(Q)   \
+	Q(ask_status)  \
+	Q(ask_stats)   \
+	Q(ask_queue)   \
+	Q(ask_content) \
+	Q(ask_change)  \
+	Q(ask_stop)    \
+	Q(ask_submit_path)
+
+#define QUESTION_FUNCTION(ask)                                           \
+	static void on_##ask(                                            \
+	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
+	{                                                                \
+		(void)ch;                                                \
+		on_question(ctx, TYPE_##ask, msg, id);                   \
+	}
+QUESTIONS(QUESTION_FUNCTION)
+
+#define QUESTION_HANDLER(ask) { TYPE_##ask, on_##ask },
+static const struct handler handlers[] = { { TYPE_tell_term, on_tell_term },
+	QUESTIONS(QUESTION_HANDLER){ 0, NULL } };
+
+static void
+reap(void *ctx)
+{
+	struct asker *a = ctx;
+
+	timer_free(&a->deadline);
+	free(a);
+}
+
+void
+asker_drop(struct asker *a)
+{
+	struct request *r;
+
+	if (a->is_dropped)
+		return;
+	a->is_dropped = true;
+	while ((r = TAILQ_FIRST(&a->requests)) != NULL)
+		route_cancel(&r);
+	forget_terms(a);
+	timer_stop(a->deadline);
+	channel_free(&a->ch);
+	TAILQ_REMOVE(&askers, a, link);
+	naskers--;
+	loop_after(a->loop, &a->reap);
+}
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ch;
+	asker_drop(ctx);
+}
+
+static void
+on_deadline(void *ctx)
+{
+	struct asker *a = ctx;
+
+	/* After an answer silence is how a connection ends, not a fault. */
+	log_debug(NULL, "control-dropped", "uid=%u why=%s",
+	    (unsigned int)a->who.uid,
+	    a->is_stalled ? "\"does not read\"" : "silent");
+	asker_drop(a);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct asker *a = ctx;
+	struct request *r;
+
+	if (!a->is_stalled)
+		return;
+	uint64_t took = loop_now_ms(a->loop) - a->stalled_at_ms;
+	a->stall_left_ms -= took < a->stall_left_ms ? took : a->stall_left_ms;
+	a->is_stalled = false;
+	timer_stop(a->deadline);
+	TAILQ_FOREACH(r, &a->requests, link)
+		route_resume(r);
+	if (a->nrequests == 0)
+		timer_set(a->deadline, ASKER_QUESTION_MS);
+}
+
+struct asker *
+asker_new(struct loop *l, int fd, const struct caller *who)
+{
+	struct asker *a = xcalloc(1, sizeof(*a));
+
+	a->loop = l;
+	a->who = *who;
+	a->stall_left_ms = ASKER_STALL_TOTAL_MS;
+	TAILQ_INIT(&a->requests);
+	deferred_init(&a->reap, reap, a);
+	a->deadline = timer_new(l, on_deadline, a);
+	timer_set(a->deadline, ASKER_QUESTION_MS);
+	a->ch = channel_new(
+	    l, fd, &control_all_edge, EDGE_B, handlers, on_closed, a);
+	channel_on_drained(a->ch, on_drained, a);
+	TAILQ_INSERT_TAIL(&askers, a, link);
+	naskers++;
+	return a;
+}
+
+void
+asker_fed(struct asker *a)
+{
+	struct request *r;
+
+	if (a->is_stalled || !channel_is_full(a->ch))
+		return;
+	a->is_stalled = true;
+	a->stalled_at_ms = loop_now_ms(a->loop);
+	timer_set(a->deadline, a->stall_left_ms < ASKER_STALL_MS ?
+				   a->stall_left_ms :
+				   ASKER_STALL_MS);
+	TAILQ_FOREACH(r, &a->requests, link)
+		route_stall(r);
+}
+
+void
+asker_answered(struct asker *a)
+{
+	if (a->nrequests == 0 && !a->is_stalled && !a->is_dropped)
+		timer_set(a->deadline, ASKER_QUESTION_MS);
+}
+
+void
+asker_drop_all(void)
+{
+	struct asker *a;
+
+	while ((a = TAILQ_FIRST(&askers)) != NULL) {
+		channel_drain(a->ch, 100);
+		/* Draining may have found that it is gone. */
+		if (a == TAILQ_FIRST(&askers))
+			asker_drop(a);
+	}
+}
+
+size_t
+asker_count(void)
+{
+	return naskers;
+}
+
+size_t
+asker_count_uid(uid_t uid)
+{
+	const struct asker *a;
+	size_t n = 0;
+
+	TAILQ_FOREACH(a, &askers, link)
+		n += a->who.uid == uid;
+	return n;
+}

@@ -1,0 +1,87 @@
+/* Equal names are one number: a tree of names. */
+#include "control/sum.h"
+
+#include <bsd/sys/tree.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+
+struct entry {
+	RB_ENTRY(entry) link;
+	struct str name; /* name.p is owned */
+	uint64_t value;
+};
+
+static int
+entry_cmp(const struct entry *a, const struct entry *b)
+{
+	return str_cmp(a->name, b->name);
+}
+
+RB_HEAD(entries, entry);
+/* libbsd's own _STATIC variant needs a macro that it does not define. */
+#define UNUSED static __attribute__((unused))
+RB_PROTOTYPE_INTERNAL(entries, entry, link, entry_cmp, UNUSED)
+RB_GENERATE_INTERNAL(entries, entry, link, entry_cmp, UNUSED)
+
+struct sum {
+	struct entries entries;
+	size_t n;
+};
+
+struct sum *
+sum_new(void)
+{
+	struct sum *s = xcalloc(1, sizeof(*s));
+
+	RB_INIT(&s->entries);
+	return s;
+}
+
+void
+sum_free(struct sum **sp)
+{
+	struct sum *s = *sp;
+	struct entry *e, *next;
+
+	if (s == NULL)
+		return;
+	*sp = NULL;
+	RB_FOREACH_SAFE(e, entries, &s->entries, next) {
+		RB_REMOVE(entries, &s->entries, e);
+		free((void *)(uintptr_t)e->name.p);
+		free(e);
+	}
+	free(s);
+}
+
+void
+sum_add(struct sum *s, struct str name, uint64_t value)
+{
+	struct entry key = { .name = name };
+	struct entry *e = RB_FIND(entries, &s->entries, &key);
+
+	if (e != NULL) {
+		e->value += value;
+		return;
+	}
+	if (s->n == SUM_NAMES_MAX)
+		return;
+	e = xcalloc(1, sizeof(*e));
+	e->name = (struct str){ str_dup(name), name.len };
+	e->value = value;
+	RB_INSERT(entries, &s->entries, e);
+	s->n++;
+}
+
+void
+sum_each(const struct sum *s,
+    void (*fn)(void *ctx, struct str name, uint64_t value), void *ctx)
+{
+	const struct entry *e =
+	    RB_MIN(entries, (struct entries *)(uintptr_t)&s->entries);
+
+	for (; e != NULL;
+	     e = RB_NEXT(entries, &s->entries, (struct entry *)(uintptr_t)e))
+		fn(ctx, e->name, e->value);
+}

@@ -1,0 +1,21 @@
+/* Numbers of all processes, one row per name. */
+#ifndef POSTERN_CONTROL_SUM_H
+#define POSTERN_CONTROL_SUM_H
+
+#include <stdint.h>
+
+#include "lib/base/str.h"
+
+enum { SUM_NAMES_MAX = 4096 }; /* different names; more are not taken */
+
+struct sum;
+
+struct sum *sum_new(void);
+void sum_free(struct sum **s);
+/* Adds value to what stands under name (copied). */
+void sum_add(struct sum *s, struct str name, uint64_t value);
+/* Calls fn with each, in the order of their names. */
+void sum_each(const struct sum *s,
+    void (*fn)(void *ctx, struct str name, uint64_t value), void *ctx);
+
+#endif

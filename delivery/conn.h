@@ -1,0 +1,85 @@
+/* One connection to a next hop. */
+#ifndef POSTERN_DELIVERY_CONN_H
+#define POSTERN_DELIVERY_CONN_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "delivery/hops.h"
+#include "delivery/result.h"
+#include "delivery/smtp_states.h"
+#include "delivery/work.h"
+#include "lib/base/loop.h"
+#include "lib/mail/reply.h"
+#include "lib/net/line.h"
+#include "lib/net/stream.h"
+#include "lib/rules/config.h"
+
+enum conn_caps {
+	CAP_PIPELINING = 1,
+	CAP_SIZE = 2,
+	CAP_8BITMIME = 4,
+	CAP_SMTPUTF8 = 8
+};
+
+/* What its owner hears; called from the loop only. */
+struct conn_ops {
+	/* Let in, or a transaction is over: nothing is under way. */
+	void (*on_ready)(struct conn *c);
+	/* It is gone (the conn goes after the round). The recipients of
+	 * c->work without a result are open again. why: as for the work;
+	 * hop_failed: the next hop is in trouble, not just this connection. */
+	void (*on_lost)(struct conn *c, const struct verdict *why,
+	    bool hop_failed);
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) entry;      /* of all */
+	TAILQ_ENTRY(conn) idle_entry; /* of its hop's idle ones */
+	struct loop *loop;
+	const struct conn_ops *ops;
+	struct stream *stream; /* NULL: closed */
+	struct hop *hop;
+	char *helo; /* our name there */
+	struct deliver_numbers numbers;
+	struct deferred gone; /* frees after the round */
+	bool is_idle;
+	/* the dialogue, see smtp_client.c */
+	enum client_state hearing; /* whose reply comes next */
+	enum client_state saying;  /* what is said next, STATE_NONE: nothing */
+	enum client_state then;    /* where to go when all input is used */
+	unsigned int nwaiting;     /* commands without their reply */
+	struct reply reply;
+	uint32_t caps;     /* enum conn_caps */
+	uint64_t size_max; /* of SIZE, 0: none given */
+	/* the transaction */
+	struct work *work; /* NULL: none */
+	bool reused;       /* it was idle before this work */
+	bool heard;        /* a reply came since the work began */
+	bool refused;      /* the answer to MAIL was no */
+	uint64_t nmessages; /* transactions so far, this one included */
+	uint32_t say_at, hear_at; /* next recipient to ask for, to hear of */
+	uint32_t nasked, ntaken;
+	struct dot_writer dot;
+	uint64_t sent; /* bytes of the mail given to the stream */
+	struct timer *breath; /* between the pieces of a long mail; or NULL */
+};
+
+/* Begins to connect to at. NULL with errno when the system does not let us
+ * even try. */
+struct conn *conn_open(struct loop *l, const struct hop_addr *at,
+    const char *helo, const struct deliver_numbers *numbers,
+    const struct conn_ops *ops);
+/* Ends it; what was written leaves first if it can at once. No callback
+ * comes any more. Nothing happens when it is closed already. */
+void conn_close(struct conn *c);
+/* The same with a reset: what was sent must not be taken for a whole. */
+void conn_abort(struct conn *c);
+/* All of them, in the order they were opened. */
+struct conn_list *conn_all(void);
+/* Open now; opened since the start. */
+uint64_t conn_count(void);
+uint64_t conn_total(void);
+
+#endif

@@ -1,0 +1,66 @@
+#include "delivery/idle.h"
+
+#include <string.h>
+
+#include "delivery/smtp_client.h"
+
+static size_t nidle;
+
+/* The one that was not used for longest; connections are few. */
+static struct conn *
+oldest(void)
+{
+	struct conn *c;
+
+	TAILQ_FOREACH(c, conn_all(), entry)
+		if (c->is_idle)
+			return TAILQ_LAST(&c->hop->idle, conn_list);
+	return NULL;
+}
+
+void
+idle_add(struct conn *c)
+{
+	if (nidle >= IDLE_MAX)
+		client_quit(oldest());
+	c->is_idle = true;
+	nidle++;
+	TAILQ_INSERT_HEAD(&c->hop->idle, c, idle_entry);
+	stream_deadline(c->stream, c->numbers.idle_timeout);
+}
+
+struct conn *
+idle_take(const struct hop_addr *at, const char *helo)
+{
+	struct hop *h = hop_find(at);
+	struct conn *c;
+
+	if (h == NULL)
+		return NULL;
+	TAILQ_FOREACH(c, &h->idle, idle_entry)
+		if (strcmp(c->helo, helo) == 0) {
+			idle_del(c);
+			return c;
+		}
+	return NULL;
+}
+
+void
+idle_del(struct conn *c)
+{
+	if (!c->is_idle)
+		return;
+	c->is_idle = false;
+	nidle--;
+	TAILQ_REMOVE(&c->hop->idle, c, idle_entry);
+}
+
+void
+idle_quit_all(void)
+{
+	struct conn *c, *next;
+
+	TAILQ_FOREACH_SAFE(c, conn_all(), entry, next)
+		if (c->is_idle)
+			client_quit(c);
+}

@@ -1,0 +1,41 @@
+/* The SMTP client's dialogue (RFC 5321, 2920, 1870, 6152, 6531). */
+#ifndef POSTERN_DELIVERY_SMTP_CLIENT_H
+#define POSTERN_DELIVERY_SMTP_CLIENT_H
+
+#include "delivery/conn.h"
+
+/* fd is on its way to c's next hop. Owned from here on. */
+void client_connecting(struct conn *c, int fd);
+/* c, which is ready, has new work: looks at what the next hop can take (a
+ * result is told to those it cannot) and begins a transaction for up to
+ * `deliver recipients` of the open ones. Returns 0, or -1 when none is open
+ * (any more): nothing was said then. */
+int client_begin(struct conn *c);
+/* Says QUIT to c, which is ready and has no work, and closes it when that
+ * was answered, or after its time. */
+void client_quit(struct conn *c);
+
+/* --- for the table (smtp_states.c) --- */
+void say_ehlo(struct conn *c);
+void say_helo(struct conn *c);
+void say_mail(struct conn *c);
+void say_rcpt(struct conn *c);
+void say_data(struct conn *c);
+void say_body(struct conn *c);
+void say_rset(struct conn *c);
+void say_quit(struct conn *c);
+void heard_mail(struct conn *c, enum client_heard what);
+void heard_rcpt(struct conn *c, enum client_heard what);
+void heard_data(struct conn *c, enum client_heard what);
+void heard_early(struct conn *c, enum client_heard what);
+void heard_dot(struct conn *c, enum client_heard what);
+
+/* --- between smtp_client.c and smtp_body.c --- */
+/* Writes the next piece when the one before has left. */
+void body_go_on(struct conn *c);
+/* All of the mail and the dot are written: the reply to it is awaited. */
+void client_body_written(struct conn *c);
+/* The mail cannot be read: ends the connection before the dot. */
+void client_body_failed(struct conn *c, const char *why);
+
+#endif

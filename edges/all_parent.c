@@ -1,0 +1,26 @@
+#include "edges/all_parent.h"
+
+WIRE_DEFINE(tell_jail, TELL_JAIL)
+WIRE_DEFINE(tell_dir, TELL_DIR)
+WIRE_DEFINE(tell_conf, TELL_CONF)
+WIRE_DEFINE(tell_conf_numbers, TELL_CONF_NUMBERS)
+WIRE_DEFINE(tell_conf_retry, TELL_CONF_RETRY)
+WIRE_DEFINE(tell_conf_table, TELL_CONF_TABLE)
+WIRE_DEFINE(tell_conf_listener, TELL_CONF_LISTENER)
+WIRE_DEFINE(tell_conf_action, TELL_CONF_ACTION)
+WIRE_DEFINE(tell_conf_rule, TELL_CONF_RULE)
+WIRE_DEFINE(tell_conf_cond, TELL_CONF_COND)
+WIRE_DEFINE(tell_conf_end, TELL_CONF_END)
+WIRE_DEFINE(tell_sources, TELL_SOURCES)
+WIRE_DEFINE(tell_listen, TELL_LISTEN)
+WIRE_DEFINE(tell_control_access, TELL_CONTROL_ACCESS)
+WIRE_DEFINE(tell_go, TELL_GO)
+WIRE_DEFINE(tell_peer, TELL_PEER)
+WIRE_DEFINE(tell_log, TELL_LOG)
+WIRE_DEFINE(tell_stop, TELL_STOP)
+WIRE_DEFINE(tell_jailed, TELL_JAILED)
+WIRE_DEFINE(tell_ready, TELL_READY)
+WIRE_DEFINE(tell_failed, TELL_FAILED)
+
+EDGE_DEFINE(all_parent, ALL_PARENT, "child", "parent", 16384, 1048576,
+    PHASE_SETUP)

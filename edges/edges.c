@@ -1,0 +1,61 @@
+#include "edges/edges.h"
+
+#include <string.h>
+
+#include "edges/control_all.h"
+#include "edges/queue_delivery.h"
+#include "edges/smtpd_queue.h"
+
+static const char *const names[ROLE_COUNT] = {
+	[ROLE_PARENT] = "parent",
+	[ROLE_SMTPD] = "smtpd",
+	[ROLE_QUEUE] = "queue",
+	[ROLE_DELIVERY] = "delivery",
+	[ROLE_MAILDIR] = "maildir",
+	[ROLE_CONTROL] = "control",
+};
+
+static const struct {
+	enum role a, b;
+	const struct edge *edge;
+} map[] = {
+	{ ROLE_SMTPD, ROLE_QUEUE, &smtpd_queue_edge },
+	{ ROLE_QUEUE, ROLE_DELIVERY, &queue_delivery_edge },
+	{ ROLE_QUEUE, ROLE_MAILDIR, &queue_delivery_edge },
+	{ ROLE_CONTROL, ROLE_PARENT, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_SMTPD, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_QUEUE, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_DELIVERY, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_MAILDIR, &control_all_edge },
+};
+
+const char *
+role_name(enum role r)
+{
+	return r < ROLE_COUNT ? names[r] : "nobody";
+}
+
+int
+role_find(const char *name)
+{
+	for (int r = 0; r < ROLE_COUNT; r++)
+		if (strcmp(names[r], name) == 0)
+			return r;
+	return -1;
+}
+
+const struct edge *
+edges_between(enum role self, enum role peer, enum edge_end *end)
+{
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+		if (map[i].a == self && map[i].b == peer) {
+			*end = EDGE_A;
+			return map[i].edge;
+		}
+		if (map[i].a == peer && map[i].b == self) {
+			*end = EDGE_B;
+			return map[i].edge;
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,37 @@
+/*
+ * The map: every process, every edge between them.
+ *
+ *	           parent ---- all_parent: everyone
+ *	             |
+ *	 client -> smtpd --smtpd_queue--> queue --queue_delivery--> delivery -> next hop
+ *	             |                      |  `--queue_delivery--> maildir  -> Maildir
+ *	             `------ control_all ---+--- everyone answers control
+ *	                        |
+ *	                     control --control_all-- posternctl
+ */
+#ifndef POSTERN_EDGES_EDGES_H
+#define POSTERN_EDGES_EDGES_H
+
+#include "lib/ipc/edge.h"
+
+enum role {
+	ROLE_PARENT,
+	ROLE_SMTPD,
+	ROLE_QUEUE,
+	ROLE_DELIVERY,
+	ROLE_MAILDIR,
+	ROLE_CONTROL,
+	ROLE_COUNT
+};
+
+/* "parent", "smtpd" … */
+const char *role_name(enum role r);
+/* -1 when there is no such role. */
+int role_find(const char *name);
+
+/* The edge on which two roles talk (but for all_parent), NULL when they do
+ * not; *end gets the end that is `self`. */
+const struct edge *edges_between(enum role self, enum role peer,
+    enum edge_end *end);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * queue_delivery: the queue (A) gives work to an agent (B): delivery or
+ * maildir, which speak the same words.
+ *
+ * The agent says how many mails it can hold (tell_capacity); every tell_done
+ * gives one place back.
+ */
+#ifndef POSTERN_EDGES_QUEUE_DELIVERY_H
+#define POSTERN_EDGES_QUEUE_DELIVERY_H
+
+#include "lib/base/id.h"
+#include "lib/ipc/channel.h"
+#include "lib/mail/envelope.h"
+
+#define TELL_CAPACITY(F) F(u32, mails, 100000)
+WIRE_DECLARE(tell_capacity, TELL_CAPACITY)
+
+/* Deliver this mail to these recipients, who share a destination. The
+ * request id names the work; nrcpt tell_work_rcpt and inline_size bytes of
+ * tell_work_content follow under it. With a file the body (body_size bytes)
+ * is in it and only the header block inline. */
+#define TELL_WORK(F)                                                          \
+	F(str, msgid, ID_LEN)                                                 \
+	F(str, from, ENVELOPE_ADDRESS_MAX)                                    \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)                                     \
+	F(str, action, 64)        /* its name */                              \
+	F(str, hops, 4096)        /* relay: URLs; maildir: empty */           \
+	F(str, domain, 255)       /* of the recipients, for `deliver for` */  \
+	F(u64, received_ms, UINT64_MAX)                                       \
+	F(u32, nrcpt, 100000)                                                 \
+	F(u32, header_size, 2097152)                                          \
+	F(u32, inline_size, 2359296)                                          \
+	F(u64, body_size, UINT64_MAX)                                         \
+	F(u8, in_file, 1)         /* tell_work_file follows the recipients */
+WIRE_DECLARE(tell_work, TELL_WORK)
+
+#define TELL_WORK_RCPT(F)                                                     \
+	F(u32, index, UINT32_MAX) /* in the message; comes back in results */ \
+	F(u32, attempts, UINT32_MAX) /* made before this one */               \
+	F(str, to, ENVELOPE_ADDRESS_MAX)
+WIRE_DECLARE(tell_work_rcpt, TELL_WORK_RCPT)
+
+#define TELL_WORK_FILE(F) F(fd, file, 0) /* read-only, body from offset 0 */
+WIRE_DECLARE(tell_work_file, TELL_WORK_FILE)
+
+#define TELL_WORK_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
+WIRE_DECLARE(tell_work_content, TELL_WORK_CONTENT)
+
+enum outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
+
+/* What became of one recipient; each of the work's gets exactly one. */
+#define TELL_RESULT(F)                                                        \
+	F(u32, index, UINT32_MAX)                                             \
+	F(u8, outcome, OUTCOME_FAILED)                                        \
+	F(u16, code, 599)         /* SMTP reply code, 0: none was heard */    \
+	F(str, status, 15)        /* enhanced status, always there */         \
+	F(str, relay, 320)        /* host[address]:port, or the path */       \
+	F(str, reply, 512)        /* text, printable ASCII */                 \
+	F(u8, possible_duplicate, 1) /* the end came after our dot */
+WIRE_DECLARE(tell_result, TELL_RESULT)
+
+/* All results of this work were told. unreachable: no next hop of the
+ * destination could be talked to at all (for its back-off). */
+#define TELL_DONE(F)                                                          \
+	F(u8, unreachable, 1)                                                 \
+	F(u32, ms, UINT32_MAX)    /* from tell_work to here */
+WIRE_DECLARE(tell_done, TELL_DONE)
+
+/* clang-format off */
+#define QUEUE_DELIVERY(M)                                                     \
+	M(tell_capacity,     EDGE_B_TO_A, PHASE_RUN, 0)                       \
+	M(tell_work,         EDGE_A_TO_B, PHASE_RUN, 0)                       \
+	M(tell_work_rcpt,    EDGE_A_TO_B, PHASE_RUN, 0)                       \
+	M(tell_work_file,    EDGE_A_TO_B, PHASE_RUN, 0)                       \
+	M(tell_work_content, EDGE_A_TO_B, PHASE_RUN, 0)                       \
+	M(tell_result,       EDGE_B_TO_A, PHASE_RUN, 0)                       \
+	M(tell_done,         EDGE_B_TO_A, PHASE_RUN, 0)
+/* clang-format on */
+EDGE_DECLARE(queue_delivery, QUEUE_DELIVERY)
+
+#endif

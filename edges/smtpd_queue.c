@@ -1,0 +1,14 @@
+#include "edges/smtpd_queue.h"
+
+WIRE_DEFINE(ask_bodyfile, ASK_BODYFILE)
+WIRE_DEFINE(answer_bodyfile, ANSWER_BODYFILE)
+WIRE_DEFINE(tell_bodyfile_dropped, TELL_BODYFILE_DROPPED)
+WIRE_DEFINE(ask_commit, ASK_COMMIT)
+WIRE_DEFINE(tell_rcpt, TELL_RCPT)
+WIRE_DEFINE(tell_content, TELL_CONTENT)
+WIRE_DEFINE(answer_commit, ANSWER_COMMIT)
+WIRE_DEFINE(answer_refused, ANSWER_REFUSED)
+WIRE_DEFINE(tell_space, TELL_SPACE)
+
+EDGE_DEFINE(smtpd_queue, SMTPD_QUEUE, "smtpd", "queue", CHANNEL_MESSAGE_MAX,
+    4194304, PHASE_RUN)

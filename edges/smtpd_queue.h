@@ -1,0 +1,90 @@
+/* smtpd_queue: a session (A) hands mail to the queue (B). */
+#ifndef POSTERN_EDGES_SMTPD_QUEUE_H
+#define POSTERN_EDGES_SMTPD_QUEUE_H
+
+#include "lib/base/id.h"
+#include "lib/ipc/channel.h"
+#include "lib/mail/envelope.h"
+
+/* Asks for a file to write a large body into (beyond MAIL_INLINE_MAX). The
+ * queue makes it under its final name. */
+#define ASK_BODYFILE(F) F(u64, size_hint, UINT64_MAX) /* SIZE=, 0 unknown */
+WIRE_DECLARE(ask_bodyfile, ASK_BODYFILE)
+
+/* Write from offset 0 on; belongs to us until ask_commit names it or
+ * tell_bodyfile_dropped gives it back (as does the end of the channel). */
+#define ANSWER_BODYFILE(F)                                                    \
+	F(u64, bodyfile, UINT64_MAX) /* its number, above 0 */                \
+	F(fd, file, 0)
+WIRE_DECLARE(answer_bodyfile, ANSWER_BODYFILE)
+
+#define TELL_BODYFILE_DROPPED(F) F(u64, bodyfile, UINT64_MAX)
+WIRE_DECLARE(tell_bodyfile_dropped, TELL_BODYFILE_DROPPED)
+
+/* Keep this mail. nrcpt tell_rcpt and then inline_size bytes of tell_content
+ * follow under the same request id; answered when all is on stable storage
+ * (answer_commit), or refused. content is the header block (header_size
+ * bytes, Received included, up to and with the empty line if there is one)
+ * and the body; with a bodyfile only the header block travels inline. */
+#define ASK_COMMIT(F)                                                         \
+	F(str, msgid, ID_LEN)                                                 \
+	F(str, from, ENVELOPE_ADDRESS_MAX)    /* empty for <> */              \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)     /* enum envelope_flags */       \
+	F(u64, received_ms, UINT64_MAX)       /* wall time */                 \
+	F(str, client, 64)                    /* address text, or "local" */  \
+	F(str, client_name, 255)              /* HELO name */                 \
+	F(str, listener, 80)                  /* address:port or path's name */ \
+	F(u32, nrcpt, 100000)                                                 \
+	F(u32, header_size, 2097152)                                          \
+	F(u32, inline_size, 2359296)                                          \
+	F(u64, bodyfile, UINT64_MAX)          /* 0: all inline */             \
+	F(u64, body_size, UINT64_MAX)
+WIRE_DECLARE(ask_commit, ASK_COMMIT)
+
+#define TELL_RCPT(F)                                                          \
+	F(str, to, ENVELOPE_ADDRESS_MAX)                                      \
+	F(str, action, 64)                    /* its name */                  \
+	F(str, orig, ENVELOPE_ADDRESS_MAX)    /* as the client gave it, when  \
+	                                       * that differs; else empty */
+WIRE_DECLARE(tell_rcpt, TELL_RCPT)
+
+#define TELL_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
+WIRE_DECLARE(tell_content, TELL_CONTENT)
+
+/* It is on disk, and ours now. */
+#define ANSWER_COMMIT(F) WIRE_NOTHING(F)
+WIRE_DECLARE(answer_commit, ANSWER_COMMIT)
+
+/* Not taken (a commit or a bodyfile). */
+enum queue_refusal {
+	REFUSED_FAULT,    /* 451 4.3.0: a write or sync failed */
+	REFUSED_SPACE,    /* 452 4.3.1: disk short, or queue limit */
+	REFUSED_BUSY,     /* 451 4.3.2: stopping */
+	REFUSED_MALFORMED /* 451 4.3.0: id in use */
+};
+#define ANSWER_REFUSED(F) F(u8, why, REFUSED_MALFORMED)
+WIRE_DECLARE(answer_refused, ANSWER_REFUSED)
+
+/* Whether new mail can be taken; smtpd answers 452 (or 451) at MAIL while
+ * not. Said after the hello and at each change. */
+enum queue_space { SPACE_OK, SPACE_SHORT, SPACE_SUSPECT /* storage failed */ };
+#define TELL_SPACE(F)                                                         \
+	F(u8, state, SPACE_SUSPECT)                                           \
+	F(u64, free_bytes, UINT64_MAX) /* beyond the reserve */
+WIRE_DECLARE(tell_space, TELL_SPACE)
+
+/* clang-format off */
+#define SMTPD_QUEUE(M)                                                        \
+	M(ask_bodyfile,          EDGE_A_TO_B, PHASE_RUN, 0)                   \
+	M(answer_bodyfile,       EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(tell_bodyfile_dropped, EDGE_A_TO_B, PHASE_RUN, 0)                   \
+	M(ask_commit,            EDGE_A_TO_B, PHASE_RUN, 0)                   \
+	M(tell_rcpt,             EDGE_A_TO_B, PHASE_RUN, 0)                   \
+	M(tell_content,          EDGE_A_TO_B, PHASE_RUN, 0)                   \
+	M(answer_commit,         EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(answer_refused,        EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(tell_space,            EDGE_B_TO_A, PHASE_RUN, 0)
+/* clang-format on */
+EDGE_DECLARE(smtpd_queue, SMTPD_QUEUE)
+
+#endif

@@ -1,0 +1,713 @@
+#include "lib/ipc/channel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/bytes.h"
+#include "lib/base/log.h"
+#include "lib/ipc/pending.h"
+
+enum {
+	FRAME_HEADER = 16,
+	FRAME_HAS_FD = 1,   /* in flags */
+	READ_SIZE = 262144, /* bytes one recvmsg may bring */
+	READS_A_ROUND = 4,  /* then the others have their turn */
+	TYPE_HELLO = 0,
+	HELLO_SIZE = 8,
+	OUT_HARD_MAX = 1 << 30, /* full long before; a bug of ours beyond */
+	ROWS_MAX = 64           /* messages of one edge */
+};
+
+/* A descriptor to send with the byte at offset of the output. */
+struct out_fd {
+	size_t offset;
+	int fd;
+};
+
+struct channel {
+	struct loop *loop;
+	struct loop_fd *watch; /* NULL: closed */
+	int fd;
+	const struct edge *edge;
+	enum edge_end end;
+	enum edge_phase phase;
+	char *peer;
+	const struct handler *handlers;
+	handler_fn *by_type[ROWS_MAX + 1];
+	channel_closed_fn *closed;
+	void *ctx;
+	uint64_t seen; /* bit per type that came already */
+	uint64_t next_id;
+	struct pending pending;
+	struct buf out;
+	size_t sent; /* bytes at the front of out that have left */
+	struct out_fd *out_fds;
+	size_t nout_fds, out_fds_cap;
+	struct buf in; /* the start of a frame that has not all come */
+	int in_fd;     /* came, its frame has not been handled yet; or -1 */
+	bool greeted;  /* the peer's hello was seen and is ours */
+	bool was_full, paused, failing, freed;
+	void (*drained)(void *);
+	void *drained_ctx;
+	struct deferred flush, fail, release;
+};
+
+static struct channel_totals totals;
+
+const struct channel_totals *
+channel_totals(void)
+{
+	return &totals;
+}
+
+/* --- the end --- */
+
+static void
+close_fds(struct channel *ch)
+{
+	loop_fd_free(&ch->watch);
+	if (ch->fd >= 0)
+		close(ch->fd);
+	ch->fd = -1;
+	if (ch->in_fd >= 0)
+		close(ch->in_fd);
+	ch->in_fd = -1;
+	for (size_t i = 0; i < ch->nout_fds; i++)
+		close(ch->out_fds[i].fd);
+	ch->nout_fds = 0;
+	buf_clear(&ch->out);
+	ch->sent = 0;
+	buf_clear(&ch->in);
+}
+
+static size_t
+unsent(const struct channel *ch)
+{
+	return ch->out.len - ch->sent;
+}
+
+static void
+fail_pending(struct channel *ch)
+{
+	struct fault f = { .class = FAULT_OURS };
+	answer_fn *fn;
+	void *ctx;
+
+	fault_set(&f, FAULT_OURS, "%s is gone", channel_peer(ch));
+	while (pending_take_any(&ch->pending, &fn, &ctx) == 0)
+		if (fn != NULL)
+			fn(ctx, &f, 0, NULL);
+}
+
+/* After the round: tells everyone who waits, then the owner. */
+static void
+on_fail(void *arg)
+{
+	struct channel *ch = arg;
+
+	fail_pending(ch);
+	if (ch->freed || !ch->failing)
+		return;
+	ch->failing = false;
+	if (ch->closed != NULL)
+		ch->closed(ch->ctx, ch);
+}
+
+/* Closes the descriptors now and says so after the round. why NULL: the
+ * peer's orderly end. */
+static void
+channel_fail(struct channel *ch, const char *why)
+{
+	if (ch->fd < 0)
+		return;
+	if (why != NULL)
+		log_warn(NULL, "channel", "edge=%s self=%s peer=%s why=%s",
+		    ch->edge->name, ch->edge->end[ch->end],
+		    log_cstr(channel_peer(ch)), log_cstr(why));
+	close_fds(ch);
+	ch->failing = true;
+	loop_after(ch->loop, &ch->fail);
+}
+
+static void
+on_release(void *arg)
+{
+	struct channel *ch = arg;
+
+	pending_clear(&ch->pending);
+	free(ch->out_fds);
+	free(ch->peer);
+	free(ch);
+}
+
+void
+channel_free(struct channel **p)
+{
+	struct channel *ch = *p;
+
+	if (ch == NULL)
+		return;
+	*p = NULL;
+	close_fds(ch);
+	ch->freed = true;
+	ch->failing = false;
+	loop_after_cancel(ch->loop, &ch->flush);
+	/* Pending ones hear of it after the round; release runs behind. */
+	loop_after(ch->loop, &ch->fail);
+	loop_after_cancel(ch->loop, &ch->release);
+	loop_after(ch->loop, &ch->release);
+}
+
+/* --- the way out --- */
+
+static void
+want(struct channel *ch)
+{
+	if (ch->watch == NULL)
+		return;
+	loop_fd_want(ch->watch,
+	    (ch->paused ? 0 : LOOP_READ) | (unsent(ch) > 0 ? LOOP_WRITE : 0));
+}
+
+/* Sends from the front of the output, up to the next frame with a
+ * descriptor, which goes in a call of its own. */
+static ssize_t
+send_batch(struct channel *ch)
+{
+	size_t from = ch->sent, upto = ch->out.len;
+	struct iovec iov = { ch->out.p + from, 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+
+	bool with_fd = ch->nout_fds > 0 && ch->out_fds[0].offset == from;
+
+	if (with_fd) {
+		memset(&control, 0, sizeof(control));
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &ch->out_fds[0].fd, sizeof(int));
+		upto = from + FRAME_HEADER +
+		       get_le32((const uint8_t *)ch->out.p + from);
+	} else if (ch->nout_fds > 0) {
+		upto = ch->out_fds[0].offset;
+	}
+	iov.iov_len = upto - from;
+	totals.send_calls++;
+	ssize_t n = sendmsg(ch->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n > 0 && with_fd) {
+		/* It went with the first byte. */
+		close(ch->out_fds[0].fd);
+		ch->nout_fds--;
+		memmove(ch->out_fds, ch->out_fds + 1,
+		    ch->nout_fds * sizeof(ch->out_fds[0]));
+	}
+	return n;
+}
+
+/* Gives the room of what has left back, without moving the rest each time. */
+static void
+forget_sent(struct channel *ch)
+{
+	if (ch->sent < ch->out.len && ch->sent < ch->out.len / 2)
+		return;
+	buf_drop(&ch->out, ch->sent);
+	for (size_t i = 0; i < ch->nout_fds; i++)
+		ch->out_fds[i].offset -= ch->sent;
+	ch->sent = 0;
+	if (ch->out.len == 0 && ch->out.cap > READ_SIZE)
+		buf_clear(&ch->out);
+}
+
+/* Nobody listens any more, but what the peer said before it went is still to
+ * be read: the end comes from that side. */
+static void
+drop_output(struct channel *ch)
+{
+	for (size_t i = 0; i < ch->nout_fds; i++)
+		close(ch->out_fds[i].fd);
+	ch->nout_fds = 0;
+	ch->sent = ch->out.len;
+	forget_sent(ch);
+}
+
+static void
+on_flush(void *arg)
+{
+	struct channel *ch = arg;
+
+	while (ch->fd >= 0 && unsent(ch) > 0) {
+		ssize_t n = send_batch(ch);
+		if (n > 0) {
+			ch->sent += (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+			break;
+		drop_output(ch);
+	}
+	if (ch->fd < 0)
+		return;
+	forget_sent(ch);
+	want(ch);
+	if (ch->was_full && unsent(ch) < ch->edge->queue_bytes / 4) {
+		ch->was_full = false;
+		if (ch->drained != NULL)
+			ch->drained(ch->drained_ctx);
+	}
+}
+
+/* Appends a frame; fd (or -1) is duplicated. */
+static int
+queue_frame(struct channel *ch, uint16_t type, const struct wire_msg *wire,
+    const void *msg, uint64_t id)
+{
+	size_t start = ch->out.len;
+	uint8_t *h = (uint8_t *)buf_reserve(&ch->out, FRAME_HEADER);
+	int fd;
+
+	if (h == NULL)
+		return -1;
+	buf_commit(&ch->out, FRAME_HEADER);
+	if (wire_encode(wire, msg, &ch->out, &fd) != 0 ||
+	    ch->out.len - start - FRAME_HEADER > ch->edge->max_message) {
+		ch->out.len = start;
+		ch->out.failed = false;
+		return -1;
+	}
+	if (fd >= 0) {
+		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0) {
+			ch->out.len = start;
+			return -1;
+		}
+		if (ch->nout_fds == ch->out_fds_cap) {
+			ch->out_fds_cap = ch->out_fds_cap * 2 + 4;
+			ch->out_fds = xreallocarray(ch->out_fds,
+			    ch->out_fds_cap, sizeof(ch->out_fds[0]));
+		}
+		ch->out_fds[ch->nout_fds++] = (struct out_fd){ start, fd };
+	}
+	h = (uint8_t *)ch->out.p + start;
+	put_le32(h, (uint32_t)(ch->out.len - start - FRAME_HEADER));
+	put_le16(h + 4, type);
+	put_le16(h + 6, fd >= 0 ? FRAME_HAS_FD : 0);
+	put_le64(h + 8, id);
+	totals.sent++;
+	if (unsent(ch) >= ch->edge->queue_bytes)
+		ch->was_full = true;
+	loop_after(ch->loop, &ch->flush);
+	return 0;
+}
+
+static uint8_t
+outward(const struct channel *ch)
+{
+	return ch->end == EDGE_A ? EDGE_A_TO_B : EDGE_B_TO_A;
+}
+
+int
+channel_tell(struct channel *ch, uint16_t type, const void *msg, uint64_t id)
+{
+	const struct edge_row *row = edge_row(ch->edge, type);
+
+	assert(row != NULL && (row->direction & outward(ch)) != 0);
+	if (ch->fd < 0)
+		return -1;
+	return queue_frame(ch, type, row->wire, msg, id);
+}
+
+uint64_t
+channel_ask(struct channel *ch, uint16_t type, const void *msg, answer_fn *fn,
+    void *ctx)
+{
+	uint64_t id = ++ch->next_id;
+
+	pending_add(&ch->pending, id, fn, ctx);
+	if (channel_tell(ch, type, msg, id) != 0) {
+		if (ch->fd >= 0)
+			channel_fail(
+			    ch, "a request does not fit its field list");
+		else
+			loop_after(ch->loop, &ch->fail);
+	}
+	return id;
+}
+
+void
+channel_cancel(struct channel *ch, uint64_t id)
+{
+	pending_cancel(&ch->pending, id);
+}
+
+size_t
+channel_npending(const struct channel *ch)
+{
+	return ch->pending.count;
+}
+
+/* --- the way in --- */
+
+/* The peer's hello: the hash of the edge as it was built there. */
+static const char *
+take_hello(struct channel *ch, struct str payload)
+{
+	if (payload.len != HELLO_SIZE || ch->greeted)
+		return "bad hello";
+	if (get_le64((const uint8_t *)payload.p) != edge_hash(ch->edge))
+		return "the peer was built from other definitions";
+	ch->greeted = true;
+	return NULL;
+}
+
+/* Whether this peer may say this now. */
+static const char *
+check_row(struct channel *ch, const struct edge_row *row)
+{
+	uint64_t bit;
+
+	if (!ch->greeted)
+		return "spoke before its hello";
+	if (row == NULL)
+		return "unknown type";
+	if ((row->direction & (outward(ch) ^ (EDGE_A_TO_B | EDGE_B_TO_A))) == 0)
+		return "wrong direction";
+	if ((row->phases & ch->phase) == 0)
+		return "not in this phase";
+	bit = UINT64_C(1) << (row->type - 1);
+	if (row->once && (ch->seen & bit) != 0)
+		return "said twice";
+	ch->seen |= bit;
+	return NULL;
+}
+
+/* Gives a decoded message to whom it is for. Takes the descriptor. */
+static const char *
+deliver(struct channel *ch, const struct edge_row *row, const void *msg,
+    uint64_t id, int fd)
+{
+	handler_fn *handler = ch->by_type[row->type];
+	answer_fn *fn;
+	void *ctx;
+
+	if (handler != NULL) {
+		handler(ch->ctx, ch, msg, id);
+		return NULL;
+	}
+	if (pending_take(&ch->pending, id, &fn, &ctx) != 0) {
+		if (fd >= 0)
+			close(fd);
+		return "nobody asked for this";
+	}
+	if (fn != NULL)
+		fn(ctx, NULL, row->type, msg);
+	else if (fd >= 0)
+		close(fd);
+	return NULL;
+}
+
+/* One whole frame. Returns why it breaks the contract, or NULL. */
+static const char *
+take_frame(struct channel *ch, const uint8_t *h, struct str payload)
+{
+	uint16_t type = get_le16(h + 4), flags = get_le16(h + 6);
+	uint64_t id = get_le64(h + 8);
+
+	union {
+		uint64_t align;
+		char room[1024];
+	} msg;
+
+	totals.received++;
+	if (flags > FRAME_HAS_FD)
+		return "unknown flags";
+	/* A descriptor waits for the frame that claims it; frames that came
+	 * in the same call may stand before that one. */
+	bool has_fd = (flags & FRAME_HAS_FD) != 0;
+	if (has_fd && ch->in_fd < 0)
+		return "descriptor missing";
+	if (type == TYPE_HELLO)
+		return take_hello(ch, payload);
+	const struct edge_row *row = edge_row(ch->edge, type);
+	const char *why = check_row(ch, row);
+	if (why != NULL)
+		return why;
+	assert(row->wire->size <= sizeof(msg.room));
+	int fd = has_fd ? ch->in_fd : -1;
+	if (wire_decode(row->wire, payload, fd, msg.room) != 0)
+		return "malformed message";
+	if (has_fd)
+		ch->in_fd = -1; /* the handler's from here on */
+	return deliver(ch, row, msg.room, id, fd);
+}
+
+/* The whole frames at the start of s; returns the bytes they took. */
+static size_t
+take_frames(struct channel *ch, struct str s)
+{
+	size_t done = 0;
+
+	while (ch->fd >= 0 && !ch->paused && s.len - done >= FRAME_HEADER) {
+		const uint8_t *h = (const uint8_t *)s.p + done;
+		uint32_t len = get_le32(h);
+		const char *why = NULL;
+		if (len > ch->edge->max_message && len > HELLO_SIZE) {
+			channel_fail(ch, "message too long");
+			return done;
+		}
+		if (s.len - done - FRAME_HEADER < len)
+			break;
+		struct str payload = { s.p + done + FRAME_HEADER, len };
+		why = take_frame(ch, h, payload);
+		if (why != NULL) {
+			channel_fail(ch, why);
+			return done;
+		}
+		done += FRAME_HEADER + len;
+	}
+	return done;
+}
+
+/* Takes descriptors from a received message; too many break the contract. */
+static const char *
+take_fds(struct channel *ch, struct msghdr *m)
+{
+	const char *why = NULL;
+
+	if ((m->msg_flags & MSG_CTRUNC) != 0)
+		why = "too many descriptors";
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
+	     c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (ch->in_fd < 0 && why == NULL) {
+				ch->in_fd = fd;
+			} else {
+				close(fd);
+				why = "too many descriptors";
+			}
+		}
+	}
+	return why;
+}
+
+/* One recvmsg into room. Returns bytes, 0 at the end, -1 with errno. */
+static ssize_t
+receive(struct channel *ch, char *room, size_t size, const char **why)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(4 * sizeof(int))];
+	} control;
+	struct iovec iov = { room, size };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+
+	totals.receive_calls++;
+	ssize_t n = recvmsg(ch->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	*why = n > 0 ? take_fds(ch, &m) : NULL;
+	return n;
+}
+
+/* New bytes: whole frames are handled where they lie, the rest is kept. What
+ * is being handled belongs to this function: a handler may free the channel. */
+static void
+take_bytes(struct channel *ch, struct str s)
+{
+	struct buf kept = ch->in;
+
+	buf_init(&ch->in, kept.max);
+	if (kept.len > 0) {
+		buf_add_str(&kept, s);
+		s = buf_str(&kept);
+	}
+	size_t done = kept.failed ? 0 : take_frames(ch, s);
+	if (ch->fd >= 0)
+		buf_add_str(&ch->in, str_skip(s, done));
+	if (kept.failed || ch->in.failed)
+		channel_fail(ch, "message too long");
+	if (ch->fd >= 0 && ch->in.len == 0 && ch->in_fd >= 0)
+		channel_fail(ch, "descriptor without a message");
+	buf_clear(&kept);
+}
+
+static void
+read_some(struct channel *ch)
+{
+	static char room[READ_SIZE];
+	const char *why;
+
+	for (int i = 0; i < READS_A_ROUND && ch->fd >= 0 && !ch->paused; i++) {
+		ssize_t n = receive(ch, room, sizeof(room), &why);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			channel_fail(ch,
+			    ch->in.len > 0 ? "ended inside a message" : NULL);
+			return;
+		}
+		if (why != NULL) {
+			channel_fail(ch, why);
+			return;
+		}
+		take_bytes(ch, (struct str){ room, (size_t)n });
+		if ((size_t)n < sizeof(room) && ch->in_fd < 0)
+			return; /* most likely all there was */
+	}
+}
+
+static void
+on_ready(void *arg, int what)
+{
+	struct channel *ch = arg;
+
+	if ((what & LOOP_WRITE) != 0)
+		on_flush(ch);
+	if ((what & LOOP_READ) != 0 && ch->fd >= 0)
+		read_some(ch);
+}
+
+/* --- life --- */
+
+static void
+queue_hello(struct channel *ch)
+{
+	uint8_t frame[FRAME_HEADER + HELLO_SIZE] = { 0 };
+
+	put_le32(frame, HELLO_SIZE);
+	put_le16(frame + 4, TYPE_HELLO);
+	put_le64(frame + FRAME_HEADER, edge_hash(ch->edge));
+	buf_add(&ch->out, frame, sizeof(frame));
+	loop_after(ch->loop, &ch->flush);
+}
+
+struct channel *
+channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
+    const struct handler *handlers, channel_closed_fn *closed, void *ctx)
+{
+	struct channel *ch = xcalloc(1, sizeof(*ch));
+
+	assert(edge->nrows <= ROWS_MAX);
+	ch->loop = l;
+	ch->fd = fd;
+	ch->edge = edge;
+	ch->end = end;
+	ch->phase = edge->start;
+	ch->handlers = handlers;
+	ch->closed = closed;
+	ch->ctx = ctx;
+	ch->in_fd = -1;
+	buf_init(&ch->out, OUT_HARD_MAX);
+	buf_init(&ch->in, READ_SIZE + CHANNEL_MESSAGE_MAX + FRAME_HEADER);
+	pending_init(&ch->pending);
+	for (const struct handler *h = handlers; h != NULL && h->type != 0;
+	     h++) {
+		assert(edge_row(edge, h->type) != NULL);
+		ch->by_type[h->type] = h->fn;
+	}
+	deferred_init(&ch->flush, on_flush, ch);
+	deferred_init(&ch->fail, on_fail, ch);
+	deferred_init(&ch->release, on_release, ch);
+	int flags = fcntl(fd, F_GETFL);
+	if (flags >= 0)
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	ch->watch = loop_fd_new(l, fd, on_ready, ch);
+	want(ch);
+	queue_hello(ch);
+	return ch;
+}
+
+void
+channel_set_phase(struct channel *ch, enum edge_phase phase)
+{
+	ch->phase = phase;
+}
+
+void
+channel_set_peer(struct channel *ch, const char *name)
+{
+	free(ch->peer);
+	ch->peer = xstrdup(name);
+}
+
+const char *
+channel_peer(const struct channel *ch)
+{
+	if (ch->peer != NULL)
+		return ch->peer;
+	return ch->edge->end[ch->end == EDGE_A ? EDGE_B : EDGE_A];
+}
+
+bool
+channel_is_open(const struct channel *ch)
+{
+	return ch->fd >= 0;
+}
+
+bool
+channel_is_full(const struct channel *ch)
+{
+	return ch->fd >= 0 && unsent(ch) >= ch->edge->queue_bytes;
+}
+
+void
+channel_on_drained(struct channel *ch, void (*fn)(void *ctx), void *ctx)
+{
+	ch->drained = fn;
+	ch->drained_ctx = ctx;
+}
+
+void
+channel_pause(struct channel *ch)
+{
+	ch->paused = true;
+	want(ch);
+}
+
+void
+channel_resume(struct channel *ch)
+{
+	if (!ch->paused)
+		return;
+	ch->paused = false;
+	want(ch);
+	/* Frames that lie here already will not wake us. */
+	if (ch->in.len > 0)
+		take_bytes(ch, (struct str){ NULL, 0 });
+}
+
+void
+channel_drain(struct channel *ch, unsigned int ms)
+{
+	on_flush(ch);
+	while (ch->fd >= 0 && unsent(ch) > 0) {
+		struct pollfd p = { .fd = ch->fd, .events = POLLOUT };
+		if (poll(&p, 1, (int)ms) != 1)
+			return;
+		on_flush(ch);
+	}
+}

@@ -1,0 +1,26 @@
+#include "lib/ipc/edge.h"
+
+const struct edge_row *
+edge_row(const struct edge *e, uint16_t type)
+{
+	/* Types count from 1 in the order of the rows. */
+	if (type == 0 || type > e->nrows)
+		return NULL;
+	return &e->rows[type - 1];
+}
+
+uint64_t
+edge_hash(const struct edge *e)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < e->nrows; i++) {
+		const struct edge_row *r = &e->rows[i];
+		h = wire_hash(r->wire, h);
+		h = (h ^ r->type) * 0x100000001b3;
+		h = (h ^ ((uint64_t)r->direction << 16 |
+			     (uint64_t)r->phases << 8 | r->once)) *
+		    0x100000001b3;
+	}
+	return h;
+}

@@ -1,0 +1,181 @@
+/*
+ * The jail, in its order. Rights go first, while everything can still be
+ * asked of the kernel; the filter comes last. What a role may ask afterwards
+ * stands in lib/proc/calls.c.
+ */
+#include "lib/proc/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/proc/calls.h"
+#include "lib/proc/landlock.h"
+
+bool
+sandbox_is_compiled_in(void)
+{
+#ifdef POSTERN_NO_SANDBOX
+	return false;
+#else
+	return true;
+#endif
+}
+
+/* One more word of what holds. */
+static void
+say(char *text, size_t size, const char *word)
+{
+	size_t len = strlen(text);
+	snprintf(text + len, size - len, "%s%s", len > 0 ? " " : "", word);
+}
+
+static int
+change_root(const struct jail *j, struct fault *why)
+{
+	if (fchdir(j->root_fd) == -1)
+		return fault_errno(why, FAULT_OURS, "fchdir to the new root");
+	if (chroot(".") == -1 || chdir("/") == -1)
+		return fault_errno(why, FAULT_OURS, "chroot");
+	return 0;
+}
+
+/* What a set-user-id program could ever gain again: nothing. */
+static int
+drop_bounds(struct fault *why)
+{
+	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == -1 &&
+		    errno != EINVAL && errno != EPERM)
+			return fault_errno(
+			    why, FAULT_OURS, "capability bounding set");
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
+	    errno != EINVAL)
+		return fault_errno(why, FAULT_OURS, "ambient capabilities");
+	return 0;
+}
+
+static bool
+is_only(uid_t id, uid_t real, uid_t effective, uid_t saved)
+{
+	return real == id && effective == id && saved == id;
+}
+
+/* Groups, gid and uid; then every way back is tried. */
+static int
+drop_rights(const struct jail *j, struct fault *why)
+{
+	if (j->uid == 0 || j->gid == 0)
+		return fault_set(why, FAULT_OURS,
+		    "a role may not run as root (uid %u gid %u)", j->uid,
+		    j->gid);
+	if (setgroups(1, &j->gid) == -1)
+		return fault_errno(why, FAULT_OURS, "setgroups");
+	if (setresgid(j->gid, j->gid, j->gid) == -1)
+		return fault_errno(why, FAULT_OURS, "setresgid %u", j->gid);
+	if (setresuid(j->uid, j->uid, j->uid) == -1)
+		return fault_errno(why, FAULT_OURS, "setresuid %u", j->uid);
+	uid_t u[3];
+	gid_t g[3];
+	if (getresuid(&u[0], &u[1], &u[2]) == -1 ||
+	    getresgid(&g[0], &g[1], &g[2]) == -1 ||
+	    !is_only(j->uid, u[0], u[1], u[2]) ||
+	    !is_only(j->gid, g[0], g[1], g[2]))
+		return fault_set(why, FAULT_OURS, "the ids did not change");
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) == 0 ||
+	    setresgid((gid_t)-1, 0, (gid_t)-1) == 0 || chroot(".") == 0)
+		return fault_set(why, FAULT_OURS, "root can be had back");
+	return 0;
+}
+
+static int
+limit(int what, rlim_t value, const char *name, struct fault *why)
+{
+	struct rlimit rl = { .rlim_cur = value, .rlim_max = value };
+	if (setrlimit((__rlimit_resource_t)what, &rl) == -1)
+		return fault_errno(why, FAULT_OURS, "limit %s", name);
+	return 0;
+}
+
+/* As many as wanted, or what there is: an ordinary user has a ceiling. */
+static int
+limit_nofile(const struct jail *j, struct fault *why)
+{
+	struct rlimit rl;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		return fault_errno(why, FAULT_OURS, "getrlimit");
+	if (j->nofile == 0)
+		return 0;
+	rlim_t n = j->nofile < rl.rlim_max ? j->nofile : rl.rlim_max;
+	return limit(RLIMIT_NOFILE, n, "nofile", why);
+}
+
+static int
+set_limits(const struct jail *j, struct fault *why)
+{
+	if (limit_nofile(j, why) == -1 ||
+	    limit(RLIMIT_CORE, 0, "core", why) == -1)
+		return -1;
+	/* The run time of the sanitizers maps terabytes. */
+	if (j->memory != 0 && sandbox_is_compiled_in() &&
+	    limit(RLIMIT_AS, j->memory, "memory", why) == -1)
+		return -1;
+	return 0;
+}
+
+static int
+lock_kernel(const struct jail *j, char *text, size_t size, struct fault *why)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return fault_errno(why, FAULT_OURS, "no_new_privs");
+	/* The leak checker traces its own process. */
+	if (sandbox_is_compiled_in() &&
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
+		return fault_errno(why, FAULT_OURS, "dumpable");
+	if (set_limits(j, why) == -1)
+		return -1;
+	if (!sandbox_is_compiled_in())
+		return 0;
+	int abi = landlock_enter(j, why);
+	if (abi == -1)
+		return -1;
+	say(text, size, abi > 0 ? "landlock" : "no-landlock");
+	return 0;
+}
+
+int
+sandbox_enter(const struct jail *j, char *text, size_t size, struct fault *why)
+{
+	bool drop = j->root_fd >= 0;
+	text[0] = '\0';
+	if (drop) {
+		if (change_root(j, why) == -1 || drop_bounds(why) == -1 ||
+		    drop_rights(j, why) == -1)
+			return -1;
+		say(text, size, "chroot uid");
+	}
+	if (lock_kernel(j, text, size, why) == -1)
+		return -1;
+	if (j->threads != NULL && j->threads(j->ctx) == -1)
+		return fault_set(why, FAULT_OURS, "threads did not start");
+	if (!sandbox_is_compiled_in()) {
+		say(text, size, "no-seccomp");
+		return 0;
+	}
+	/* Counts threads too, and every process of the uid: so only with a
+	 * uid of our own, and after the threads. */
+	if (drop && limit(RLIMIT_NPROC, 0, "nproc", why) == -1)
+		return -1;
+	if (calls_lock(j->promises, why) == -1)
+		return -1;
+	say(text, size, "seccomp");
+	return 0;
+}

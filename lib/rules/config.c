@@ -1,0 +1,256 @@
+/* The compiled configuration: defaults, lifetime, look-ups. */
+#include "lib/rules/config.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+
+enum { WORKERS_DEFAULT_MAX = 8, RATE_PERIOD_DEFAULT = 60000 };
+
+#define DEFAULT_size(into, name, def)  (into)->name = (def);
+#define DEFAULT_count(into, name, def) (into)->name = (def);
+#define DEFAULT_time(into, name, def)  (into)->name = (def);
+#define DEFAULT_rate(into, name, def) \
+	(into)->name = (def);         \
+	(into)->name##_period = RATE_PERIOD_DEFAULT;
+
+static void
+limits_defaults(struct limits *l)
+{
+#define SET(name, keyword, unit, def, min, max) DEFAULT_##unit(l, name, def)
+	LIMITS(SET)
+#undef SET
+}
+
+/* Five minutes, each wait 1.6 times the one before, at most four hours. */
+static const uint32_t retry_defaults[] = { 300, 480, 780, 1260, 2040, 3300,
+	5400, 8400, 13200, 14400 };
+
+static void
+queue_defaults(struct queue_settings *q)
+{
+#define SET(name, keyword, unit, def, min, max) DEFAULT_##unit(q, name, def)
+	QUEUE_NUMBERS(SET)
+#undef SET
+	memcpy(q->retry_s, retry_defaults, sizeof(retry_defaults));
+	q->nretry = sizeof(retry_defaults) / sizeof(retry_defaults[0]);
+}
+
+static void
+deliver_defaults(struct deliver_numbers *d)
+{
+#define SET(name, keyword, unit, def, min, max) DEFAULT_##unit(d, name, def)
+	DELIVER_NUMBERS(SET)
+#undef SET
+}
+
+static char *
+machine_name(void)
+{
+	char name[256];
+
+	if (gethostname(name, sizeof(name)) == -1 || name[0] == '\0')
+		return xstrdup("localhost");
+	name[sizeof(name) - 1] = '\0';
+	return xstrdup(name);
+}
+
+static uint32_t
+workers_default(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (cpus / 2 < 1)
+		return 1;
+	return cpus / 2 > WORKERS_DEFAULT_MAX ? WORKERS_DEFAULT_MAX :
+						(uint32_t)(cpus / 2);
+}
+
+struct config *
+config_new(void)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+
+	c->refs = 1;
+	c->hostname = machine_name();
+	c->spool = xstrdup("/var/spool/postern");
+	c->control_path = xstrdup("/run/postern/postern.sock");
+	c->user = xstrdup("_postern");
+	c->queue_user = xstrdup("_posternq");
+	c->smtpd_workers = c->delivery_workers = workers_default();
+	c->log_kind = LOG_KIND_STDERR;
+	limits_defaults(&c->limits);
+	queue_defaults(&c->queue);
+	return c;
+}
+
+struct config *
+config_ref(struct config *c)
+{
+	assert(c->refs > 0);
+	c->refs++;
+	return c;
+}
+
+static void
+free_texts(struct config *c)
+{
+	char *texts[] = { c->hostname, c->domain, c->spool, c->control_path,
+		c->control_group, c->control_view_group, c->submit_path,
+		c->user, c->queue_user, c->smtpd_user, c->delivery_user,
+		c->control_user, c->log_path, c->postmaster };
+	size_t i;
+
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		free(texts[i]);
+}
+
+static void
+free_listeners(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++) {
+		free(c->listeners[i].path);
+		free(c->listeners[i].hostname);
+		free(c->listeners[i].tag);
+	}
+	free(c->listeners);
+}
+
+static void
+free_actions(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->nactions; i++) {
+		struct action *a = &c->actions[i];
+
+		free(a->name);
+		free(a->hops);
+		free(a->helo);
+		free(a->path);
+		free(a->base);
+		free(a->user);
+	}
+	free(c->actions);
+}
+
+static void
+free_rules(struct config *c)
+{
+	size_t i, j;
+
+	for (i = 0; i < c->nrules; i++) {
+		struct rule *r = &c->rules[i];
+
+		for (j = 0; j < r->nconds; j++)
+			free(r->conds[j].text);
+		free(r->conds);
+		free(r->text);
+		free(r->reply);
+	}
+	free(c->rules);
+}
+
+static void
+free_tables(struct config *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->ntables; i++) {
+		table_free(&c->tables[i]);
+		if (c->table_fds != NULL && c->table_fds[i] != -1)
+			close(c->table_fds[i]);
+	}
+	free(c->tables);
+	free(c->table_fds);
+}
+
+void
+config_unref(struct config **cp)
+{
+	struct config *c = *cp;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	assert(c->refs > 0);
+	if (--c->refs > 0)
+		return;
+	free_texts(c);
+	free_listeners(c);
+	free_actions(c);
+	free_rules(c);
+	free(c->delivers);
+	free_tables(c);
+	free(c);
+}
+
+struct action *
+config_find_action(const struct config *c, struct str name)
+{
+	size_t i;
+
+	for (i = 0; i < c->nactions; i++)
+		if (str_eq(str_of(c->actions[i].name), name))
+			return &c->actions[i];
+	return NULL;
+}
+
+#define COPY_size(name)  out->name = from->name;
+#define COPY_count(name) out->name = from->name;
+#define COPY_time(name)  out->name = from->name;
+#define COPY_rate(name)         \
+	out->name = from->name; \
+	out->name##_period = from->name##_period;
+
+/* Takes the numbers that line sets and no earlier one has. */
+static void
+deliver_merge(const struct deliver_line *line, uint64_t *have,
+    struct deliver_numbers *out)
+{
+	const struct deliver_numbers *from = &line->numbers;
+	uint64_t take = line->set & ~*have, bit = 1;
+
+#define TAKE(name, keyword, unit, def, min, max) \
+	if (take & bit) {                        \
+		COPY_##unit(name)                \
+	}                                        \
+	bit <<= 1;
+	DELIVER_NUMBERS(TAKE)
+#undef TAKE
+	*have |= line->set;
+}
+
+void
+config_deliver_numbers(
+    const struct config *c, struct str domain, struct deliver_numbers *out)
+{
+	uint64_t have = 0;
+	size_t i;
+
+	deliver_defaults(out);
+	for (i = 0; i < c->ndelivers; i++) {
+		const struct deliver_line *line = &c->delivers[i];
+
+		if (line->domains == NULL ||
+		    table_find_domain(line->domains, domain, NULL))
+			deliver_merge(line, &have, out);
+	}
+}
+
+struct str
+config_hops(const struct action *a, struct str domain)
+{
+	struct str hops = str_of(a->hops);
+
+	if (a->routes == NULL)
+		return hops;
+	if (!table_find_domain(a->routes, domain, &hops))
+		return str_of(NULL);
+	return hops;
+}

@@ -1,0 +1,95 @@
+/* Content in memory, least recently used out first. */
+#include "queue/cache.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+
+static uint64_t
+cost(const struct content *content)
+{
+	return sizeof(*content) + content->len;
+}
+
+void
+cache_init(struct cache *c, uint64_t max_bytes)
+{
+	*c = (struct cache){ .max = max_bytes };
+	TAILQ_INIT(&c->used);
+}
+
+static void
+evict_to(struct cache *c, uint64_t bytes)
+{
+	while (c->bytes > bytes && !TAILQ_EMPTY(&c->used))
+		cache_drop(c, TAILQ_LAST(&c->used, content_list)->owner);
+}
+
+void
+cache_clear(struct cache *c)
+{
+	evict_to(c, 0);
+}
+
+void
+cache_set_max(struct cache *c, uint64_t max_bytes)
+{
+	c->max = max_bytes;
+	evict_to(c, max_bytes);
+}
+
+struct content *
+content_new(uint32_t len)
+{
+	struct content *content = xmalloc(sizeof(*content) + len);
+
+	content->owner = NULL;
+	content->len = len;
+	return content;
+}
+
+void
+cache_put(struct cache *c, struct entry *e, struct content *content)
+{
+	assert(content->owner == NULL);
+	if (e->content != NULL || cost(content) > c->max) {
+		free(content);
+		return;
+	}
+	evict_to(c, c->max - cost(content));
+	content->owner = e;
+	e->content = content;
+	c->bytes += cost(content);
+	TAILQ_INSERT_HEAD(&c->used, content, link);
+}
+
+struct content *
+cache_get(struct cache *c, struct entry *e)
+{
+	struct content *content = e->content;
+
+	if (content == NULL) {
+		c->misses++;
+		return NULL;
+	}
+	c->hits++;
+	if (content != TAILQ_FIRST(&c->used)) {
+		TAILQ_REMOVE(&c->used, content, link);
+		TAILQ_INSERT_HEAD(&c->used, content, link);
+	}
+	return content;
+}
+
+void
+cache_drop(struct cache *c, struct entry *e)
+{
+	struct content *content = e->content;
+
+	if (content == NULL)
+		return;
+	e->content = NULL;
+	TAILQ_REMOVE(&c->used, content, link);
+	c->bytes -= cost(content);
+	free(content);
+}

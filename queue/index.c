@@ -1,0 +1,381 @@
+/* The in-memory entries: by seq, by message id, counted by state. */
+#include "queue/index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/mail/envelope.h"
+
+enum {
+	INDEX_FIRST = 1024,
+	/* Longer HELO names are cut in memory; the record has them whole. */
+	CLIENT_NAME_KEPT = 64
+};
+
+_Static_assert(sizeof(struct entry) + sizeof(struct rcpt) <= 256,
+    "the memory budget of a queued message");
+
+static int
+cmp_seq(const struct entry *a, const struct entry *b)
+{
+	return (a->seq > b->seq) - (a->seq < b->seq);
+}
+
+RB_GENERATE_STATIC(entry_tree, entry, by_seq, cmp_seq)
+
+void
+index_init(struct index *ix)
+{
+	*ix = (struct index){ .nbuckets = INDEX_FIRST };
+	RB_INIT(&ix->by_seq);
+	ix->buckets = xcalloc(ix->nbuckets, sizeof(*ix->buckets));
+	words_init(&ix->words);
+}
+
+void
+index_clear(struct index *ix)
+{
+	struct entry *e;
+
+	while ((e = RB_MIN(entry_tree, &ix->by_seq)) != NULL)
+		index_del(ix, &e);
+	free(ix->buckets);
+	words_clear(&ix->words);
+	*ix = (struct index){ 0 };
+}
+
+/* --- by message id --- */
+
+static size_t
+hash_id(const char *msgid)
+{
+	uint64_t a, b;
+
+	/* time and random part; 16 bytes always */
+	memcpy(&a, msgid, sizeof(a));
+	memcpy(&b, msgid + sizeof(a), sizeof(b));
+	a = (a ^ b * 0x9e3779b97f4a7c15U) * 0xff51afd7ed558ccdU;
+	return (size_t)(a ^ a >> 32);
+}
+
+static struct entry **
+bucket_of(struct index *ix, const char *msgid)
+{
+	return &ix->buckets[hash_id(msgid) & (ix->nbuckets - 1)];
+}
+
+static void
+grow(struct index *ix)
+{
+	size_t old = ix->nbuckets;
+	struct entry **from = ix->buckets, *next;
+
+	ix->nbuckets = old * 2;
+	ix->buckets = xcalloc(ix->nbuckets, sizeof(*ix->buckets));
+	for (size_t i = 0; i < old; i++) {
+		for (struct entry *e = from[i]; e != NULL; e = next) {
+			struct entry **to = bucket_of(ix, e->msgid);
+
+			next = e->id_next;
+			e->id_next = *to;
+			*to = e;
+		}
+	}
+	free(from);
+}
+
+struct entry *
+index_find_id(struct index *ix, struct str msgid)
+{
+	struct entry *e;
+
+	if (msgid.len != ID_LEN)
+		return NULL;
+	for (e = *bucket_of(ix, msgid.p); e != NULL; e = e->id_next)
+		if (memcmp(e->msgid, msgid.p, ID_LEN) == 0)
+			return e;
+	return NULL;
+}
+
+/* --- by seq --- */
+
+struct entry *
+index_find_seq(struct index *ix, uint64_t seq)
+{
+	struct entry key;
+
+	key.seq = seq;
+	return RB_FIND(entry_tree, &ix->by_seq, &key);
+}
+
+struct entry *
+index_from_seq(struct index *ix, uint64_t seq)
+{
+	struct entry key;
+
+	key.seq = seq;
+	return RB_NFIND(entry_tree, &ix->by_seq, &key);
+}
+
+/* --- counts --- */
+
+enum message_state
+entry_state(const struct entry *e)
+{
+	if (e->nactive > 0)
+		return STATE_ACTIVE;
+	return e->ndeferred > 0 ? STATE_DEFERRED : STATE_HELD;
+}
+
+bool
+entry_is_open(const struct entry *e)
+{
+	return e->nactive + e->ndeferred + e->nheld > 0;
+}
+
+static void
+count(struct index *ix, const struct entry *e, bool add)
+{
+	uint64_t *n
+	    = entry_is_open(e) ? &ix->nstate[entry_state(e)] : &ix->nkept;
+
+	*n = add ? *n + 1 : *n - 1;
+}
+
+static uint32_t *
+counter_of(struct entry *e, uint8_t state)
+{
+	switch ((enum rcpt_state)state) {
+	case RCPT_ACTIVE:
+		return &e->nactive;
+	case RCPT_DEFERRED:
+		return &e->ndeferred;
+	case RCPT_HELD:
+		return &e->nheld;
+	case RCPT_DELIVERED:
+	case RCPT_BOUNCED:
+	case RCPT_REMOVED:
+		break;
+	}
+	return NULL;
+}
+
+void
+rcpt_set_state(struct index *ix, struct rcpt *r, enum rcpt_state state)
+{
+	struct entry *e = rcpt_entry(r);
+	uint32_t *n;
+
+	if (r->state == state)
+		return;
+	count(ix, e, false);
+	if ((n = counter_of(e, r->state)) != NULL)
+		(*n)--;
+	r->state = (uint8_t)state;
+	if ((n = counter_of(e, r->state)) != NULL)
+		(*n)++;
+	count(ix, e, true);
+}
+
+/* --- add and remove --- */
+
+static size_t
+size_of(const struct mail_record *m)
+{
+	size_t size = sizeof(struct entry) + m->nrcpt * sizeof(struct rcpt);
+
+	size += m->from.len;
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		size += m->rcpts[i].to.len;
+	return size;
+}
+
+static void
+fill_rcpts(struct index *ix, struct entry *e, const struct mail_record *m)
+{
+	size_t at = sizeof(*e) + m->nrcpt * sizeof(struct rcpt);
+	char *base = (char *)e;
+
+	memcpy(base + at, m->from.p, m->from.len);
+	e->from_len = (uint16_t)m->from.len;
+	at += m->from.len;
+	for (uint32_t i = 0; i < m->nrcpt; i++) {
+		struct str to = m->rcpts[i].to;
+
+		e->rcpts[i] = (struct rcpt){
+			.action = word_get(&ix->words, m->rcpts[i].action),
+			.index = i,
+			.to_at = (uint32_t)at,
+			.to_len = (uint16_t)to.len,
+			.state = RCPT_ACTIVE,
+			.place = PLACE_NONE,
+		};
+		memcpy(base + at, to.p, to.len);
+		at += to.len;
+	}
+}
+
+/* What a foreign or damaged record must not bring in. */
+static bool
+is_sane(const struct mail_record *m)
+{
+	size_t size;
+
+	if (m->msgid.len != ID_LEN || m->nrcpt == 0 || m->seq == 0
+	    || m->from.len > UINT16_MAX)
+		return false;
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		if (m->rcpts[i].to.len > UINT16_MAX)
+			return false;
+	size = size_of(m);
+	return size <= UINT32_MAX;
+}
+
+struct entry *
+index_add(struct index *ix, const struct mail_record *m, uint64_t now_ms)
+{
+	struct entry *e, **bucket;
+
+	if (!is_sane(m) || index_find_id(ix, m->msgid) != NULL)
+		return NULL;
+	e = xmalloc(size_of(m));
+	*e = (struct entry){
+		.seq = m->seq,
+		.received_ms = m->received_ms,
+		.born_ms = (int64_t)now_ms,
+		.bodyfile = m->bodyfile,
+		.body_size = m->body_size,
+		.header_size = m->header_size,
+		.nrcpt = m->nrcpt,
+		.nactive = m->nrcpt,
+		.flags = (uint8_t)(m->flags & ENVELOPE_FLAGS_ALL),
+	};
+	memcpy(e->msgid, m->msgid.p, ID_LEN);
+	e->msgid[ID_LEN] = '\0';
+	if (RB_INSERT(entry_tree, &ix->by_seq, e) != NULL) {
+		free(e);
+		return NULL;
+	}
+	if (ix->count >= ix->nbuckets)
+		grow(ix);
+	bucket = bucket_of(ix, e->msgid);
+	e->id_next = *bucket;
+	*bucket = e;
+	e->client = word_get(&ix->words, m->client);
+	e->client_name = word_get(
+	    &ix->words, str_head(m->client_name, CLIENT_NAME_KEPT));
+	e->listener = word_get(&ix->words, m->listener);
+	fill_rcpts(ix, e, m);
+	ix->count++;
+	ix->bytes += entry_size(e);
+	count(ix, e, true);
+	return e;
+}
+
+void
+index_del(struct index *ix, struct entry **ep)
+{
+	struct entry *e = *ep, **at = bucket_of(ix, e->msgid);
+
+	*ep = NULL;
+	while (*at != e)
+		at = &(*at)->id_next;
+	*at = e->id_next;
+	RB_REMOVE(entry_tree, &ix->by_seq, e);
+	count(ix, e, false);
+	ix->bytes -= entry_size(e);
+	ix->count--;
+	for (uint32_t i = 0; i < e->nrcpt; i++) {
+		word_drop(&ix->words, &e->rcpts[i].action);
+		word_drop(&ix->words, &e->rcpts[i].reply);
+		word_drop(&ix->words, &e->rcpts[i].relay);
+	}
+	word_drop(&ix->words, &e->client);
+	word_drop(&ix->words, &e->client_name);
+	word_drop(&ix->words, &e->listener);
+	free(e);
+}
+
+/* --- looking at one --- */
+
+struct str
+entry_from(const struct entry *e)
+{
+	return (struct str){ (const char *)&e->rcpts[e->nrcpt], e->from_len };
+}
+
+uint64_t
+entry_size(const struct entry *e)
+{
+	return e->header_size + e->body_size;
+}
+
+uint64_t
+entry_inline_size(const struct entry *e)
+{
+	return e->header_size + (e->bodyfile == 0 ? e->body_size : 0);
+}
+
+bool
+entry_is_hidden(const struct entry *e)
+{
+	if (entry_is_open(e))
+		return false;
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		if (e->rcpts[i].state == RCPT_BOUNCED)
+			return false;
+	return true;
+}
+
+uint64_t
+entry_age(const struct entry *e, uint64_t now_ms)
+{
+	int64_t age = (int64_t)now_ms - e->born_ms;
+
+	return age > 0 ? (uint64_t)age : 0;
+}
+
+struct entry *
+rcpt_entry(struct rcpt *r)
+{
+	char *first = (char *)(r - r->index);
+
+	return (struct entry *)(void *)(first - offsetof(struct entry, rcpts));
+}
+
+struct str
+rcpt_to(const struct rcpt *r)
+{
+	const char *first = (const char *)(r - r->index);
+	const char *base = first - offsetof(struct entry, rcpts);
+
+	return (struct str){ base + r->to_at, r->to_len };
+}
+
+struct str
+rcpt_domain(const struct rcpt *r)
+{
+	struct str to = rcpt_to(r);
+	size_t at = to.len;
+
+	while (at > 0 && to.p[at - 1] != '@')
+		at--;
+	return at == 0 ? (struct str){ "", 0 } : str_skip(to, at);
+}
+
+bool
+rcpt_is_open(const struct rcpt *r)
+{
+	return r->state <= RCPT_HELD;
+}
+
+void
+rcpt_set_word(struct index *ix, struct word **word, struct str text)
+{
+	struct word *new = word_get(&ix->words, text);
+
+	word_drop(&ix->words, word);
+	*word = new;
+}

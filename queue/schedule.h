@@ -1,0 +1,125 @@
+/*
+ * The scheduler: recipients wait in a line per destination, destinations take
+ * fair turns, agents take what they can hold.
+ *
+ * It knows no channels and no store: schedule_ops says what to do with what
+ * it picks. Agents of one kind form a pool (all delivery processes; each
+ * maildir process is one of its own), every destination belongs to one pool.
+ */
+#ifndef POSTERN_QUEUE_SCHEDULE_H
+#define POSTERN_QUEUE_SCHEDULE_H
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/rules/config.h"
+#include "queue/index.h"
+
+enum {
+	POOL_DELIVERY,
+	POOL_MAILDIR /* and the instance of the maildir process */
+};
+
+/* A process that delivers. */
+struct agent {
+	TAILQ_ENTRY(agent) next;
+	uint32_t pool;
+	uint32_t capacity; /* mails it can hold */
+	uint32_t nflight;  /* and holds */
+	bool blocked;      /* its channel is full */
+	void *owner;
+};
+TAILQ_HEAD(agent_list, agent);
+
+/* What makes two recipients share a destination. */
+struct route {
+	uint32_t pool;
+	struct word *action; /* its name; not owned */
+	struct str hops;     /* empty for maildir */
+	struct deliver_numbers numbers;
+};
+
+struct destination {
+	RB_ENTRY(destination) by_key;
+	RB_ENTRY(destination) by_wake; /* while asleep */
+	TAILQ_ENTRY(destination) turn; /* while it is ready */
+	struct rcpt_list waiting;
+	uint32_t nwaiting; /* recipients */
+	uint32_t nflight;  /* works */
+	struct agent *last; /* who had its last work: kept connections */
+	struct word *action; /* counted */
+	char *hops;          /* owned */
+	size_t hops_len;
+	uint32_t pool;
+	uint32_t failures;     /* unreachable in a row */
+	uint64_t numbers_hash; /* of numbers: part of the key */
+	uint64_t not_before_ms; /* back-off or rate, monotonic */
+	uint64_t wake_ms;
+	uint64_t rate_ms; /* when the rate allows one more */
+	struct deliver_numbers numbers;
+	bool ready, asleep;
+};
+
+struct pool {
+	struct agent_list agents;
+	TAILQ_HEAD(, destination) turns; /* have waiting ones, may go */
+};
+
+struct schedule_ops {
+	/* Asked before r is given away; false: r was dealt with otherwise
+	 * (it expired) and is nowhere any more. */
+	bool (*admit)(void *ctx, struct rcpt *r);
+	/* These recipients of one message are d's next work for agent a;
+	 * both are counted in flight until schedule_done. The list is the
+	 * callee's. */
+	void (*start)(void *ctx, struct destination *d, struct agent *a,
+	    struct rcpt_list *rcpts, uint32_t nrcpt);
+};
+
+struct schedule {
+	const struct schedule_ops *ops;
+	void *ctx;
+	struct words *words;
+	RB_HEAD(destination_tree, destination) destinations;
+	RB_HEAD(wake_tree, destination) sleepers;
+	struct pool *pools; /* owned */
+	uint32_t npools;
+	bool stopped; /* starts nothing more */
+};
+
+void schedule_init(struct schedule *s, const struct schedule_ops *ops,
+    void *ctx, struct words *words);
+/* Frees the destinations; nothing waits and nothing is in flight. */
+void schedule_clear(struct schedule *s);
+
+/* --- agents, which stay the caller's --- */
+void schedule_add_agent(struct schedule *s, struct agent *a, uint32_t pool);
+/* Its works were given back before. */
+void schedule_del_agent(struct schedule *s, struct agent *a);
+
+/* --- recipients --- */
+/* At the end of the line for this route; the recipient is nowhere else. */
+void schedule_add(struct schedule *s, struct rcpt *r, const struct route *to);
+/* Out of its line. */
+void schedule_del(struct schedule *s, struct rcpt *r);
+/* Every waiting recipient out of its line, into the list `out` (place
+ * PLACE_NONE): they are to be routed again. */
+void schedule_take_all(struct schedule *s, struct rcpt_list *out);
+/* Next try of r's destination: now, whatever its back-off. */
+void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
+
+/* --- turns --- */
+/* Starts all that can be started. Returns when to come again (monotonic), 0
+ * when no time but only an event can change anything. */
+uint64_t schedule_run(struct schedule *s, uint64_t now_ms);
+/* A work is over. unreachable: the destination backs off. May free d. */
+void schedule_done(struct schedule *s, struct destination *d, struct agent *a,
+    bool unreachable, uint64_t now_ms);
+/* A work's recipients come back untried, to the front of d's line. */
+void schedule_put_back(struct schedule *s, struct destination *d,
+    struct rcpt_list *rcpts);
+
+#endif
