@@ -12,7 +12,9 @@ include mk/flags.mk
 include mk/roles.mk
 
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
-$(foreach r,$(ROLES) $(PROGRAMS),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r)))))
+$(foreach r,$(ROLES),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r)))))
+# A program stands in $(B) under its folder's name: its objects go elsewhere.
+$(foreach r,$(PROGRAMS),$(eval OBJ_$(r) := $(patsubst $(B)/%,$(B)/obj/%,$(call objs,$(DIR_$(r))))))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 EDGE_OBJ := $(EDGE_SRC:%.c=$(B)/%.o)
 LINK = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@
@@ -24,9 +26,11 @@ PROGRAM_BIN := $(PROGRAMS:%=$(B)/%)
 .PHONY: all
 all: $(PROGRAM_BIN) $(ROLE_BIN)
 
+COMPILE = $(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 $(B)/%.o: %.c $(B)/flags.mk
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+	$(COMPILE)
+$(B)/obj/%.o: %.c $(B)/flags.mk
+	$(COMPILE)
 
 $(B)/lib.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^

@@ -5,7 +5,7 @@
 #include <bsd/sys/queue.h>
 #include <stdint.h>
 
-#include "control/route.h"
+#include "control/router.h"
 #include "edges/edges.h"
 #include "lib/base/loop.h"
 #include "lib/ipc/channel.h"
@@ -17,6 +17,9 @@ struct answerer {
 	struct channel *ch;
 	struct leg_list legs; /* questions it has not answered yet */
 	unsigned int pauses;  /* askers for whose sake it is not read */
+	struct loop *loop;
+	struct deferred resume; /* reading again hands rows out at once: not
+				 * from inside whoever asks for it */
 };
 
 /* A channel to this process over fd (taken over); one there was to the same

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "control/access.h"
-#include "control/route.h"
+#include "control/router.h"
 #include "lib/base/loop.h"
 #include "lib/ipc/channel.h"
 
@@ -38,7 +38,7 @@ struct asker {
 	struct caller who;
 	struct term *terms; /* said since the last question, in order */
 	size_t nterms;
-	TAILQ_HEAD(, request) requests; /* in progress (route.h) */
+	TAILQ_HEAD(, request) requests; /* in progress (router.h) */
 	size_t nrequests;
 	struct timer *deadline; /* for a question, or for reading */
 	bool is_stalled;        /* it does not read; its answerers wait */
@@ -58,10 +58,10 @@ void asker_drop_all(void);
 size_t asker_count(void);
 size_t asker_count_uid(uid_t uid);
 
-/* For route.c: one more row or answer was said to it; when it does not take
+/* For router.c: one more row or answer was said to it; when it does not take
  * it, the answerers of its questions wait. */
 void asker_fed(struct asker *a);
-/* For route.c: a question came to its end. */
+/* For router.c: a question came to its end. */
 void asker_answered(struct asker *a);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * What the processes say to control: rows, which go on to whoever asked, and
- * answers, which channel_ask's callback (route.c) gets.
+ * answers, which channel_ask's callback (router.c) gets.
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -43,8 +43,9 @@ answerer_free(struct answerer **ap)
 
 	*ap = NULL;
 	TAILQ_REMOVE(&answerers, a, link);
-	/* Its legs end here, each with a fault. */
+	route_gone(&a->legs, a->ch);
 	channel_free(&a->ch);
+	loop_after_cancel(a->loop, &a->resume);
 	free(a);
 }
 
@@ -57,6 +58,15 @@ on_closed(void *ctx, struct channel *ch)
 	log_info(NULL, "peer-gone", "peer=%s instance=%u",
 	    log_cstr(role_name(a->role)), a->instance);
 	answerer_free(&a);
+}
+
+static void
+resume(void *ctx)
+{
+	struct answerer *a = ctx;
+
+	if (a->pauses == 0)
+		channel_resume(a->ch);
 }
 
 void
@@ -78,7 +88,9 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 	a = xcalloc(1, sizeof(*a));
 	a->role = role;
 	a->instance = instance;
+	a->loop = l;
 	TAILQ_INIT(&a->legs);
+	deferred_init(&a->resume, resume, a);
 	a->ch = channel_new(l, fd, edge, end, handlers, on_closed, a);
 	channel_set_peer(a->ch, role_name(role));
 	TAILQ_INSERT_TAIL(&answerers, a, link);
@@ -113,7 +125,7 @@ void
 answerer_resume(struct answerer *a)
 {
 	if (--a->pauses == 0)
-		channel_resume(a->ch);
+		loop_after(a->loop, &a->resume);
 }
 
 void

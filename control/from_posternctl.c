@@ -3,10 +3,11 @@
  * who may be slow, silent or hostile. Whoever breaks the contract loses his
  * own connection (lib/ipc/channel.c) and nothing else.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "control/asker.h"
-#include "control/route.h"
+#include "control/router.h"
 #include "edges/control_all.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -148,6 +149,7 @@ struct asker *
 asker_new(struct loop *l, int fd, const struct caller *who)
 {
 	struct asker *a = xcalloc(1, sizeof(*a));
+	char name[64];
 
 	a->loop = l;
 	a->who = *who;
@@ -159,6 +161,9 @@ asker_new(struct loop *l, int fd, const struct caller *who)
 	a->ch = channel_new(
 	    l, fd, &control_all_edge, EDGE_B, handlers, on_closed, a);
 	channel_on_drained(a->ch, on_drained, a);
+	snprintf(name, sizeof(name), "uid %u pid %d", (unsigned int)who->uid,
+	    (int)who->pid);
+	channel_set_peer(a->ch, name);
 	TAILQ_INSERT_TAIL(&askers, a, link);
 	naskers++;
 	return a;

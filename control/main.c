@@ -7,13 +7,13 @@
  * Trusted by: everyone, that who asks for a change may have it.
  * Edges: control_all (both stretches), all_parent.
  * If it dies: mail goes on; posternctl gets no answer until it is back.
- * Read next: route.c, from_posternctl.c, from_others.c.
+ * Read next: router.c, from_posternctl.c, from_others.c.
  */
 #include <unistd.h>
 
 #include "control/answerer.h"
 #include "control/asker.h"
-#include "control/route.h"
+#include "control/router.h"
 #include "control/socket.h"
 #include "lib/base/log.h"
 #include "lib/proc/child.h"

@@ -1,7 +1,7 @@
 /* Equal names are one number: a tree of names. */
 #include "control/sum.h"
 
-#include <bsd/sys/tree.h>
+#include "lib/base/tree.h"
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
@@ -19,10 +19,7 @@ entry_cmp(const struct entry *a, const struct entry *b)
 }
 
 RB_HEAD(entries, entry);
-/* libbsd's own _STATIC variant needs a macro that it does not define. */
-#define UNUSED static __attribute__((unused))
-RB_PROTOTYPE_INTERNAL(entries, entry, link, entry_cmp, UNUSED)
-RB_GENERATE_INTERNAL(entries, entry, link, entry_cmp, UNUSED)
+TREE_DEFINE(entries, entry, link, entry_cmp)
 
 struct sum {
 	struct entries entries;

@@ -35,8 +35,8 @@ begin_connect(const struct hop_addr *at)
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
+	fd =
+	    socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&ss, len) == -1 &&
@@ -50,16 +50,12 @@ begin_connect(const struct hop_addr *at)
 }
 
 struct conn *
-conn_open(struct loop *l, const struct hop_addr *at, const char *helo,
+conn_new(struct loop *l, const struct hop_addr *at, int fd, const char *helo,
     const struct deliver_numbers *numbers, const struct conn_ops *ops)
 {
 	char text[HOP_TEXT_MAX];
-	struct conn *c;
-	int fd = begin_connect(at);
+	struct conn *c = xcalloc(1, sizeof(*c));
 
-	if (fd == -1)
-		return NULL;
-	c = xcalloc(1, sizeof(*c));
 	c->loop = l;
 	c->ops = ops;
 	c->hop = hop_take(at, loop_now_ms(l));
@@ -72,6 +68,15 @@ conn_open(struct loop *l, const struct hop_addr *at, const char *helo,
 	log_debug(NULL, "connect", "relay=%s", log_cstr(hop_format(at, text)));
 	client_connecting(c, fd);
 	return c;
+}
+
+struct conn *
+conn_open(struct loop *l, const struct hop_addr *at, const char *helo,
+    const struct deliver_numbers *numbers, const struct conn_ops *ops)
+{
+	int fd = begin_connect(at);
+
+	return fd == -1 ? NULL : conn_new(l, at, fd, helo, numbers, ops);
 }
 
 static void

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "delivery/agent_work.h"
 #include "delivery/hops.h"
 #include "delivery/result.h"
 #include "delivery/smtp_states.h"
-#include "delivery/work.h"
 #include "lib/base/loop.h"
 #include "lib/mail/reply.h"
 #include "lib/net/line.h"
@@ -30,8 +30,8 @@ struct conn_ops {
 	/* It is gone (the conn goes after the round). The recipients of
 	 * c->work without a result are open again. why: as for the work;
 	 * hop_failed: the next hop is in trouble, not just this connection. */
-	void (*on_lost)(struct conn *c, const struct verdict *why,
-	    bool hop_failed);
+	void (*on_lost)(
+	    struct conn *c, const struct verdict *why, bool hop_failed);
 };
 
 struct conn {
@@ -54,21 +54,25 @@ struct conn {
 	uint32_t caps;     /* enum conn_caps */
 	uint64_t size_max; /* of SIZE, 0: none given */
 	/* the transaction */
-	struct work *work; /* NULL: none */
-	bool reused;       /* it was idle before this work */
-	bool heard;        /* a reply came since the work began */
-	bool refused;      /* the answer to MAIL was no */
-	uint64_t nmessages; /* transactions so far, this one included */
+	struct work *work;        /* NULL: none */
+	bool reused;              /* it was idle before this work */
+	bool heard;               /* a reply came since the work began */
+	bool refused;             /* the answer to MAIL was no */
+	uint64_t nmessages;       /* transactions so far, this one included */
 	uint32_t say_at, hear_at; /* next recipient to ask for, to hear of */
 	uint32_t nasked, ntaken;
 	struct dot_writer dot;
-	uint64_t sent; /* bytes of the mail given to the stream */
+	uint64_t sent;        /* bytes of the mail given to the stream */
 	struct timer *breath; /* between the pieces of a long mail; or NULL */
 };
 
 /* Begins to connect to at. NULL with errno when the system does not let us
  * even try. */
 struct conn *conn_open(struct loop *l, const struct hop_addr *at,
+    const char *helo, const struct deliver_numbers *numbers,
+    const struct conn_ops *ops);
+/* The same with fd, which is connected or on its way; taken over. */
+struct conn *conn_new(struct loop *l, const struct hop_addr *at, int fd,
     const char *helo, const struct deliver_numbers *numbers,
     const struct conn_ops *ops);
 /* Ends it; what was written leaves first if it can at once. No callback

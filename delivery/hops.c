@@ -35,15 +35,16 @@ RB_HEAD(hop_tree, hop);
 static struct hop_tree hops = RB_INITIALIZER(&hops);
 static size_t nhops;
 
-RB_GENERATE_STATIC(hop_tree, hop, entry, hop_cmp)
+TREE_DEFINE(hop_tree, hop, entry, hop_cmp)
 
 static int
 parse_port(struct str s, uint16_t *out)
 {
 	uint64_t n = PORT_SMTP;
 
-	if (s.len > 0 && (s.p[0] != ':' ||
-	        str_to_u64(str_skip(s, 1), 65535, &n) == -1 || n == 0))
+	if (s.len > 0 &&
+	    (s.p[0] != ':' || str_to_u64(str_skip(s, 1), 65535, &n) == -1 ||
+		n == 0))
 		return -1;
 	*out = (uint16_t)n;
 	return 0;
@@ -77,7 +78,11 @@ hops_parse(struct str text, struct hop_addr *out, size_t *nbad)
 
 	*nbad = 0;
 	for (text = str_trim(text); text.len > 0 && n < HOPS_MAX;) {
-		size_t end = str_find(text, ' ');
+		size_t end = 0;
+
+		while (
+		    end < text.len && text.p[end] != ' ' && text.p[end] != '\t')
+			end++;
 
 		if (hop_parse(str_head(text, end), &out[n]) == 0)
 			n++;

@@ -2,8 +2,8 @@
 #ifndef POSTERN_DELIVERY_HOPS_H
 #define POSTERN_DELIVERY_HOPS_H
 
+#include "lib/base/tree.h"
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,8 +12,8 @@
 #include "lib/rules/config.h"
 
 enum {
-	HOPS_MAX = 32,         /* next hops of one work; the rest is ignored */
-	HOP_DEAD_MS = 30000,   /* how long a failed one comes last */
+	HOPS_MAX = 32,       /* next hops of one work; the rest is ignored */
+	HOP_DEAD_MS = 30000, /* how long a failed one comes last */
 	HOP_TEXT_MAX = ADDR_TEXT_MAX + 10
 };
 
@@ -42,7 +42,8 @@ int hop_parse(struct str url, struct hop_addr *out);
  * counts the ones that are none. Returns how many. */
 size_t hops_parse(struct str text, struct hop_addr *out, size_t *nbad);
 /* ADDR:PORT, IPv6 in brackets. Returns out. */
-const char *hop_format(const struct hop_addr *at, char out[static HOP_TEXT_MAX]);
+const char *hop_format(
+    const struct hop_addr *at, char out[static HOP_TEXT_MAX]);
 /* Is it a listener of this very gateway? A wildcard listener is every
  * loopback address of its family. */
 bool hop_is_ours(const struct hop_addr *at, const struct config *c);

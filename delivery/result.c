@@ -24,9 +24,11 @@ verdict_of_reply(struct verdict *v, const struct reply *r)
 	v->outcome = outcome_of_class(r->code / 100U);
 	v->status = r->status;
 	if (v->status.class == 0)
-		v->status = (struct status){ .class = v->outcome ==
-			        OUTCOME_DELIVERED ? 2 :
-			    v->outcome == OUTCOME_FAILED ? 5 : 4 };
+		v->status =
+		    (struct status){ .class =
+					 v->outcome == OUTCOME_DELIVERED ? 2 :
+					 v->outcome == OUTCOME_FAILED    ? 5 :
+									   4 };
 	v->possible_duplicate = false;
 	memcpy(v->text, r->text, r->text_len + 1);
 }
@@ -54,8 +56,8 @@ reply_is_too_many(const struct reply *r)
 	if (r->code == 452)
 		return r->status.subject != 1 && r->status.subject != 2;
 	return r->code == 552 &&
-	    (r->status.class == 0 ||
-	        (r->status.subject == 5 && r->status.detail == 3));
+	       (r->status.class == 0 ||
+		   (r->status.subject == 5 && r->status.detail == 3));
 }
 
 void
@@ -64,7 +66,7 @@ work_set_failure(struct work *w, const struct verdict *v)
 	if (w->failure == NULL)
 		w->failure = xcalloc(1, sizeof(*w->failure));
 	else if (w->failure->outcome == OUTCOME_DEFERRED &&
-	    v->outcome == OUTCOME_FAILED)
+		 v->outcome == OUTCOME_FAILED)
 		return;
 	*w->failure = *v;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "delivery/work.h"
+#include "delivery/agent_work.h"
 #include "edges/queue_delivery.h"
 #include "lib/mail/reply.h"
 
@@ -37,8 +37,7 @@ void verdict_free(struct verdict **v);
 /* Tells the queue about one recipient, who is done then. */
 void result_tell(struct work *w, struct work_rcpt *r, const struct verdict *v);
 /* About every one in this state. */
-void result_tell_all(struct work *w, enum to_state st,
-    const struct verdict *v);
+void result_tell_all(struct work *w, enum to_state st, const struct verdict *v);
 
 /* How many had which outcome, since the start. */
 uint64_t result_count(enum outcome o);

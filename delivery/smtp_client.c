@@ -8,32 +8,28 @@
 #include "delivery/smtp_client.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "delivery/idle.h"
 #include "lib/base/log.h"
-#include "lib/mail/envelope.h"
-
-enum { COMMAND_MAX = ENVELOPE_ADDRESS_MAX + 192 };
 
 static void say_on(struct conn *c);
 
 /* --- the end of a connection --- */
 
-static void
-set_relay(const struct conn *c, struct verdict *v)
+void
+client_set_relay(const struct conn *c, struct verdict *v)
 {
 	hop_format(&c->hop->at, v->relay);
 }
 
 /* v is why; the owner may give the work to another connection. */
-static void
-lost(struct conn *c, struct verdict *v, bool hop_failed)
+void
+client_lost(struct conn *c, struct verdict *v, bool hop_failed)
 {
 	struct work *w = c->work;
 
-	set_relay(c, v);
+	client_set_relay(c, v);
 	log_debug(NULL, "lost", "relay=%s why=%s", log_cstr(v->relay),
 	    log_cstr(v->text));
 	/* After the dot nobody knows whether it was taken. */
@@ -63,11 +59,11 @@ lost_by_reply(struct conn *c)
 		v.outcome = OUTCOME_DEFERRED;
 		v.status.class = 4;
 	}
-	lost(c, &v, c->hearing < STATE_READY);
+	client_lost(c, &v, c->hearing < STATE_READY);
 }
 
-static void
-breach(struct conn *c, const char *what)
+void
+client_breach(struct conn *c, const char *what)
 {
 	struct verdict v = { 0 };
 	char text[HOP_TEXT_MAX];
@@ -77,7 +73,7 @@ breach(struct conn *c, const char *what)
 	log_info(NULL, "breach", "relay=%s state=%s why=%s",
 	    log_cstr(hop_format(&c->hop->at, text)),
 	    log_cstr(client_row(c->hearing)->name), log_cstr(what));
-	lost(c, &v, true);
+	client_lost(c, &v, true);
 }
 
 static void
@@ -99,7 +95,7 @@ on_end(void *ctx, int error)
 	else
 		verdict_set(&v, "4.4.2",
 		    "the server closed the connection in %s", name);
-	lost(c, &v, c->hearing < STATE_READY);
+	client_lost(c, &v, c->hearing < STATE_READY);
 }
 
 static void
@@ -118,7 +114,7 @@ on_timeout(void *ctx)
 	}
 	verdict_set(&v, c->hearing == STATE_CONNECT ? "4.4.1" : "4.4.2",
 	    "timed out in %s", client_row(c->hearing)->name);
-	lost(c, &v, true);
+	client_lost(c, &v, true);
 }
 
 void
@@ -127,21 +123,14 @@ client_body_failed(struct conn *c, const char *why)
 	struct verdict v = { 0 };
 
 	verdict_set(&v, "4.3.0", "cannot read the mail: %s", why);
-	set_relay(c, &v);
+	client_set_relay(c, &v);
 	/* No next hop can help: the others are not asked. */
 	result_tell_all(c->work, TO_TAKEN, &v);
 	result_tell_all(c->work, TO_OPEN, &v);
-	lost(c, &v, false);
+	client_lost(c, &v, false);
 }
 
 /* --- saying --- */
-
-static void
-command(struct conn *c, const char *text, int len)
-{
-	if (len > 0 && len < COMMAND_MAX)
-		stream_write(c->stream, text, (size_t)len);
-}
 
 static void
 expect(struct conn *c, enum client_state st)
@@ -154,23 +143,11 @@ expect(struct conn *c, enum client_state st)
 	stream_deadline(c->stream, ms);
 }
 
-static struct work_rcpt *
-next_to_say(struct conn *c)
-{
-	struct work *w = c->work;
-
-	if (c->nasked >= c->numbers.recipients)
-		return NULL;
-	while (c->say_at < w->nrcpts && w->rcpts[c->say_at].state != TO_OPEN)
-		c->say_at++;
-	return c->say_at < w->nrcpts ? &w->rcpts[c->say_at] : NULL;
-}
-
 /* The row of the run that is said after this one. */
 static enum client_state
 behind(struct conn *c, enum client_state st)
 {
-	if (st == STATE_RCPT && next_to_say(c) != NULL)
+	if (st == STATE_RCPT && client_next_rcpt(c) != NULL)
 		return STATE_RCPT;
 	return client_row(st)->run;
 }
@@ -180,8 +157,8 @@ static bool
 is_hopeless(const struct conn *c)
 {
 	return c->work != NULL &&
-	    ((c->saying == STATE_RCPT && c->refused) ||
-	        (c->saying == STATE_DATA && c->ntaken == 0));
+	       ((c->saying == STATE_RCPT && c->refused) ||
+		   (c->saying == STATE_DATA && c->ntaken == 0));
 }
 
 /* Says what may be said now: all of a run with PIPELINING, else one. */
@@ -210,220 +187,32 @@ say_on(struct conn *c)
 	}
 }
 
-void
-say_ehlo(struct conn *c)
-{
-	char text[COMMAND_MAX];
-
-	command(c, text,
-	    snprintf(text, sizeof(text), "EHLO %s\r\n", c->helo));
-}
-
-void
-say_helo(struct conn *c)
-{
-	char text[COMMAND_MAX];
-
-	c->caps = 0;
-	command(c, text,
-	    snprintf(text, sizeof(text), "HELO %s\r\n", c->helo));
-}
-
-void
-say_mail(struct conn *c)
-{
-	char text[COMMAND_MAX], size[32] = "";
-	const struct work *w = c->work;
-	bool eight = (w->flags & ENVELOPE_8BIT) != 0;
-	bool utf8 = (w->flags & ENVELOPE_SMTPUTF8) != 0;
-
-	if (c->caps & CAP_SIZE)
-		(void)snprintf(size, sizeof(size), " SIZE=%llu",
-		    (unsigned long long)work_size(w));
-	if (eight && !(c->caps & CAP_8BITMIME))
-		log_debug(NULL, "8bit", "msg=%s relay=%s",
-		    w->msgid, "sent as it is");
-	command(c, text,
-	    snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s\r\n", w->from,
-	        size, eight && (c->caps & CAP_8BITMIME) ? " BODY=8BITMIME" : "",
-	        utf8 && (c->caps & CAP_SMTPUTF8) ? " SMTPUTF8" : ""));
-}
-
-void
-say_rcpt(struct conn *c)
-{
-	char text[COMMAND_MAX];
-	struct work_rcpt *r = next_to_say(c);
-
-	if (r == NULL)
-		return;
-	r->in_tx = true;
-	c->nasked++;
-	work_set_state(c->work, r, TO_ASKED);
-	command(c, text,
-	    snprintf(text, sizeof(text), "RCPT TO:<%s>\r\n", r->to));
-}
-
-void
-say_data(struct conn *c)
-{
-	stream_write(c->stream, "DATA\r\n", 6);
-}
-
-void
-say_rset(struct conn *c)
-{
-	stream_write(c->stream, "RSET\r\n", 6);
-}
-
-void
-say_quit(struct conn *c)
-{
-	stream_write(c->stream, "QUIT\r\n", 6);
-}
-
-/* --- what a reply means for the work --- */
-
-static void
-verdict_now(struct conn *c, struct verdict *v)
-{
-	memset(v, 0, sizeof(*v));
-	verdict_of_reply(v, &c->reply);
-	set_relay(c, v);
-}
-
-/* Once MAIL is refused the RCPTs under way mean nothing: all that were
- * asked, or would be now, share its answer. */
-void
-heard_mail(struct conn *c, enum client_heard what)
-{
-	struct verdict v;
-
-	if (what == HEARD_OK)
-		return;
-	c->refused = true;
-	verdict_now(c, &v);
-	result_tell_all(c->work, TO_ASKED, &v);
-	result_tell_all(c->work, TO_OPEN, &v);
-}
-
-void
-heard_rcpt(struct conn *c, enum client_heard what)
-{
-	struct work *w = c->work;
-	struct work_rcpt *r;
-	struct verdict v;
-
-	while (c->hear_at < w->nrcpts && !w->rcpts[c->hear_at].in_tx)
-		c->hear_at++;
-	if (c->hear_at == w->nrcpts)
-		return;
-	r = &w->rcpts[c->hear_at++];
-	r->in_tx = false;
-	if (r->state != TO_ASKED)
-		return;
-	if (what == HEARD_OK) {
-		work_set_state(w, r, TO_TAKEN);
-		c->ntaken++;
-		return;
-	}
-	if (c->ntaken > 0 && reply_is_too_many(&c->reply)) {
-		work_set_state(w, r, TO_OPEN);
-		return;
-	}
-	verdict_now(c, &v);
-	result_tell(w, r, &v);
-}
-
-/* 354 although it took nobody: neither the mail nor a dot of ours may come
- * now, the latter could be taken for an empty mail. */
-void
-heard_data(struct conn *c, enum client_heard what)
-{
-	struct verdict v;
-
-	if (what == HEARD_OK && c->ntaken == 0) {
-		breach(c, "354 without a recipient");
-		return;
-	}
-	if (what == HEARD_OK)
-		return;
-	verdict_now(c, &v);
-	result_tell_all(c->work, TO_TAKEN, &v);
-}
-
-/* A server that has seen enough of the mail says no and hangs up. */
-void
-heard_early(struct conn *c, enum client_heard what)
-{
-	struct verdict v;
-
-	(void)what;
-	verdict_now(c, &v);
-	result_tell_all(c->work, TO_TAKEN, &v);
-	lost(c, &v, false);
-}
-
-void
-heard_dot(struct conn *c, enum client_heard what)
-{
-	struct verdict v;
-
-	(void)what;
-	verdict_now(c, &v);
-	result_tell_all(c->work, TO_TAKEN, &v);
-}
-
 /* --- hearing --- */
 
-static const struct {
-	struct str word;
-	uint32_t cap;
-} keywords[] = {
-	{ { "PIPELINING", 10 }, CAP_PIPELINING },
-	{ { "SIZE", 4 }, CAP_SIZE },
-	{ { "8BITMIME", 8 }, CAP_8BITMIME },
-	{ { "SMTPUTF8", 8 }, CAP_SMTPUTF8 },
-};
-
-/* One line of the answer to EHLO, without its code; the first is a name. */
+/* Whose reply is next within a run that was said as a whole; said step by
+ * step, say_on knows. */
 static void
-learn_keyword(struct conn *c, struct str line)
+run_on(struct conn *c)
 {
-	size_t end = str_find(line, ' ');
-	struct str word = str_head(line, end);
-	uint64_t n;
+	const struct work *w = c->work;
 
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-		if (str_eq_nocase(word, keywords[i].word))
-			c->caps |= keywords[i].cap;
-	if (str_eq_nocase(word, STR("SIZE")) &&
-	    str_to_u64(str_trim(str_skip(line, end)), UINT64_MAX, &n) == 0)
-		c->size_max = n;
+	if (c->nwaiting == 0)
+		return;
+	while (c->hear_at < w->nrcpts && !w->rcpts[c->hear_at].in_tx)
+		c->hear_at++;
+	expect(c, c->hear_at < w->nrcpts ? STATE_RCPT : STATE_DATA);
 }
 
 /* Where the reply leads; what is said next waits for the end of input. */
 static void
 follow(struct conn *c, enum client_state next)
 {
-	const struct client_row *row = client_row(c->hearing);
-
 	if (next == STATE_LOST) {
 		lost_by_reply(c);
 	} else if (next == STATE_END) {
 		conn_close(c);
 	} else if (next == STATE_RUN) {
-		/* c->saying still says where the run goes on */
-		if (c->hearing == STATE_RCPT || c->nwaiting > 0) {
-			bool more = false;
-
-			for (uint32_t i = c->hear_at; i < c->say_at + 1U &&
-			     i < c->work->nrcpts; i++)
-				more = more || c->work->rcpts[i].in_tx;
-			expect(c, more ? STATE_RCPT : STATE_DATA);
-		} else {
-			expect(c, row->run);
-		}
+		run_on(c);
 	} else {
 		c->then = next;
 	}
@@ -436,23 +225,25 @@ hear(struct conn *c)
 	const struct client_row *row = client_row(c->hearing);
 	unsigned int class = c->reply.code / 100U;
 	enum client_heard what = class == row->accept ? HEARD_OK :
-	    class == 4 ? HEARD_TEMP : HEARD_PERM;
+				 class == 4           ? HEARD_TEMP :
+							HEARD_PERM;
 
 	c->nwaiting--;
-	c->heard = true;
+	c->heard = c->heard || c->reply.code != 421;
 	if (what == HEARD_PERM && class != 5) {
-		breach(c, "an answer to something else");
+		client_breach(c, "an answer to something else");
 		return;
 	}
-	/* 421: it shuts the connection whatever we asked; to the mail
-	 * itself it is an answer too. */
-	if (c->reply.code == 421 && c->hearing < STATE_BODY) {
-		lost_by_reply(c);
-		return;
-	}
-	if (row->heard != NULL)
+	/* 421: it ends the connection whatever we asked; to the mail itself
+	 * it is an answer too. */
+	if (row->heard != NULL &&
+	    (c->reply.code != 421 || c->hearing >= STATE_BODY))
 		row->heard(c, what);
-	if (c->stream != NULL)
+	if (c->stream == NULL)
+		return;
+	if (c->reply.code == 421)
+		lost_by_reply(c);
+	else
 		follow(c, row->next[what]);
 }
 
@@ -463,15 +254,15 @@ on_line(struct conn *c, struct str line)
 
 	switch (reply_add_line(&c->reply, line)) {
 	case REPLY_BAD:
-		breach(c, "malformed reply");
+		client_breach(c, "malformed reply");
 		return;
 	case REPLY_MORE:
 		if (c->hearing == STATE_EHLO && before > 0)
-			learn_keyword(c, str_trim(str_skip(line, 4)));
+			client_learn(c, str_trim(str_skip(line, 4)));
 		return;
 	case REPLY_DONE:
 		if (c->hearing == STATE_EHLO && before > 0)
-			learn_keyword(c, str_trim(str_skip(line, 4)));
+			client_learn(c, str_trim(str_skip(line, 4)));
 		hear(c);
 		reply_init(&c->reply);
 		return;
@@ -490,7 +281,7 @@ go_on(struct conn *c)
 	}
 	c->then = STATE_NONE;
 	if (then == STATE_READY) {
-		expect(c, STATE_READY);
+		c->hearing = STATE_READY;
 		c->ops->on_ready(c);
 		return;
 	}
@@ -506,9 +297,9 @@ unasked(struct conn *c, struct str in)
 
 	if (str_starts_nocase(in, STR("421"))) {
 		verdict_set(&v, "4.4.2", "the server closes the connection");
-		lost(c, &v, false);
+		client_lost(c, &v, false);
 	} else {
-		breach(c, "a reply that nobody asked for");
+		client_breach(c, "a reply that nobody asked for");
 	}
 }
 
@@ -520,8 +311,8 @@ on_data(void *ctx, struct str in)
 	struct str line;
 
 	while (c->stream != NULL && at < in.len && c->nwaiting > 0) {
-		switch (line_next(
-		    str_skip(in, at), REPLY_LINE_MAX, &line, &used)) {
+		switch (
+		    line_next(str_skip(in, at), REPLY_LINE_MAX, &line, &used)) {
 		case LINE_MORE:
 			return at;
 		case LINE_OK:
@@ -529,10 +320,11 @@ on_data(void *ctx, struct str in)
 			at += used;
 			break;
 		case LINE_BARE:
-			breach(c, "a line end that is not CRLF, or a NUL");
+			client_breach(
+			    c, "a line end that is not CRLF, or a NUL");
 			break;
 		case LINE_LONG:
-			breach(c, "endless line");
+			client_breach(c, "endless line");
 			break;
 		}
 	}
@@ -580,73 +372,10 @@ client_connecting(struct conn *c, int fd)
 	expect(c, STATE_CONNECT);
 }
 
-static bool
-is_ascii(const char *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)p[i] > 0x7e)
-			return false;
-	return true;
-}
-
-/* Nothing in an address of ours can end a command. */
-static bool
-is_clean(const char *p)
-{
-	for (; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return false;
-	return true;
-}
-
-static void
-fail_open(struct conn *c, const char *status, const char *why)
-{
-	struct verdict v = { 0 };
-
-	verdict_set(&v, status, "%s", why);
-	set_relay(c, &v);
-	result_tell_all(c->work, TO_OPEN, &v);
-}
-
-/* Tells a result to those whom this next hop cannot take. */
-static void
-screen(struct conn *c)
-{
-	struct work *w = c->work;
-	bool no_utf8 = (c->caps & CAP_SMTPUTF8) == 0;
-	struct verdict v = { 0 };
-
-	if (c->size_max > 0 && work_size(w) > c->size_max)
-		fail_open(c, "5.3.4", "the mail is too big for the next hop");
-	if (!is_clean(w->from))
-		fail_open(c, "5.1.7", "malformed sender");
-	if (no_utf8 &&
-	    (!is_ascii(w->from, strlen(w->from)) ||
-	        ((w->flags & ENVELOPE_SMTPUTF8) &&
-	            !is_ascii(w->content, w->header_size))))
-		fail_open(c, "5.6.7", "the next hop does not offer SMTPUTF8");
-	for (uint32_t i = 0; i < w->nrcpts; i++) {
-		struct work_rcpt *r = &w->rcpts[i];
-
-		if (r->state != TO_OPEN)
-			continue;
-		if (!is_clean(r->to))
-			verdict_set(&v, "5.1.3", "malformed recipient");
-		else if (no_utf8 && !is_ascii(r->to, strlen(r->to)))
-			verdict_set(&v, "5.6.7",
-			    "the next hop does not offer SMTPUTF8");
-		else
-			continue;
-		set_relay(c, &v);
-		result_tell(w, r, &v);
-	}
-}
-
 int
 client_begin(struct conn *c)
 {
-	screen(c);
+	client_screen(c);
 	if (c->work->nopen == 0)
 		return -1;
 	c->nmessages++;

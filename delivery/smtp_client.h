@@ -30,7 +30,18 @@ void heard_data(struct conn *c, enum client_heard what);
 void heard_early(struct conn *c, enum client_heard what);
 void heard_dot(struct conn *c, enum client_heard what);
 
-/* --- between smtp_client.c and smtp_body.c --- */
+/* --- between smtp_client.c, smtp_commands.c and smtp_body.c --- */
+/* Ends the connection; v is why, for the recipients without a result. */
+void client_lost(struct conn *c, struct verdict *v, bool hop_failed);
+/* The same because the server broke the protocol. */
+void client_breach(struct conn *c, const char *what);
+void client_set_relay(const struct conn *c, struct verdict *v);
+/* The next one to ask for in this transaction; NULL: no more. */
+struct work_rcpt *client_next_rcpt(struct conn *c);
+/* One line of the answer to EHLO, without its code; not the first. */
+void client_learn(struct conn *c, struct str line);
+/* Tells a result to those open whom this next hop cannot take. */
+void client_screen(struct conn *c);
 /* Writes the next piece when the one before has left. */
 void body_go_on(struct conn *c);
 /* All of the mail and the dot are written: the reply to it is awaited. */

@@ -23,9 +23,10 @@ static const struct client_row rows[] = {
 [STATE_DATA]     = { "DATA",      say_data,  3, T(data_init_timeout),  { STATE_BODY,     STATE_RSET,   STATE_RSET }, heard_data,   STATE_NONE, true  },
 [STATE_BODY]     = { "the mail",  say_body,  0, T(data_block_timeout), { STATE_END,      STATE_END,    STATE_END  }, heard_early,  STATE_NONE, false },
 [STATE_DOT]      = { "end of data", NULL,    2, T(data_end_timeout),   { STATE_READY,    STATE_READY,  STATE_READY}, heard_dot,    STATE_NONE, false },
-[STATE_RSET]     = { "RSET",      say_rset,  2, T(mail_timeout),       { STATE_READY,    STATE_END,    STATE_END  }, NULL,         STATE_NONE, false },
+[STATE_RSET]     = { "RSET",      say_rset,  2, T(mail_timeout),       { STATE_READY,    STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
 [STATE_QUIT]     = { "QUIT",      say_quit,  2, T(quit_timeout),       { STATE_END,      STATE_END,    STATE_END  }, NULL,         STATE_NONE, false },
 };
+
 /* clang-format on */
 
 const struct client_row *

@@ -44,8 +44,8 @@ struct client_row {
 	/* What the reply means for the work; before next. May be NULL, and
 	 * may end the connection. */
 	void (*heard)(struct conn *c, enum client_heard what);
-	enum client_state run;   /* the row behind it in its run */
-	bool joins;              /* may be said while replies are awaited */
+	enum client_state run; /* the row behind it in its run */
+	bool joins;            /* may be said while replies are awaited */
 };
 
 const struct client_row *client_row(enum client_state st);

@@ -1,10 +1,10 @@
 /*
  * all_parent: every process (A) and the parent (B).
  *
- * Setup: the parent says who the child is and what it may have (tell_jail),
- * hands over the configuration, the descriptors and the peers, and ends with
- * tell_go; the child enters its jail at tell_jail, before anything else is
- * decoded, and answers tell_go with tell_ready.
+ * Setup: the parent hands over directories and the configuration (its own
+ * word, which it has checked), then says what the child may have (tell_jail):
+ * the child enters its jail, and only there takes sockets. tell_go ends the
+ * setup; the child answers it with tell_ready.
  */
 #ifndef POSTERN_EDGES_ALL_PARENT_H
 #define POSTERN_EDGES_ALL_PARENT_H
@@ -14,7 +14,7 @@
 
 /* --- parent to child, setup --- */
 
-/* The first message. root: directory to chroot to. */
+/* Into the jail. root: directory to chroot to. */
 #define TELL_JAIL(F)                                                          \
 	F(u8, change_root, 1)   /* chroot to root and take uid, gid */        \
 	F(u32, uid, UINT32_MAX)                                               \
@@ -41,8 +41,7 @@ WIRE_DECLARE(tell_dir, TELL_DIR)
 	F(str, hostname, 255)                                                 \
 	F(str, domain, 255)                                                   \
 	F(str, postmaster, 320)                                               \
-	F(str, submit_path, 107)                                              \
-	F(u32, bare_newline_except, UINT32_MAX) /* table id; none: UINT32_MAX */
+	F(str, submit_path, 107)
 WIRE_DECLARE(tell_conf, TELL_CONF)
 
 #define TELL_CONF_NUMBERS(F)                                                  \
@@ -104,7 +103,8 @@ WIRE_DECLARE(tell_conf_rule, TELL_CONF_RULE)
 	F(str, text, 255)
 WIRE_DECLARE(tell_conf_cond, TELL_CONF_COND)
 
-#define TELL_CONF_END(F) WIRE_NOTHING(F)
+#define TELL_CONF_END(F)                                                      \
+	F(u32, bare_newline_except, UINT32_MAX) /* table id; none: UINT32_MAX */
 WIRE_DECLARE(tell_conf_end, TELL_CONF_END)
 
 /* The mapping of per-source counters, made by the parent, one column a

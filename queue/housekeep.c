@@ -88,8 +88,8 @@ thread_main(void *ctx)
 			continue;
 		}
 		pthread_cond_signal(&h->less);
-		while (write(h->wake, &one, sizeof(one)) == -1 &&
-		    errno == EINTR)
+		while (
+		    write(h->wake, &one, sizeof(one)) == -1 && errno == EINTR)
 			;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -172,8 +172,8 @@ wait_idle(struct housekeep *h)
 	bool idle;
 
 	pthread_mutex_lock(&h->lock);
-	while (h->busy || (TAILQ_FIRST(&h->todo) != NULL &&
-			      TAILQ_FIRST(&h->done) == NULL))
+	while (h->busy ||
+	       (TAILQ_FIRST(&h->todo) != NULL && TAILQ_FIRST(&h->done) == NULL))
 		pthread_cond_wait(&h->less, &h->lock);
 	idle = TAILQ_FIRST(&h->todo) == NULL && TAILQ_FIRST(&h->done) == NULL;
 	pthread_mutex_unlock(&h->lock);

@@ -7,8 +7,8 @@
 #ifndef POSTERN_QUEUE_HOUSEKEEP_H
 #define POSTERN_QUEUE_HOUSEKEEP_H
 
-#include <stdbool.h>
 #include <bsd/sys/queue.h>
+#include <stdbool.h>
 
 #include "lib/base/loop.h"
 

@@ -23,7 +23,7 @@ cmp_seq(const struct entry *a, const struct entry *b)
 	return (a->seq > b->seq) - (a->seq < b->seq);
 }
 
-RB_GENERATE_STATIC(entry_tree, entry, by_seq, cmp_seq)
+TREE_DEFINE(entry_tree, entry, by_seq, cmp_seq)
 
 void
 index_init(struct index *ix)
@@ -138,8 +138,8 @@ entry_is_open(const struct entry *e)
 static void
 count(struct index *ix, const struct entry *e, bool add)
 {
-	uint64_t *n
-	    = entry_is_open(e) ? &ix->nstate[entry_state(e)] : &ix->nkept;
+	uint64_t *n =
+	    entry_is_open(e) ? &ix->nstate[entry_state(e)] : &ix->nkept;
 
 	*n = add ? *n + 1 : *n - 1;
 }
@@ -223,8 +223,8 @@ is_sane(const struct mail_record *m)
 {
 	size_t size;
 
-	if (m->msgid.len != ID_LEN || m->nrcpt == 0 || m->seq == 0
-	    || m->from.len > UINT16_MAX)
+	if (m->msgid.len != ID_LEN || m->nrcpt == 0 || m->seq == 0 ||
+	    m->from.len > UINT16_MAX)
 		return false;
 	for (uint32_t i = 0; i < m->nrcpt; i++)
 		if (m->rcpts[i].to.len > UINT16_MAX)
@@ -264,8 +264,8 @@ index_add(struct index *ix, const struct mail_record *m, uint64_t now_ms)
 	e->id_next = *bucket;
 	*bucket = e;
 	e->client = word_get(&ix->words, m->client);
-	e->client_name = word_get(
-	    &ix->words, str_head(m->client_name, CLIENT_NAME_KEPT));
+	e->client_name =
+	    word_get(&ix->words, str_head(m->client_name, CLIENT_NAME_KEPT));
 	e->listener = word_get(&ix->words, m->listener);
 	fill_rcpts(ix, e, m);
 	ix->count++;

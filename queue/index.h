@@ -6,8 +6,8 @@
 #ifndef POSTERN_QUEUE_INDEX_H
 #define POSTERN_QUEUE_INDEX_H
 
+#include "lib/base/tree.h"
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,15 +30,17 @@ enum rcpt_place {
 };
 
 enum rcpt_marks {
-	MARK_DUPLICATE = 1,  /* an attempt ended unheard: the next may be a
-	                      * second delivery */
-	MARK_HOLD = 2,       /* hold once the attempt under way is over */
-	MARK_REMOVE = 4,     /* remove then */
-	MARK_RECOVERED = 8,  /* not tried since we started */
+	MARK_DUPLICATE = 1, /* an attempt ended unheard: the next may be a
+			     * second delivery */
+	MARK_HOLD = 2,      /* hold once the attempt under way is over */
+	MARK_REMOVE = 4,    /* remove then */
+	MARK_RECOVERED = 8, /* not tried since we started */
+	MARK_CHANGED = 16   /* the store does not know yet */
 };
 
 struct rcpt {
 	TAILQ_ENTRY(rcpt) link; /* in the destination's line or the work */
+
 	union {
 		struct destination *destination; /* PLACE_WAITING */
 		struct work *work;               /* PLACE_WORK */
@@ -53,14 +55,16 @@ struct rcpt {
 	uint32_t to_at;      /* its address: bytes from the entry on */
 	uint16_t to_len;
 	uint8_t state; /* enum rcpt_state; rcpt_set_state only */
-	uint8_t place : 4;
-	uint8_t marks : 4;
+	uint8_t place : 2;
+	uint8_t marks : 6;
 };
+
 TAILQ_HEAD(rcpt_list, rcpt);
 
 struct entry {
 	RB_ENTRY(entry) by_seq;
-	struct entry *id_next; /* in its bucket */
+	struct entry *id_next;      /* in its bucket */
+	struct entry *changed_next; /* of those the store is to hear of */
 	uint64_t seq;
 	struct store_ref ref;
 	uint64_t received_ms; /* wall */
@@ -73,10 +77,12 @@ struct entry {
 	uint32_t nrcpt;
 	/* how many of them are in which state */
 	uint32_t nactive, ndeferred, nheld;
-	uint32_t nbusy; /* reads and works that point here */
-	uint16_t from_len; /* its text follows the recipients */
-	uint8_t flags;     /* enum envelope_flags */
-	uint8_t committed; /* the store has it */
+	uint32_t nbusy;        /* reads and works that point here */
+	uint16_t from_len;     /* its text follows the recipients */
+	uint8_t flags;         /* enum envelope_flags */
+	uint8_t committed : 1; /* the store has it */
+	uint8_t changed : 1;   /* is in the list of changed ones */
+	uint8_t over : 1;      /* to be finished whatever its state */
 	char msgid[ID_LEN + 1];
 	struct rcpt rcpts[];
 };
@@ -97,8 +103,8 @@ void index_clear(struct index *ix);
 
 /* A new entry from a record, all recipients RCPT_ACTIVE and nowhere; in the
  * index. NULL when its msgid or seq is in use. now_ms: monotonic. */
-struct entry *index_add(struct index *ix, const struct mail_record *m,
-    uint64_t now_ms);
+struct entry *index_add(
+    struct index *ix, const struct mail_record *m, uint64_t now_ms);
 /* Out of the index and freed; none of its recipients may be anywhere. */
 void index_del(struct index *ix, struct entry **e);
 struct entry *index_find_seq(struct index *ix, uint64_t seq);

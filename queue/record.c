@@ -22,8 +22,8 @@ enum {
 	STATE_RCPT_FIXED = 24
 };
 
-_Static_assert(HEADER_CUTS + SEGMENT_CUTS_MAX * CUT_SIZE <=
-	SEGMENT_BLOCK - CRC_SIZE,
+_Static_assert(
+    HEADER_CUTS + SEGMENT_CUTS_MAX * CUT_SIZE <= SEGMENT_BLOCK - CRC_SIZE,
     "the cuts do not fit into a header");
 
 static uint32_t
@@ -202,13 +202,13 @@ mail_size(const struct mail_record *m)
 {
 	uint64_t rcpts = mail_rcpts_size(m);
 
-	if (!fits_u16(m->msgid) || !fits_u16(m->from) ||
-	    !fits_u16(m->client) || !fits_u16(m->client_name) ||
-	    !fits_u16(m->listener) || rcpts > INT32_MAX ||
-	    m->content.len > INT32_MAX || m->header_size > m->content.len)
+	if (!fits_u16(m->msgid) || !fits_u16(m->from) || !fits_u16(m->client) ||
+	    !fits_u16(m->client_name) || !fits_u16(m->listener) ||
+	    rcpts > INT32_MAX || m->content.len > INT32_MAX ||
+	    m->header_size > m->content.len)
 		return 0;
 	return MAIL_FIXED + m->msgid.len + m->from.len + m->client.len +
-	    m->client_name.len + m->listener.len + rcpts + m->content.len;
+	       m->client_name.len + m->listener.len + rcpts + m->content.len;
 }
 
 static uint8_t *
@@ -285,13 +285,13 @@ mail_decode_rcpts(struct str in, uint32_t n, struct mail_rcpt *out)
 }
 
 int
-mail_decode(const uint8_t *p, size_t len, uint64_t seq,
-    struct mail_decoded *out)
+mail_decode(
+    const uint8_t *p, size_t len, uint64_t seq, struct mail_decoded *out)
 {
 	struct mail_record *m = &out->mail;
 	struct str in = { (const char *)p, len }, fixed, rcpts;
-	struct str *text[] = { &m->msgid, &m->from, &m->client,
-		&m->client_name, &m->listener };
+	struct str *text[] = { &m->msgid, &m->from, &m->client, &m->client_name,
+		&m->listener };
 	uint32_t content;
 
 	memset(out, 0, sizeof(*out));
@@ -311,8 +311,7 @@ mail_decode(const uint8_t *p, size_t len, uint64_t seq,
 	}
 	if (take(&in, get_le32(p + 52), &rcpts) == -1 ||
 	    take(&in, content, &m->content) == -1 || in.len != 0 ||
-	    m->header_size > content ||
-	    m->nrcpt > rcpts.len / MAIL_RCPT_FIXED)
+	    m->header_size > content || m->nrcpt > rcpts.len / MAIL_RCPT_FIXED)
 		return -1;
 	if (m->nrcpt > 0)
 		out->rcpts = xcalloc(m->nrcpt, sizeof(*out->rcpts));
@@ -400,8 +399,8 @@ state_decode_rcpts(struct str in, uint32_t n, struct state_rcpt *out)
 }
 
 int
-state_decode(const uint8_t *p, size_t len, uint64_t seq,
-    struct state_decoded *out)
+state_decode(
+    const uint8_t *p, size_t len, uint64_t seq, struct state_decoded *out)
 {
 	struct str in = { (const char *)p, len }, fixed;
 	struct state_record *s = &out->state;

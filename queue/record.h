@@ -148,21 +148,25 @@ bool record_payload_is_good(
 size_t mail_size(const struct mail_record *m);
 /* Writes mail_size() bytes. */
 void mail_encode(uint8_t *out, const struct mail_record *m);
+
 /* A decoded mail; its views point into the payload. */
 struct mail_decoded {
 	struct mail_record mail;
 	struct mail_rcpt *rcpts; /* owned */
 };
+
 int mail_decode(
     const uint8_t *p, size_t len, uint64_t seq, struct mail_decoded *out);
 void mail_decoded_clear(struct mail_decoded *d);
 
 size_t state_size(const struct state_record *s);
 void state_encode(uint8_t *out, const struct state_record *s);
+
 struct state_decoded {
 	struct state_record state;
 	struct state_rcpt *rcpts; /* owned */
 };
+
 int state_decode(
     const uint8_t *p, size_t len, uint64_t seq, struct state_decoded *out);
 void state_decoded_clear(struct state_decoded *d);

@@ -54,8 +54,8 @@ sift_down(struct retry *t, size_t slot)
 
 		if (down >= t->count)
 			break;
-		if (down + 1 < t->count
-		    && t->heap[down + 1]->due_ms < t->heap[down]->due_ms)
+		if (down + 1 < t->count &&
+		    t->heap[down + 1]->due_ms < t->heap[down]->due_ms)
 			down++;
 		if (r->due_ms <= t->heap[down]->due_ms)
 			break;
@@ -135,13 +135,13 @@ retry_longest(const struct queue_settings *q)
 }
 
 uint64_t
-retry_clamp(const struct queue_settings *q, uint64_t next_wall_ms,
-    uint64_t wall_ms)
+retry_clamp(
+    const struct queue_settings *q, uint64_t next_wall_ms, uint64_t wall_ms)
 {
 	uint64_t longest = retry_longest(q);
 
 	if (next_wall_ms <= wall_ms)
 		return 0;
-	return next_wall_ms - wall_ms < longest ? next_wall_ms - wall_ms
-	                                        : longest;
+	return next_wall_ms - wall_ms < longest ? next_wall_ms - wall_ms :
+						  longest;
 }

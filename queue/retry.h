@@ -27,13 +27,13 @@ struct rcpt *retry_first(const struct retry *t);
 
 /* How long to wait after this many attempts: the configured step, give or
  * take a tenth chosen by `chance` (any number). Milliseconds. */
-uint64_t retry_delay(const struct queue_settings *q, uint32_t attempts,
-    uint32_t chance);
+uint64_t retry_delay(
+    const struct queue_settings *q, uint32_t attempts, uint32_t chance);
 /* The longest of all steps and its tenth: no time to come may be further. */
 uint64_t retry_longest(const struct queue_settings *q);
 /* A stored wall time as a delay from now: past is 0, further away than the
  * longest step (the clock jumped) is that step. */
-uint64_t retry_clamp(const struct queue_settings *q, uint64_t next_wall_ms,
-    uint64_t wall_ms);
+uint64_t retry_clamp(
+    const struct queue_settings *q, uint64_t next_wall_ms, uint64_t wall_ms);
 
 #endif

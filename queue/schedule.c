@@ -16,6 +16,7 @@
 #include "lib/base/alloc.h"
 
 enum {
+	PICK_LOOKS = 1000, /* expired ones passed over in one turn */
 	BACKOFF_FIRST_MS = 1000,
 	BACKOFF_MAX_MS = 300000,
 	/* How long an idle destination's failures are remembered. */
@@ -25,19 +26,13 @@ enum {
 static int
 cmp_key(const struct destination *a, const struct destination *b)
 {
-	size_t n = a->hops_len < b->hops_len ? a->hops_len : b->hops_len;
-	int c;
-
 	if (a->action != b->action)
 		return (uintptr_t)a->action < (uintptr_t)b->action ? -1 : 1;
 	if (a->numbers_hash != b->numbers_hash)
 		return a->numbers_hash < b->numbers_hash ? -1 : 1;
 	if (a->pool != b->pool)
 		return a->pool < b->pool ? -1 : 1;
-	c = n > 0 ? memcmp(a->hops, b->hops, n) : 0;
-	if (c != 0)
-		return c;
-	return (a->hops_len > b->hops_len) - (a->hops_len < b->hops_len);
+	return str_cmp(a->hops, b->hops);
 }
 
 static int
@@ -48,8 +43,8 @@ cmp_wake(const struct destination *a, const struct destination *b)
 	return ((uintptr_t)a > (uintptr_t)b) - ((uintptr_t)a < (uintptr_t)b);
 }
 
-RB_GENERATE_STATIC(destination_tree, destination, by_key, cmp_key)
-RB_GENERATE_STATIC(wake_tree, destination, by_wake, cmp_wake)
+TREE_DEFINE(destination_tree, destination, by_key, cmp_key)
+TREE_DEFINE(wake_tree, destination, by_wake, cmp_wake)
 
 void
 schedule_init(struct schedule *s, const struct schedule_ops *ops, void *ctx,
@@ -120,9 +115,9 @@ schedule_del_agent(struct schedule *s, struct agent *a)
 static uint32_t
 agent_free(const struct agent *a)
 {
-	return a->blocked || a->nflight >= a->capacity
-	           ? 0
-	           : a->capacity - a->nflight;
+	return a->blocked || a->nflight >= a->capacity ?
+		   0 :
+		   a->capacity - a->nflight;
 }
 
 /* The one that had this destination's last work keeps connections to it:
@@ -135,8 +130,8 @@ choose_agent(struct schedule *s, const struct destination *d)
 	if (d->last != NULL && agent_free(d->last) * 2 > d->last->capacity)
 		return d->last;
 	TAILQ_FOREACH(a, &pool_get(s, d->pool)->agents, next)
-		if (agent_free(a) > 0
-		    && (best == NULL || agent_free(a) > agent_free(best)))
+		if (agent_free(a) > 0 &&
+		    (best == NULL || agent_free(a) > agent_free(best)))
 			best = a;
 	return best;
 }
@@ -186,7 +181,7 @@ destination_free(struct schedule *s, struct destination *d)
 	wake(s, d);
 	RB_REMOVE(destination_tree, &s->destinations, d);
 	word_drop(s->words, &d->action);
-	free(d->hops);
+	free(d->hops_text);
 	free(d);
 }
 
@@ -209,8 +204,7 @@ may_go_ms(const struct destination *d)
 	return d->not_before_ms > d->rate_ms ? d->not_before_ms : d->rate_ms;
 }
 
-/* Puts d where it belongs after anything about it changed; may free it.
- * now_ms 0: not known, a sleeper stays asleep. */
+/* Puts d where it belongs after anything about it changed; may free it. */
 static void
 settle(struct schedule *s, struct destination *d, uint64_t now_ms)
 {
@@ -243,8 +237,8 @@ settle(struct schedule *s, struct destination *d, uint64_t now_ms)
 
 /* --- recipients in and out --- */
 
-static uint64_t
-hash_numbers(const struct deliver_numbers *n)
+uint64_t
+schedule_hash(const struct deliver_numbers *n)
 {
 	const unsigned char *p = (const unsigned char *)n;
 	uint64_t h = 14695981039346656037U;
@@ -261,14 +255,10 @@ destination_get(struct schedule *s, const struct route *to)
 	struct destination *d, key = {
 		.pool = to->pool,
 		.action = to->action,
-		.hops_len = to->hops.len,
-		.numbers_hash = hash_numbers(&to->numbers),
+		.hops = to->hops,
+		.numbers_hash = to->numbers_hash,
 	};
-	char none = '\0';
 
-	key.hops = &none;
-	if (to->hops.len > 0)
-		memcpy(&key.hops, &to->hops.p, sizeof(key.hops));
 	d = RB_FIND(destination_tree, &s->destinations, &key);
 	if (d != NULL)
 		return d;
@@ -276,15 +266,17 @@ destination_get(struct schedule *s, const struct route *to)
 	d = xmalloc(sizeof(*d));
 	*d = key;
 	d->action = word_ref(to->action);
-	d->hops = str_dup(to->hops);
-	d->numbers = to->numbers;
+	d->hops_text = str_dup(to->hops);
+	d->hops.p = d->hops_text;
+	d->numbers = *to->numbers;
 	TAILQ_INIT(&d->waiting);
 	RB_INSERT(destination_tree, &s->destinations, d);
 	return d;
 }
 
 void
-schedule_add(struct schedule *s, struct rcpt *r, const struct route *to)
+schedule_add(
+    struct schedule *s, struct rcpt *r, const struct route *to, uint64_t now_ms)
 {
 	struct destination *d = destination_get(s, to);
 
@@ -292,10 +284,8 @@ schedule_add(struct schedule *s, struct rcpt *r, const struct route *to)
 	r->place = PLACE_WAITING;
 	r->in.destination = d;
 	TAILQ_INSERT_TAIL(&d->waiting, r, link);
-	if (d->nwaiting++ == 0 && !d->asleep)
-		settle(s, d, UINT64_MAX);
-	else if (d->asleep && d->wake_ms > may_go_ms(d))
-		sleep_until(s, d, may_go_ms(d)); /* it idled: not so long */
+	if (d->nwaiting++ == 0)
+		settle(s, d, now_ms);
 }
 
 static void
@@ -372,15 +362,17 @@ pick(struct schedule *s, struct destination *d, struct rcpt_list *out)
 {
 	struct entry *e = NULL;
 	struct rcpt *r, *next;
-	uint32_t n = 0;
+	uint32_t n = 0, looks = 0;
 
 	TAILQ_INIT(out);
 	for (r = TAILQ_FIRST(&d->waiting); r != NULL; r = next) {
+		if (n == 0 && ++looks > PICK_LOOKS)
+			break;
 		next = TAILQ_NEXT(r, link);
 		if (n > 0 && (rcpt_entry(r) != e || n >= d->numbers.recipients))
 			break;
 		take(d, r);
-		/* The message may end with the one that is not admitted. */
+		/* The message may end with one that is not admitted. */
 		if (!s->ops->admit(s->ctx, r))
 			continue;
 		e = rcpt_entry(r);
@@ -421,11 +413,9 @@ wake_sleepers(struct schedule *s, uint64_t now_ms)
 {
 	struct destination *d;
 
-	while ((d = RB_MIN(wake_tree, &s->sleepers)) != NULL
-	       && d->wake_ms <= now_ms) {
-		if (d->nwaiting > 0)
-			wake(s, d);
-		else if (d->nflight > 0)
+	while ((d = RB_MIN(wake_tree, &s->sleepers)) != NULL &&
+	       d->wake_ms <= now_ms) {
+		if (d->nwaiting > 0 || d->nflight > 0)
 			wake(s, d);
 		settle(s, d, now_ms);
 	}
@@ -458,24 +448,29 @@ back_off(struct destination *d, uint64_t now_ms)
 
 void
 schedule_done(struct schedule *s, struct destination *d, struct agent *a,
-    bool unreachable, uint64_t now_ms)
+    enum work_end end, uint64_t now_ms)
 {
 	assert(d->nflight > 0 && a->nflight > 0);
 	d->nflight--;
 	a->nflight--;
-	if (!unreachable) {
+	switch (end) {
+	case WORK_DONE:
 		d->failures = 0;
 		d->not_before_ms = 0;
-	} else if (may_go_ms(d) <= now_ms) {
+		break;
+	case WORK_UNREACHABLE:
 		/* Of many under way, the first to fail counts. */
-		back_off(d, now_ms);
+		if (d->not_before_ms <= now_ms)
+			back_off(d, now_ms);
+		break;
+	case WORK_LOST:
+		break;
 	}
 	settle(s, d, now_ms);
 }
 
 void
-schedule_put_back(struct schedule *s, struct destination *d,
-    struct rcpt_list *rcpts)
+schedule_put_back(struct destination *d, struct rcpt_list *rcpts)
 {
 	struct rcpt *r;
 
@@ -486,5 +481,4 @@ schedule_put_back(struct schedule *s, struct destination *d,
 		TAILQ_INSERT_HEAD(&d->waiting, r, link);
 		d->nwaiting++;
 	}
-	(void)s;
 }

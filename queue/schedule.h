@@ -9,8 +9,8 @@
 #ifndef POSTERN_QUEUE_SCHEDULE_H
 #define POSTERN_QUEUE_SCHEDULE_H
 
+#include "lib/base/tree.h"
 #include <bsd/sys/queue.h>
-#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +32,7 @@ struct agent {
 	bool blocked;      /* its channel is full */
 	void *owner;
 };
+
 TAILQ_HEAD(agent_list, agent);
 
 /* What makes two recipients share a destination. */
@@ -39,7 +40,15 @@ struct route {
 	uint32_t pool;
 	struct word *action; /* its name; not owned */
 	struct str hops;     /* empty for maildir */
-	struct deliver_numbers numbers;
+	const struct deliver_numbers *numbers;
+	uint64_t numbers_hash; /* of them: schedule_hash */
+};
+
+/* How a work ended, for its destination. */
+enum work_end {
+	WORK_DONE,
+	WORK_UNREACHABLE, /* the destination backs off */
+	WORK_LOST         /* the agent died: says nothing */
 };
 
 struct destination {
@@ -47,15 +56,15 @@ struct destination {
 	RB_ENTRY(destination) by_wake; /* while asleep */
 	TAILQ_ENTRY(destination) turn; /* while it is ready */
 	struct rcpt_list waiting;
-	uint32_t nwaiting; /* recipients */
-	uint32_t nflight;  /* works */
-	struct agent *last; /* who had its last work: kept connections */
+	uint32_t nwaiting;   /* recipients */
+	uint32_t nflight;    /* works */
+	struct agent *last;  /* who had its last work: kept connections */
 	struct word *action; /* counted */
-	char *hops;          /* owned */
-	size_t hops_len;
+	struct str hops;     /* into hops_text */
+	char *hops_text;     /* owned */
 	uint32_t pool;
-	uint32_t failures;     /* unreachable in a row */
-	uint64_t numbers_hash; /* of numbers: part of the key */
+	uint32_t failures;      /* unreachable in a row */
+	uint64_t numbers_hash;  /* of numbers: part of the key */
 	uint64_t not_before_ms; /* back-off or rate, monotonic */
 	uint64_t wake_ms;
 	uint64_t rate_ms; /* when the rate allows one more */
@@ -101,8 +110,10 @@ void schedule_add_agent(struct schedule *s, struct agent *a, uint32_t pool);
 void schedule_del_agent(struct schedule *s, struct agent *a);
 
 /* --- recipients --- */
+uint64_t schedule_hash(const struct deliver_numbers *n);
 /* At the end of the line for this route; the recipient is nowhere else. */
-void schedule_add(struct schedule *s, struct rcpt *r, const struct route *to);
+void schedule_add(struct schedule *s, struct rcpt *r, const struct route *to,
+    uint64_t now_ms);
 /* Out of its line. */
 void schedule_del(struct schedule *s, struct rcpt *r);
 /* Every waiting recipient out of its line, into the list `out` (place
@@ -115,11 +126,11 @@ void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
 /* Starts all that can be started. Returns when to come again (monotonic), 0
  * when no time but only an event can change anything. */
 uint64_t schedule_run(struct schedule *s, uint64_t now_ms);
-/* A work is over. unreachable: the destination backs off. May free d. */
+/* A work is over. May free d. */
 void schedule_done(struct schedule *s, struct destination *d, struct agent *a,
-    bool unreachable, uint64_t now_ms);
-/* A work's recipients come back untried, to the front of d's line. */
-void schedule_put_back(struct schedule *s, struct destination *d,
-    struct rcpt_list *rcpts);
+    enum work_end end, uint64_t now_ms);
+/* A work's recipients come back untried, to the front of d's line; the
+ * schedule_done of the work follows. */
+void schedule_put_back(struct destination *d, struct rcpt_list *rcpts);
 
 #endif

@@ -45,13 +45,18 @@ struct mail_record {
 	struct str content; /* header block, and body unless in a bodyfile */
 };
 
-enum { STATE_RCPT_WAITING, STATE_RCPT_DELIVERED, STATE_RCPT_BOUNCED,
-	STATE_RCPT_REMOVED, STATE_RCPT_HELD };
+enum {
+	STATE_RCPT_WAITING,
+	STATE_RCPT_DELIVERED,
+	STATE_RCPT_BOUNCED,
+	STATE_RCPT_REMOVED,
+	STATE_RCPT_HELD
+};
 
 /* What became of a recipient: absolute, so that the last record wins. */
 struct state_rcpt {
 	uint32_t index;
-	uint8_t state;    /* STATE_RCPT_ */
+	uint8_t state; /* STATE_RCPT_ */
 	uint32_t attempts;
 	uint64_t next_ms; /* wall time of the next try; 0: none */
 	struct str reply; /* the last, with its code; at most 600 bytes */
@@ -62,7 +67,7 @@ struct state_record {
 	uint64_t seq;
 	uint64_t when_ms;   /* wall */
 	uint64_t operation; /* of the administrator's change; 0: none. What can
-	                     * be undone is found by it. */
+			     * be undone is found by it. */
 	const struct state_rcpt *rcpts;
 	uint32_t nrcpt;
 };
@@ -70,8 +75,8 @@ struct state_record {
 struct store_ops {
 	/* Recovery, from inside store_open: each surviving message in the
 	 * order of its seq's last copy, then later states. */
-	void (*on_mail)(void *ctx, const struct mail_record *m,
-	    struct store_ref ref);
+	void (*on_mail)(
+	    void *ctx, const struct mail_record *m, struct store_ref ref);
 	void (*on_state)(void *ctx, const struct state_record *s);
 	/* The message ended before the restart (its record may still be
 	 * there): forget it. */
@@ -117,8 +122,8 @@ typedef void store_committed_fn(void *ctx, bool ok, struct store_ref ref);
 /* Copies m's bytes into the batch. */
 void store_add_mail(struct store *s, const struct mail_record *m,
     store_committed_fn *fn, void *ctx);
-void store_add_state(struct store *s, struct store_ref ref,
-    const struct state_record *st);
+void store_add_state(
+    struct store *s, struct store_ref ref, const struct state_record *st);
 /* The message is over: its bytes may be reused once this is durable. Its
  * bodyfile is unlinked after that. */
 void store_finish(struct store *s, struct store_ref ref, uint64_t seq);
@@ -129,10 +134,10 @@ bool store_is_dirty(const struct store *s);
 
 /* The message read back (by the housekeeping thread): m's views live until
  * fn returns; NULL m: it cannot be read (why). Never from inside the call. */
-typedef void store_read_fn(void *ctx, const struct mail_record *m,
-    const struct fault *why);
-void store_read(struct store *s, struct store_ref ref, store_read_fn *fn,
-    void *ctx);
+typedef void store_read_fn(
+    void *ctx, const struct mail_record *m, const struct fault *why);
+void store_read(
+    struct store *s, struct store_ref ref, store_read_fn *fn, void *ctx);
 
 /* A new body file, open for writing; *number names it. -1: no space or a
  * failure. The descriptor is the caller's. */
@@ -143,6 +148,7 @@ void store_bodyfile_drop(struct store *s, uint64_t number);
 int store_bodyfile_open(struct store *s, uint64_t number);
 
 uint8_t store_space(const struct store *s, uint64_t *free_bytes);
+
 /* For show stats. */
 struct store_totals {
 	uint64_t commits, batched, bytes, syncs, segments, segments_reused;

@@ -63,8 +63,8 @@ word_get(struct words *w, struct str s)
 		return NULL;
 	h = hash_of(s);
 	for (o = w->buckets[h & (w->nbuckets - 1)]; o != NULL; o = o->next) {
-		if (o->hash == h && o->len == s.len
-		    && memcmp(o->text, s.p, s.len) == 0)
+		if (o->hash == h && o->len == s.len &&
+		    memcmp(o->text, s.p, s.len) == 0)
 			return word_ref(o);
 	}
 	if (w->count >= w->nbuckets)

@@ -100,6 +100,12 @@ loop_stop(struct loop *l)
 	l->stop = true;
 }
 
+void
+loop_settle(struct loop *l)
+{
+	run_deferred(l);
+}
+
 uint64_t
 loop_now_ms(const struct loop *l)
 {

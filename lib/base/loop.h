@@ -18,6 +18,9 @@ void loop_free(struct loop **l);
  * writes the log. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/* Runs what was put off to the end of the round now; for the last words of a
+ * process. */
+void loop_settle(struct loop *l);
 /* Monotonic milliseconds. */
 uint64_t loop_now_ms(const struct loop *l);
 

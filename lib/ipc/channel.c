@@ -10,26 +10,21 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/bytes.h"
 #include "lib/base/log.h"
+#include "lib/ipc/outbox.h"
 #include "lib/ipc/pending.h"
 
 enum {
-	FRAME_HEADER = 16,
-	FRAME_HAS_FD = 1,   /* in flags */
 	READ_SIZE = 262144, /* bytes one recvmsg may bring */
 	READS_A_ROUND = 4,  /* then the others have their turn */
 	TYPE_HELLO = 0,
-	HELLO_SIZE = 8,
-	OUT_HARD_MAX = 1 << 30, /* full long before; a bug of ours beyond */
-	ROWS_MAX = 64           /* messages of one edge */
+	ROWS_MAX = 64 /* messages of one edge */
 };
 
-/* A descriptor to send with the byte at offset of the output. */
-struct out_fd {
-	size_t offset;
-	int fd;
-};
+/* The first message each way. */
+#define HELLO(F) F(u64, hash, UINT64_MAX) /* of the edge as built here */
+WIRE_DECLARE(hello, HELLO)
+WIRE_DEFINE(hello, HELLO)
 
 struct channel {
 	struct loop *loop;
@@ -46,10 +41,7 @@ struct channel {
 	uint64_t seen; /* bit per type that came already */
 	uint64_t next_id;
 	struct pending pending;
-	struct buf out;
-	size_t sent; /* bytes at the front of out that have left */
-	struct out_fd *out_fds;
-	size_t nout_fds, out_fds_cap;
+	struct outbox out;
 	struct buf in; /* the start of a frame that has not all come */
 	int in_fd;     /* came, its frame has not been handled yet; or -1 */
 	bool greeted;  /* the peer's hello was seen and is ours */
@@ -79,18 +71,8 @@ close_fds(struct channel *ch)
 	if (ch->in_fd >= 0)
 		close(ch->in_fd);
 	ch->in_fd = -1;
-	for (size_t i = 0; i < ch->nout_fds; i++)
-		close(ch->out_fds[i].fd);
-	ch->nout_fds = 0;
-	buf_clear(&ch->out);
-	ch->sent = 0;
+	outbox_clear(&ch->out);
 	buf_clear(&ch->in);
-}
-
-static size_t
-unsent(const struct channel *ch)
-{
-	return ch->out.len - ch->sent;
 }
 
 static void
@@ -142,7 +124,6 @@ on_release(void *arg)
 	struct channel *ch = arg;
 
 	pending_clear(&ch->pending);
-	free(ch->out_fds);
 	free(ch->peer);
 	free(ch);
 }
@@ -172,77 +153,9 @@ want(struct channel *ch)
 {
 	if (ch->watch == NULL)
 		return;
-	loop_fd_want(ch->watch,
-	    (ch->paused ? 0 : LOOP_READ) | (unsent(ch) > 0 ? LOOP_WRITE : 0));
-}
-
-/* Sends from the front of the output, up to the next frame with a
- * descriptor, which goes in a call of its own. */
-static ssize_t
-send_batch(struct channel *ch)
-{
-	size_t from = ch->sent, upto = ch->out.len;
-	struct iovec iov = { ch->out.p + from, 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control;
-
-	bool with_fd = ch->nout_fds > 0 && ch->out_fds[0].offset == from;
-
-	if (with_fd) {
-		memset(&control, 0, sizeof(control));
-		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &ch->out_fds[0].fd, sizeof(int));
-		upto = from + FRAME_HEADER +
-		       get_le32((const uint8_t *)ch->out.p + from);
-	} else if (ch->nout_fds > 0) {
-		upto = ch->out_fds[0].offset;
-	}
-	iov.iov_len = upto - from;
-	totals.send_calls++;
-	ssize_t n = sendmsg(ch->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n > 0 && with_fd) {
-		/* It went with the first byte. */
-		close(ch->out_fds[0].fd);
-		ch->nout_fds--;
-		memmove(ch->out_fds, ch->out_fds + 1,
-		    ch->nout_fds * sizeof(ch->out_fds[0]));
-	}
-	return n;
-}
-
-/* Gives the room of what has left back, without moving the rest each time. */
-static void
-forget_sent(struct channel *ch)
-{
-	if (ch->sent < ch->out.len && ch->sent < ch->out.len / 2)
-		return;
-	buf_drop(&ch->out, ch->sent);
-	for (size_t i = 0; i < ch->nout_fds; i++)
-		ch->out_fds[i].offset -= ch->sent;
-	ch->sent = 0;
-	if (ch->out.len == 0 && ch->out.cap > READ_SIZE)
-		buf_clear(&ch->out);
-}
-
-/* Nobody listens any more, but what the peer said before it went is still to
- * be read: the end comes from that side. */
-static void
-drop_output(struct channel *ch)
-{
-	for (size_t i = 0; i < ch->nout_fds; i++)
-		close(ch->out_fds[i].fd);
-	ch->nout_fds = 0;
-	ch->sent = ch->out.len;
-	forget_sent(ch);
+	loop_fd_want(
+	    ch->watch, (ch->paused ? 0 : LOOP_READ) |
+			   (outbox_unsent(&ch->out) > 0 ? LOOP_WRITE : 0));
 }
 
 static void
@@ -250,67 +163,31 @@ on_flush(void *arg)
 {
 	struct channel *ch = arg;
 
-	while (ch->fd >= 0 && unsent(ch) > 0) {
-		ssize_t n = send_batch(ch);
-		if (n > 0) {
-			ch->sent += (size_t)n;
-			continue;
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
-			break;
-		drop_output(ch);
-	}
 	if (ch->fd < 0)
 		return;
-	forget_sent(ch);
+	/* When nobody listens any more, what the peer said before it went is
+	 * still to be read: the end comes from that side. */
+	if (outbox_send(&ch->out, ch->fd, &totals.send_calls) != 0)
+		outbox_clear(&ch->out);
 	want(ch);
-	if (ch->was_full && unsent(ch) < ch->edge->queue_bytes / 4) {
+	if (ch->was_full &&
+	    outbox_unsent(&ch->out) < ch->edge->queue_bytes / 4) {
 		ch->was_full = false;
 		if (ch->drained != NULL)
 			ch->drained(ch->drained_ctx);
 	}
 }
 
-/* Appends a frame; fd (or -1) is duplicated. */
 static int
 queue_frame(struct channel *ch, uint16_t type, const struct wire_msg *wire,
     const void *msg, uint64_t id)
 {
-	size_t start = ch->out.len;
-	uint8_t *h = (uint8_t *)buf_reserve(&ch->out, FRAME_HEADER);
-	int fd;
+	struct frame f = { .type = type, .id = id };
 
-	if (h == NULL)
+	if (outbox_add(&ch->out, f, wire, msg, ch->edge->max_message) != 0)
 		return -1;
-	buf_commit(&ch->out, FRAME_HEADER);
-	if (wire_encode(wire, msg, &ch->out, &fd) != 0 ||
-	    ch->out.len - start - FRAME_HEADER > ch->edge->max_message) {
-		ch->out.len = start;
-		ch->out.failed = false;
-		return -1;
-	}
-	if (fd >= 0) {
-		fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-		if (fd < 0) {
-			ch->out.len = start;
-			return -1;
-		}
-		if (ch->nout_fds == ch->out_fds_cap) {
-			ch->out_fds_cap = ch->out_fds_cap * 2 + 4;
-			ch->out_fds = xreallocarray(ch->out_fds,
-			    ch->out_fds_cap, sizeof(ch->out_fds[0]));
-		}
-		ch->out_fds[ch->nout_fds++] = (struct out_fd){ start, fd };
-	}
-	h = (uint8_t *)ch->out.p + start;
-	put_le32(h, (uint32_t)(ch->out.len - start - FRAME_HEADER));
-	put_le16(h + 4, type);
-	put_le16(h + 6, fd >= 0 ? FRAME_HAS_FD : 0);
-	put_le64(h + 8, id);
 	totals.sent++;
-	if (unsent(ch) >= ch->edge->queue_bytes)
+	if (outbox_unsent(&ch->out) >= ch->edge->queue_bytes)
 		ch->was_full = true;
 	loop_after(ch->loop, &ch->flush);
 	return 0;
@@ -368,9 +245,11 @@ channel_npending(const struct channel *ch)
 static const char *
 take_hello(struct channel *ch, struct str payload)
 {
-	if (payload.len != HELLO_SIZE || ch->greeted)
+	struct hello m;
+
+	if (ch->greeted || wire_decode(&hello_wire, payload, -1, &m) != 0)
 		return "bad hello";
-	if (get_le64((const uint8_t *)payload.p) != edge_hash(ch->edge))
+	if (m.hash != edge_hash(ch->edge))
 		return "the peer was built from other definitions";
 	ch->greeted = true;
 	return NULL;
@@ -424,10 +303,8 @@ deliver(struct channel *ch, const struct edge_row *row, const void *msg,
 
 /* One whole frame. Returns why it breaks the contract, or NULL. */
 static const char *
-take_frame(struct channel *ch, const uint8_t *h, struct str payload)
+take_frame(struct channel *ch, const struct frame *f, struct str payload)
 {
-	uint16_t type = get_le16(h + 4), flags = get_le16(h + 6);
-	uint64_t id = get_le64(h + 8);
 
 	union {
 		uint64_t align;
@@ -435,16 +312,16 @@ take_frame(struct channel *ch, const uint8_t *h, struct str payload)
 	} msg;
 
 	totals.received++;
-	if (flags > FRAME_HAS_FD)
+	if (f->flags > FRAME_HAS_FD)
 		return "unknown flags";
 	/* A descriptor waits for the frame that claims it; frames that came
 	 * in the same call may stand before that one. */
-	bool has_fd = (flags & FRAME_HAS_FD) != 0;
+	bool has_fd = (f->flags & FRAME_HAS_FD) != 0;
 	if (has_fd && ch->in_fd < 0)
 		return "descriptor missing";
-	if (type == TYPE_HELLO)
+	if (f->type == TYPE_HELLO)
 		return take_hello(ch, payload);
-	const struct edge_row *row = edge_row(ch->edge, type);
+	const struct edge_row *row = edge_row(ch->edge, f->type);
 	const char *why = check_row(ch, row);
 	if (why != NULL)
 		return why;
@@ -454,7 +331,7 @@ take_frame(struct channel *ch, const uint8_t *h, struct str payload)
 		return "malformed message";
 	if (has_fd)
 		ch->in_fd = -1; /* the handler's from here on */
-	return deliver(ch, row, msg.room, id, fd);
+	return deliver(ch, row, msg.room, f->id, fd);
 }
 
 /* The whole frames at the start of s; returns the bytes they took. */
@@ -464,22 +341,21 @@ take_frames(struct channel *ch, struct str s)
 	size_t done = 0;
 
 	while (ch->fd >= 0 && !ch->paused && s.len - done >= FRAME_HEADER) {
-		const uint8_t *h = (const uint8_t *)s.p + done;
-		uint32_t len = get_le32(h);
-		const char *why = NULL;
-		if (len > ch->edge->max_message && len > HELLO_SIZE) {
+		const uint8_t *at = (const uint8_t *)s.p + done;
+		struct frame f = frame_decode(at);
+		if (f.len > ch->edge->max_message) {
 			channel_fail(ch, "message too long");
 			return done;
 		}
-		if (s.len - done - FRAME_HEADER < len)
+		if (s.len - done - FRAME_HEADER < f.len)
 			break;
-		struct str payload = { s.p + done + FRAME_HEADER, len };
-		why = take_frame(ch, h, payload);
+		struct str payload = { s.p + done + FRAME_HEADER, f.len };
+		const char *why = take_frame(ch, &f, payload);
 		if (why != NULL) {
 			channel_fail(ch, why);
 			return done;
 		}
-		done += FRAME_HEADER + len;
+		done += FRAME_HEADER + f.len;
 	}
 	return done;
 }
@@ -596,13 +472,9 @@ on_ready(void *arg, int what)
 static void
 queue_hello(struct channel *ch)
 {
-	uint8_t frame[FRAME_HEADER + HELLO_SIZE] = { 0 };
+	struct hello m = { .hash = edge_hash(ch->edge) };
 
-	put_le32(frame, HELLO_SIZE);
-	put_le16(frame + 4, TYPE_HELLO);
-	put_le64(frame + FRAME_HEADER, edge_hash(ch->edge));
-	buf_add(&ch->out, frame, sizeof(frame));
-	loop_after(ch->loop, &ch->flush);
+	queue_frame(ch, TYPE_HELLO, &hello_wire, &m, 0);
 }
 
 struct channel *
@@ -621,7 +493,7 @@ channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
 	ch->closed = closed;
 	ch->ctx = ctx;
 	ch->in_fd = -1;
-	buf_init(&ch->out, OUT_HARD_MAX);
+	outbox_init(&ch->out);
 	buf_init(&ch->in, READ_SIZE + CHANNEL_MESSAGE_MAX + FRAME_HEADER);
 	pending_init(&ch->pending);
 	for (const struct handler *h = handlers; h != NULL && h->type != 0;
@@ -671,7 +543,7 @@ channel_is_open(const struct channel *ch)
 bool
 channel_is_full(const struct channel *ch)
 {
-	return ch->fd >= 0 && unsent(ch) >= ch->edge->queue_bytes;
+	return ch->fd >= 0 && outbox_unsent(&ch->out) >= ch->edge->queue_bytes;
 }
 
 void
@@ -704,7 +576,7 @@ void
 channel_drain(struct channel *ch, unsigned int ms)
 {
 	on_flush(ch);
-	while (ch->fd >= 0 && unsent(ch) > 0) {
+	while (ch->fd >= 0 && outbox_unsent(&ch->out) > 0) {
 		struct pollfd p = { .fd = ch->fd, .events = POLLOUT };
 		if (poll(&p, 1, (int)ms) != 1)
 			return;

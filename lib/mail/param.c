@@ -101,7 +101,8 @@ parse_one(struct str word, enum param_verb verb, unsigned int *seen,
 			return PARAM_VALUE;
 		return known[i].parse(value, out);
 	}
-	return PARAM_UNKNOWN;
+	/* A lone word is rather a slip than an extension we lack. */
+	return has_value ? PARAM_UNKNOWN : PARAM_SYNTAX;
 }
 
 enum param_error

@@ -15,7 +15,7 @@ status_number(struct str s, size_t *i, uint16_t *out)
 	while (end < s.len && end - begin < 4 && chr_is_digit(s.p[end]))
 		end++;
 	if (str_to_u64((struct str){ s.p + begin, end - begin },
-	        STATUS_NUMBER_MAX, &n) == -1)
+		STATUS_NUMBER_MAX, &n) == -1)
 		return -1;
 	*i = end;
 	*out = (uint16_t)n;

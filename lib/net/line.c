@@ -232,11 +232,11 @@ dot_writer_feed(struct dot_writer *d, struct str in,
 	while (p < end) {
 		if (d->state == DOT_CR) {
 			/* Held back over the border of two pieces. */
-			bool lf = *p == '\n';
+			bool crlf = *p == '\n';
 
 			writer_newline(d, out, ctx);
-			changed += lf ? 0 : 1;
-			p += lf ? 1 : 0;
+			changed += crlf ? 0 : 1;
+			p += crlf ? 1 : 0;
 			start = p;
 			continue;
 		}

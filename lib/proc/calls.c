@@ -60,6 +60,7 @@ static const int common[] = {
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity), /* malloc, when it makes an arena */
 	SCMP_SYS(set_robust_list),   /* a thread that is just starting */
+	SCMP_SYS(rseq),              /* the same; glibc aborts without */
 	SCMP_SYS(getrandom),
 	SCMP_SYS(clock_gettime), /* real where there is no vDSO */
 	SCMP_SYS(clock_getres),
@@ -197,7 +198,6 @@ static const int unknown[] = {
 	SCMP_SYS(clone3),
 	SCMP_SYS(statx),
 	SCMP_SYS(faccessat2),
-	SCMP_SYS(rseq),
 };
 
 static const struct {

@@ -27,7 +27,9 @@ struct child_ops {
 	void (*prepare)(struct loop *l);
 	/* A directory from the parent, before the jail; the role owns dir. */
 	void (*on_dir)(uint32_t action, int dir);
-	/* Rights are gone, seccomp not yet on: start threads. 0/-1. */
+	/* Rights are gone, seccomp not yet on: start threads, and make what
+	 * they need (an eventfd); child_config() is there, on_config has not
+	 * run yet. 0/-1. */
 	int (*start_threads)(void *unused);
 	/* A listening socket; the role owns it. */
 	void (*on_listen)(uint32_t id, int socket);

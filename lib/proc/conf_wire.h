@@ -6,8 +6,10 @@
 #include "lib/ipc/channel.h"
 #include "lib/rules/config.h"
 
-/* In the parent: sends c, tables as their sealed memfds. */
-void conf_send(struct channel *ch, const struct config *c);
+/* In the parent: sends c, tables as their sealed memfds (c->table_fds).
+ * Returns 0, or -1 when something in it does not fit its message, or the
+ * channel is closed. */
+int conf_send(struct channel *ch, const struct config *c);
 
 /* In a child: one of the tell_conf_ messages. *building holds the unfinished
  * configuration between calls (NULL at first). Returns 1 when it is complete

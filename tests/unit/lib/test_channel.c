@@ -169,7 +169,6 @@ START_TEST(files_keep_their_place)
 	ck_assert_int_eq(nanswers, 1);
 	ck_assert_int_eq(nfiles, 100);
 	ck_assert_int_eq(nparts, 200);
-	close(fd);
 }
 
 END_TEST

@@ -1,0 +1,510 @@
+/*
+ * The table of questions, and the life of one: asked of one process or of
+ * all, rows handed on as they come, answered once.
+ */
+#include "control/router.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/answerer.h"
+#include "control/asker.h"
+#include "control/counters.h"
+#include "control/sum.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+
+enum target { TO_ROLE, TO_ALL, TO_SELF };
+
+struct route {
+	uint16_t type;
+	const char *name;     /* for the log */
+	unsigned int permits; /* of enum permit, all needed; 0: anybody */
+	enum target target;
+	enum role role; /* of TO_ROLE */
+	bool has_terms; /* filters may stand before it */
+	unsigned int silence_ms;
+	/* Sends it over ch for this caller; NULL: as it came. */
+	uint64_t (*send)(struct request *r, struct channel *ch, const void *msg,
+	    answer_fn *fn, void *ctx);
+	/* What it is called in the log; NULL: name. */
+	const char *(*describe)(const void *msg);
+};
+
+static uint64_t send_change(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
+static uint64_t send_stop(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
+static const char *describe_change(const void *msg);
+
+/* A process that does not answer a question for numbers is left out soon;
+ * a change of a million messages may take its time. */
+/* clang-format off */
+static const struct route routes[] = {
+	{ TYPE_ask_status, "show-status", PERMIT_VIEW, TO_ROLE, ROLE_PARENT,
+	    false, 10000, NULL, NULL },
+	{ TYPE_ask_stats, "show-stats", PERMIT_VIEW, TO_ALL, ROLE_COUNT,
+	    false, 3000, NULL, NULL },
+	{ TYPE_ask_queue, "show-queue", PERMIT_VIEW, TO_ROLE, ROLE_QUEUE,
+	    true, ROUTE_SILENCE_MS, NULL, NULL },
+	{ TYPE_ask_content, "show-message", PERMIT_CONTENT, TO_ROLE,
+	    ROLE_QUEUE, false, ROUTE_SILENCE_MS, NULL, NULL },
+	{ TYPE_ask_change, "change", PERMIT_CHANGE, TO_ROLE, ROLE_QUEUE,
+	    true, ROUTE_SILENCE_MS, send_change, describe_change },
+	{ TYPE_ask_stop, "stop", PERMIT_CHANGE, TO_ROLE, ROLE_PARENT,
+	    false, 10000, send_stop, NULL },
+	{ TYPE_ask_submit_path, "submit-path", 0, TO_SELF, ROLE_COUNT,
+	    false, 0, NULL, NULL },
+};
+/* clang-format on */
+
+static const char *const change_names[2][CHANGE_REMOVE + 1] = {
+	{
+	    [CHANGE_FLUSH] = "flush",
+	    [CHANGE_HOLD] = "hold",
+	    [CHANGE_RELEASE] = "release",
+	    [CHANGE_REMOVE] = "remove",
+	},
+	{
+	    [CHANGE_FLUSH] = "dry-run-flush",
+	    [CHANGE_HOLD] = "dry-run-hold",
+	    [CHANGE_RELEASE] = "dry-run-release",
+	    [CHANGE_REMOVE] = "dry-run-remove",
+	},
+};
+
+static const char *const code_names[] = {
+	[ANSWER_OK] = "ok",
+	[ANSWER_REFUSED_IT] = "refused",
+	[ANSWER_NOT_FOUND] = "not-found",
+	[ANSWER_UNAVAILABLE] = "unavailable",
+};
+
+static struct counter counters[] = {
+	[CONTROL_CONNECTIONS] = { "control.connections", 0 },
+	[CONTROL_TURNED_AWAY] = { "control.turned_away", 0 },
+	[CONTROL_QUESTIONS] = { "control.questions", 0 },
+	[CONTROL_REFUSED] = { "control.refused", 0 },
+	[CONTROL_COUNTERS] = { NULL, 0 },
+};
+
+static size_t nrequests;
+static char *submit_path;
+static void (*on_idle)(void);
+
+struct counter *
+control_counters(void)
+{
+	return counters;
+}
+
+static const struct route *
+route_find(uint16_t type)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)
+		if (routes[i].type == type)
+			return &routes[i];
+	return NULL;
+}
+
+static const char *
+describe_change(const void *msg)
+{
+	const struct ask_change *m = msg;
+
+	return change_names[m->dry_run][m->change];
+}
+
+/* The uid in a question is never the one the caller wrote there. */
+static uint64_t
+send_change(struct request *r, struct channel *ch, const void *msg,
+    answer_fn *fn, void *ctx)
+{
+	struct ask_change m = *(const struct ask_change *)msg;
+
+	m.uid = r->asker->who.uid;
+	if (m.reason.len > 0 && r->reason == NULL)
+		r->reason = str_dup(m.reason);
+	return channel_ask(ch, TYPE_ask_change, &m, fn, ctx);
+}
+
+static uint64_t
+send_stop(struct request *r, struct channel *ch, const void *msg, answer_fn *fn,
+    void *ctx)
+{
+	struct ask_stop m = *(const struct ask_stop *)msg;
+
+	m.uid = r->asker->who.uid;
+	return channel_ask(ch, TYPE_ask_stop, &m, fn, ctx);
+}
+
+/* --- the end of a request --- */
+
+static void
+request_log(const struct request *r)
+{
+	const char *reason = r->reason == NULL ? "" : r->reason;
+	unsigned int uid = (unsigned int)r->asker->who.uid;
+
+	if (!(r->route->permits & PERMIT_CHANGE)) {
+		log_debug(NULL, "control", "uid=%u question=%s answer=%s", uid,
+		    r->what, code_names[r->end.code]);
+		return;
+	}
+	log_info(NULL, "control",
+	    "uid=%u question=%s answer=%s matched=%llu changed=%llu "
+	    "operation=%llu reason=%s",
+	    uid, r->what, code_names[r->end.code],
+	    (unsigned long long)r->end.matched,
+	    (unsigned long long)r->end.changed,
+	    (unsigned long long)r->end.operation, log_cstr(reason));
+}
+
+static void
+leg_end(struct leg *leg)
+{
+	if (leg->answerer == NULL)
+		return;
+	TAILQ_REMOVE(&leg->answerer->legs, leg, link);
+	if (leg->is_paused)
+		answerer_resume(leg->answerer);
+	leg->is_paused = false;
+	leg->answerer = NULL;
+	leg->request->nopen--;
+}
+
+static void
+request_free(struct request *r)
+{
+	TAILQ_REMOVE(&r->asker->requests, r, link);
+	r->asker->nrequests--;
+	timer_free(&r->silence);
+	sum_free(&r->sum);
+	free(r->reason);
+	free(r->legs);
+	free(r);
+	if (--nrequests == 0 && on_idle != NULL)
+		on_idle();
+}
+
+static void
+set_end(struct request *r, enum answer_code code, struct str text)
+{
+	size_t n =
+	    text.len < sizeof(r->end_text) ? text.len : sizeof(r->end_text);
+
+	if (n > 0)
+		memcpy(r->end_text, text.p, n);
+	r->end.code = (uint8_t)code;
+	r->end.text = (struct str){ r->end_text, n };
+}
+
+static void
+tell_sum(void *ctx, struct str name, uint64_t value)
+{
+	struct request *r = ctx;
+	struct row_stat row = { .name = name, .value = value };
+
+	channel_tell(r->asker->ch, TYPE_row_stat, &row, r->id);
+}
+
+static void
+request_finish(struct request *r)
+{
+	struct asker *a = r->asker;
+
+	if (r->sum != NULL)
+		sum_each(r->sum, tell_sum, r);
+	channel_tell(a->ch, TYPE_answer_done, &r->end, r->id);
+	request_log(r);
+	request_free(r);
+	asker_fed(a);
+	asker_answered(a);
+}
+
+void
+route_cancel(struct request **rp)
+{
+	struct request *r = *rp;
+
+	*rp = NULL;
+	for (size_t i = 0; i < r->nlegs; i++) {
+		struct leg *leg = &r->legs[i];
+		if (leg->answerer == NULL)
+			continue;
+		channel_cancel(leg->answerer->ch, leg->id);
+		leg_end(leg);
+	}
+	request_free(r);
+}
+
+/* The answer of one process, or the news that it died. */
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	struct leg *leg = ctx;
+	struct request *r = leg->request;
+
+	leg_end(leg);
+	/* Numbers of those that are there are an answer. */
+	if (r->sum == NULL) {
+		if (fault != NULL || type != TYPE_answer_done) {
+			set_end(r, ANSWER_UNAVAILABLE,
+			    STR("temporarily unavailable"));
+		} else {
+			const struct answer_done *m = msg;
+			r->end = *m;
+			set_end(r, (enum answer_code)m->code, m->text);
+		}
+	}
+	if (r->nopen == 0)
+		request_finish(r);
+}
+
+void
+route_gone(struct leg_list *legs, struct channel *ch)
+{
+	struct fault gone;
+	struct leg *leg;
+
+	fault_set(&gone, FAULT_OURS, "%s is gone", channel_peer(ch));
+	while ((leg = TAILQ_FIRST(legs)) != NULL) {
+		channel_cancel(ch, leg->id);
+		on_answer(leg, &gone, 0, NULL);
+	}
+}
+
+static void
+on_silence(void *ctx)
+{
+	struct request *r = ctx;
+
+	for (size_t i = 0; i < r->nlegs; i++) {
+		struct leg *leg = &r->legs[i];
+		if (leg->answerer == NULL)
+			continue;
+		log_warn(NULL, "silent", "peer=%s instance=%u question=%s",
+		    log_cstr(role_name(leg->answerer->role)),
+		    leg->answerer->instance, r->what);
+		channel_cancel(leg->answerer->ch, leg->id);
+		leg_end(leg);
+	}
+	if (r->sum == NULL)
+		set_end(r, ANSWER_UNAVAILABLE,
+		    STR("temporarily unavailable: no answer in time"));
+	request_finish(r);
+}
+
+/* --- its beginning --- */
+
+static void
+send_terms(const struct asker *a, struct channel *ch)
+{
+	for (size_t i = 0; i < a->nterms; i++) {
+		const struct term *t = &a->terms[i];
+		struct tell_term m = { .kind = t->kind,
+			.negate = t->negate,
+			.text = t->text,
+			.number = t->number };
+		channel_tell(ch, TYPE_tell_term, &m, 0);
+	}
+}
+
+static void
+leg_start(struct request *r, struct answerer *to, const void *msg)
+{
+	struct leg *leg = &r->legs[r->nlegs++];
+
+	leg->request = r;
+	leg->answerer = to;
+	TAILQ_INSERT_TAIL(&to->legs, leg, link);
+	r->nopen++;
+	send_terms(r->asker, to->ch);
+	leg->id = r->route->send != NULL ?
+		      r->route->send(r, to->ch, msg, on_answer, leg) :
+		      channel_ask(to->ch, r->route->type, msg, on_answer, leg);
+}
+
+static void
+sum_own(struct sum *s)
+{
+	for (const struct counter *c = counters; c->name != NULL; c++)
+		sum_add(s, str_of(c->name), c->value);
+	sum_add(s, STR("log.lost"), log_lost());
+	/* Next hops are addresses: no name is ever looked up, and both
+	 * numbers are what they are. */
+	sum_add(s, STR("resolver.queries"), 0);
+	sum_add(s, STR("resolver.cache_hits"), 0);
+}
+
+static void
+start_legs(struct request *r, const void *msg)
+{
+	struct answerer *to;
+	size_t n = 0;
+
+	if (r->route->target == TO_ROLE) {
+		r->legs = xcalloc(1, sizeof(*r->legs));
+		if ((to = answerer_find(r->route->role)) != NULL)
+			leg_start(r, to, msg);
+		return;
+	}
+	r->sum = sum_new();
+	sum_own(r->sum);
+	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
+		n++;
+	r->legs = xcalloc(n + 1, sizeof(*r->legs));
+	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
+		leg_start(r, to, msg);
+}
+
+/* Without a word to anybody else. */
+static void
+answer_now(struct asker *a, uint64_t id, enum answer_code code, struct str why)
+{
+	struct answer_done m = { .code = (uint8_t)code, .text = why };
+
+	channel_tell(a->ch, TYPE_answer_done, &m, id);
+	asker_fed(a);
+	asker_answered(a);
+}
+
+static void
+answer_self(struct asker *a, uint64_t id)
+{
+	struct row_text row = { .text = str_of(submit_path) };
+
+	if (row.text.len == 0) {
+		answer_now(a, id, ANSWER_NOT_FOUND, STR("no submit socket"));
+		return;
+	}
+	channel_tell(a->ch, TYPE_row_text, &row, id);
+	answer_now(a, id, ANSWER_OK, STR(""));
+}
+
+/* NULL: it may be asked. */
+static const char *
+refusal(const struct asker *a, const struct route *route)
+{
+	if (route == NULL)
+		return "unknown question";
+	if ((a->who.permits & route->permits) != route->permits)
+		return "permission denied";
+	/* Who has no use for them takes them for a breach of contract. */
+	if (a->nterms > 0 && !route->has_terms)
+		return "this question takes no filter";
+	if (a->nrequests == ASKER_QUESTIONS_MAX)
+		return "too many questions at once";
+	return NULL;
+}
+
+void
+route_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
+{
+	const struct route *route = route_find(type);
+	const char *why = refusal(a, route);
+
+	counters[CONTROL_QUESTIONS].value++;
+	if (why != NULL) {
+		counters[CONTROL_REFUSED].value++;
+		log_info(NULL, "control",
+		    "uid=%u question=%s answer=refused why=%s",
+		    (unsigned int)a->who.uid,
+		    route == NULL ? "unknown" : route->name, log_cstr(why));
+		answer_now(a, id, ANSWER_REFUSED_IT, str_of(why));
+		return;
+	}
+	if (route->target == TO_SELF) {
+		answer_self(a, id);
+		return;
+	}
+	struct request *r = xcalloc(1, sizeof(*r));
+	r->asker = a;
+	r->id = id;
+	r->route = route;
+	r->what = route->describe == NULL ? route->name : route->describe(msg);
+	r->silence = timer_new(a->loop, on_silence, r);
+	TAILQ_INSERT_TAIL(&a->requests, r, link);
+	a->nrequests++;
+	nrequests++;
+	start_legs(r, msg);
+	if (r->nopen > 0) {
+		timer_set(r->silence, route->silence_ms);
+		if (a->is_stalled)
+			route_stall(r);
+		return;
+	}
+	if (r->sum == NULL)
+		set_end(r, ANSWER_UNAVAILABLE, STR("temporarily unavailable"));
+	request_finish(r);
+}
+
+/* --- rows on their way back --- */
+
+void
+route_row(struct leg_list *legs, uint64_t id, uint16_t type, const void *msg)
+{
+	struct leg *leg;
+
+	TAILQ_FOREACH(leg, legs, link)
+		if (leg->id == id)
+			break;
+	if (leg == NULL)
+		return;
+	struct request *r = leg->request;
+	if (r->sum != NULL) {
+		const struct row_stat *row = msg;
+		if (type == TYPE_row_stat)
+			sum_add(r->sum, row->name, row->value);
+		return;
+	}
+	if (!leg->is_paused)
+		timer_set(r->silence, r->route->silence_ms);
+	channel_tell(r->asker->ch, type, msg, r->id);
+	asker_fed(r->asker);
+}
+
+void
+route_stall(struct request *r)
+{
+	for (size_t i = 0; i < r->nlegs; i++) {
+		struct leg *leg = &r->legs[i];
+		if (leg->answerer == NULL || leg->is_paused)
+			continue;
+		leg->is_paused = true;
+		answerer_pause(leg->answerer);
+	}
+	timer_stop(r->silence);
+}
+
+void
+route_resume(struct request *r)
+{
+	for (size_t i = 0; i < r->nlegs; i++) {
+		struct leg *leg = &r->legs[i];
+		if (!leg->is_paused)
+			continue;
+		leg->is_paused = false;
+		answerer_resume(leg->answerer);
+	}
+	timer_set(r->silence, r->route->silence_ms);
+}
+
+void
+route_set_submit_path(const char *path)
+{
+	free(submit_path);
+	submit_path = path == NULL ? NULL : xstrdup(path);
+}
+
+size_t
+route_count(void)
+{
+	return nrequests;
+}
+
+void
+route_on_idle(void (*idle)(void))
+{
+	on_idle = idle;
+}

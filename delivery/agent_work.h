@@ -1,0 +1,75 @@
+/* One piece of work: a mail, its recipients here, and what became of them. */
+#ifndef POSTERN_DELIVERY_AGENT_WORK_H
+#define POSTERN_DELIVERY_AGENT_WORK_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "delivery/hops.h"
+#include "edges/queue_delivery.h"
+#include "lib/ipc/channel.h"
+
+struct conn;
+struct verdict;
+
+enum to_state {
+	TO_OPEN,  /* to be asked for */
+	TO_ASKED, /* RCPT was sent, or is about to be */
+	TO_TAKEN, /* the next hop said yes to RCPT */
+	TO_DONE   /* its result was told */
+};
+
+struct work_rcpt {
+	char *to;
+	uint32_t index; /* the queue's number for it */
+	uint8_t state;  /* enum to_state */
+	bool in_tx;     /* its RCPT reply is still to come */
+};
+
+struct work {
+	TAILQ_ENTRY(work) entry;
+	struct channel *queue; /* NULL: nobody to tell any more */
+	uint64_t id;           /* the queue's request */
+	uint64_t begun_ms;     /* loop time of tell_work */
+	char msgid[ID_LEN + 1];
+	char *from, *action, *hops_text, *domain;
+	uint32_t flags; /* enum envelope_flags */
+	/* content: inline_size bytes here, then body_size from file */
+	char *content;
+	size_t header_size, inline_size, ncontent;
+	uint64_t body_size; /* bytes in the file; 0 without */
+	int file;           /* -1: none */
+	bool in_file;
+	struct work_rcpt *rcpts;
+	uint32_t nrcpts, nexpected;
+	uint32_t nopen; /* in TO_OPEN */
+	uint32_t nleft; /* not in TO_DONE */
+	/* the way out */
+	struct hop_addr hops[HOPS_MAX];
+	size_t nhops;
+	uint32_t tried;  /* bit n: hops[n] */
+	bool talked;     /* some next hop let us in */
+	bool no_contact; /* no next hop was even asked */
+	struct conn *conn;
+	struct verdict *failure; /* why the last next hop failed, or NULL */
+};
+
+TAILQ_HEAD(work_list, work);
+
+/* From the queue's words; NULL when they make no sense. */
+struct work *work_new(const struct tell_work *m, uint64_t id, uint64_t now_ms);
+void work_free(struct work **w);
+/* Its parts, as they come. 0, or -1 when that makes no sense. The file is
+ * the work's then. */
+int work_add_rcpt(struct work *w, const struct tell_work_rcpt *m);
+int work_add_file(struct work *w, int file);
+int work_add_content(struct work *w, struct str bytes);
+bool work_is_complete(const struct work *w);
+/* Bytes of the mail. */
+uint64_t work_size(const struct work *w);
+void work_set_state(struct work *w, struct work_rcpt *r, enum to_state st);
+/* What was asked or taken but has no result is open again. */
+void work_reopen(struct work *w);
+
+#endif

@@ -1,0 +1,17 @@
+/* What the queue says to us. */
+#ifndef POSTERN_MAILDIR_FROM_QUEUE_H
+#define POSTERN_MAILDIR_FROM_QUEUE_H
+
+#include "lib/base/loop.h"
+
+/* A socket to the queue; the one before is dead. */
+void from_queue_open(struct loop *l, int socket);
+/* Ends the channel, and what came over it. */
+void from_queue_close(void);
+/* Begin to ask for work. */
+void from_queue_go(void);
+/* Takes nothing new, and no part of what came only in part. A delivery is
+ * never under way between two messages. */
+void from_queue_stop(void);
+
+#endif

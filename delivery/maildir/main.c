@@ -1,0 +1,60 @@
+/*
+ * maildir: writes mail into Maildirs.
+ *
+ * Runs as the user of its actions; no network, no file but below the base
+ * directories that the parent opened for it. One mail at a time; may block.
+ * Trusts: the queue.  Trusted by: the queue (delivered means synced in new).
+ * Faces: addresses in path names; never the mail's content.
+ * Edges: queue_delivery, control_all, all_parent.
+ * If it dies: the queue gives what it had to the next one; a mail that was
+ * in new already but not told comes twice.
+ * Read next: from_queue.c, deliver.c, mdpath.c, maildir.c.
+ */
+#include "delivery/maildir/boxes.h"
+#include "delivery/maildir/from_control.h"
+#include "delivery/maildir/from_queue.h"
+#include "lib/proc/child.h"
+#include "lib/proc/sandbox.h"
+
+static void
+on_peer(enum role peer, uint16_t instance, int socket)
+{
+	(void)instance;
+	if (peer == ROLE_QUEUE)
+		from_queue_open(child_loop(), socket);
+	else if (peer == ROLE_CONTROL)
+		from_control_open(child_loop(), socket);
+}
+
+static int
+on_go(struct fault *why)
+{
+	(void)why;
+	from_queue_go();
+	return 0;
+}
+
+static void
+on_stop(uint32_t grace_ms)
+{
+	(void)grace_ms;
+	from_queue_stop();
+	boxes_clear();
+	child_exit();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_ops ops = {
+		.role = ROLE_MAILDIR,
+		.promises = PROMISE_FILES,
+		.on_dir = boxes_add,
+		.on_config = boxes_set_config,
+		.on_peer = on_peer,
+		.on_go = on_go,
+		.on_stop = on_stop,
+	};
+
+	child_main(argc, argv, &ops);
+}

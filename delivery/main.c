@@ -1,0 +1,60 @@
+/*
+ * delivery: hands mail on to its next hops.
+ *
+ * Runs as its own user in an empty directory; connects out, opens no file,
+ * listens nowhere.
+ * Trusts: the queue.  Trusted by: the queue (a result means what it says).
+ * Faces: whatever a next hop sends.
+ * Edges: queue_delivery, control_all, all_parent.
+ * If it dies: the queue gives what it had to another, or to the next one.
+ * Mail whose dot was answered but whose result was not yet told is sent
+ * twice.
+ * Read next: from_queue.c, agent.c, smtp_states.c, smtp_client.c.
+ */
+#include "delivery/agent.h"
+#include "delivery/from_control.h"
+#include "delivery/from_queue.h"
+#include "lib/proc/child.h"
+#include "lib/proc/sandbox.h"
+
+static void
+on_peer(enum role peer, uint16_t instance, int socket)
+{
+	(void)instance;
+	if (peer == ROLE_QUEUE)
+		from_queue_open(child_loop(), socket);
+	else if (peer == ROLE_CONTROL)
+		from_control_open(child_loop(), socket);
+}
+
+static int
+on_go(struct fault *why)
+{
+	(void)why;
+	from_queue_go();
+	return 0;
+}
+
+static void
+on_stop(uint32_t grace_ms)
+{
+	(void)grace_ms;
+	from_queue_stop();
+	agent_stop(child_exit);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_ops ops = {
+		.role = ROLE_DELIVERY,
+		.promises = PROMISE_CONNECT,
+		.prepare = agent_init,
+		.on_config = agent_set_config,
+		.on_peer = on_peer,
+		.on_go = on_go,
+		.on_stop = on_stop,
+	};
+
+	child_main(argc, argv, &ops);
+}

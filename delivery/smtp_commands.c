@@ -1,0 +1,286 @@
+/*
+ * What the client says, what the answers mean for the work, and what a next
+ * hop can take.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "delivery/smtp_client.h"
+#include "lib/base/log.h"
+#include "lib/mail/envelope.h"
+
+enum { COMMAND_MAX = ENVELOPE_ADDRESS_MAX + 192 };
+
+/* --- what is said --- */
+
+static void
+command(struct conn *c, const char *text, int len)
+{
+	if (len > 0 && len < COMMAND_MAX)
+		stream_write(c->stream, text, (size_t)len);
+}
+
+struct work_rcpt *
+client_next_rcpt(struct conn *c)
+{
+	struct work *w = c->work;
+
+	if (c->nasked >= c->numbers.recipients)
+		return NULL;
+	while (c->say_at < w->nrcpts && w->rcpts[c->say_at].state != TO_OPEN)
+		c->say_at++;
+	return c->say_at < w->nrcpts ? &w->rcpts[c->say_at] : NULL;
+}
+
+void
+say_ehlo(struct conn *c)
+{
+	char text[COMMAND_MAX];
+
+	command(c, text, snprintf(text, sizeof(text), "EHLO %s\r\n", c->helo));
+}
+
+void
+say_helo(struct conn *c)
+{
+	char text[COMMAND_MAX];
+
+	c->caps = 0;
+	command(c, text, snprintf(text, sizeof(text), "HELO %s\r\n", c->helo));
+}
+
+void
+say_mail(struct conn *c)
+{
+	char text[COMMAND_MAX], size[32] = "", relay[HOP_TEXT_MAX];
+	const struct work *w = c->work;
+	bool eight = (w->flags & ENVELOPE_8BIT) != 0;
+	bool utf8 = (w->flags & ENVELOPE_SMTPUTF8) != 0;
+
+	if (c->caps & CAP_SIZE)
+		(void)snprintf(size, sizeof(size), " SIZE=%llu",
+		    (unsigned long long)work_size(w));
+	if (eight && !(c->caps & CAP_8BITMIME))
+		log_info(NULL, "8bit", "msg=%s relay=%s why=%s", w->msgid,
+		    log_cstr(hop_format(&c->hop->at, relay)),
+		    log_cstr("no 8BITMIME there, sent as it is"));
+	command(c, text,
+	    snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s\r\n", w->from,
+		size, eight && (c->caps & CAP_8BITMIME) ? " BODY=8BITMIME" : "",
+		utf8 && (c->caps & CAP_SMTPUTF8) ? " SMTPUTF8" : ""));
+}
+
+void
+say_rcpt(struct conn *c)
+{
+	char text[COMMAND_MAX];
+	struct work_rcpt *r = client_next_rcpt(c);
+
+	if (r == NULL)
+		return;
+	r->in_tx = true;
+	c->nasked++;
+	work_set_state(c->work, r, TO_ASKED);
+	command(
+	    c, text, snprintf(text, sizeof(text), "RCPT TO:<%s>\r\n", r->to));
+}
+
+void
+say_data(struct conn *c)
+{
+	stream_write(c->stream, "DATA\r\n", 6);
+}
+
+void
+say_rset(struct conn *c)
+{
+	stream_write(c->stream, "RSET\r\n", 6);
+}
+
+void
+say_quit(struct conn *c)
+{
+	stream_write(c->stream, "QUIT\r\n", 6);
+}
+
+/* --- what a reply means for the work --- */
+
+static void
+verdict_now(struct conn *c, struct verdict *v)
+{
+	memset(v, 0, sizeof(*v));
+	verdict_of_reply(v, &c->reply);
+	client_set_relay(c, v);
+}
+
+/* Once MAIL is refused the RCPTs under way mean nothing: all that were
+ * asked, or would be now, share its answer. */
+void
+heard_mail(struct conn *c, enum client_heard what)
+{
+	struct verdict v;
+
+	if (what == HEARD_OK)
+		return;
+	c->refused = true;
+	verdict_now(c, &v);
+	result_tell_all(c->work, TO_ASKED, &v);
+	result_tell_all(c->work, TO_OPEN, &v);
+}
+
+void
+heard_rcpt(struct conn *c, enum client_heard what)
+{
+	struct work *w = c->work;
+	struct work_rcpt *r;
+	struct verdict v;
+
+	while (c->hear_at < w->nrcpts && !w->rcpts[c->hear_at].in_tx)
+		c->hear_at++;
+	if (c->hear_at == w->nrcpts)
+		return;
+	r = &w->rcpts[c->hear_at++];
+	r->in_tx = false;
+	if (r->state != TO_ASKED)
+		return;
+	if (what == HEARD_OK) {
+		work_set_state(w, r, TO_TAKEN);
+		c->ntaken++;
+		return;
+	}
+	if (c->ntaken > 0 && reply_is_too_many(&c->reply)) {
+		work_set_state(w, r, TO_OPEN);
+		return;
+	}
+	verdict_now(c, &v);
+	result_tell(w, r, &v);
+}
+
+/* 354 although it took nobody: neither the mail nor a dot of ours may come
+ * now, the latter could be taken for an empty mail. */
+void
+heard_data(struct conn *c, enum client_heard what)
+{
+	struct verdict v;
+
+	if (what == HEARD_OK && c->ntaken == 0) {
+		client_breach(c, "354 without a recipient");
+		return;
+	}
+	if (what == HEARD_OK)
+		return;
+	verdict_now(c, &v);
+	result_tell_all(c->work, TO_TAKEN, &v);
+}
+
+/* A server that has seen enough of the mail says no and hangs up. */
+void
+heard_early(struct conn *c, enum client_heard what)
+{
+	struct verdict v;
+
+	(void)what;
+	verdict_now(c, &v);
+	result_tell_all(c->work, TO_TAKEN, &v);
+	client_lost(c, &v, false);
+}
+
+void
+heard_dot(struct conn *c, enum client_heard what)
+{
+	struct verdict v;
+
+	(void)what;
+	verdict_now(c, &v);
+	result_tell_all(c->work, TO_TAKEN, &v);
+}
+
+/* --- what a next hop offers --- */
+
+static const struct {
+	struct str word;
+	uint32_t cap;
+} keywords[] = {
+	{ { "PIPELINING", 10 }, CAP_PIPELINING },
+	{ { "SIZE", 4 }, CAP_SIZE },
+	{ { "8BITMIME", 8 }, CAP_8BITMIME },
+	{ { "SMTPUTF8", 8 }, CAP_SMTPUTF8 },
+};
+
+/* One line of the answer to EHLO, without its code; the first is a name. */
+void
+client_learn(struct conn *c, struct str line)
+{
+	size_t end = str_find(line, ' ');
+	struct str word = str_head(line, end);
+	uint64_t n;
+
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (str_eq_nocase(word, keywords[i].word))
+			c->caps |= keywords[i].cap;
+	if (str_eq_nocase(word, STR("SIZE")) &&
+	    str_to_u64(str_trim(str_skip(line, end)), UINT64_MAX, &n) == 0)
+		c->size_max = n;
+}
+
+static bool
+is_ascii(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)p[i] > 0x7e)
+			return false;
+	return true;
+}
+
+/* Nothing in an address of ours can end a command. */
+static bool
+is_clean(const char *p)
+{
+	for (; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return false;
+	return true;
+}
+
+static void
+fail_open(struct conn *c, const char *status, const char *why)
+{
+	struct verdict v = { 0 };
+
+	verdict_set(&v, status, "%s", why);
+	client_set_relay(c, &v);
+	result_tell_all(c->work, TO_OPEN, &v);
+}
+
+/* Tells a result to those whom this next hop cannot take. */
+void
+client_screen(struct conn *c)
+{
+	struct work *w = c->work;
+	bool no_utf8 = (c->caps & CAP_SMTPUTF8) == 0;
+	struct verdict v = { 0 };
+
+	if (c->size_max > 0 && work_size(w) > c->size_max)
+		fail_open(c, "5.3.4", "the mail is too big for the next hop");
+	if (!is_clean(w->from))
+		fail_open(c, "5.1.7", "malformed sender");
+	if (no_utf8 && (!is_ascii(w->from, strlen(w->from)) ||
+			   ((w->flags & ENVELOPE_SMTPUTF8) &&
+			       !is_ascii(w->content, w->header_size))))
+		fail_open(c, "5.6.7", "the next hop does not offer SMTPUTF8");
+	for (uint32_t i = 0; i < w->nrcpts; i++) {
+		struct work_rcpt *r = &w->rcpts[i];
+
+		if (r->state != TO_OPEN)
+			continue;
+		if (!is_clean(r->to))
+			verdict_set(&v, "5.1.3", "malformed recipient");
+		else if (no_utf8 && !is_ascii(r->to, strlen(r->to)))
+			verdict_set(&v, "5.6.7",
+			    "the next hop does not offer SMTPUTF8");
+		else
+			continue;
+		client_set_relay(c, &v);
+		result_tell(w, r, &v);
+	}
+}

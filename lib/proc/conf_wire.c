@@ -1,0 +1,551 @@
+/*
+ * Every part has its writer (send_) and its reader (take_) next to each
+ * other. Parts come in an order in which each refers to earlier ones only:
+ * numbers, tables, listeners, actions, rules and their conditions, the end.
+ */
+#include "lib/proc/conf_wire.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/bytes.h"
+#include "lib/base/log.h"
+
+#define NO_ID UINT32_MAX /* a table or action that is not there */
+
+enum {
+	LIST_LIMITS = 0,
+	LIST_QUEUE = 1,
+	LIST_DELIVER = 2,
+	NUMBERS_MAX = 128,
+	/* Bounds of what a configuration holds; far beyond any real one. */
+	TABLES_MAX = 65536,
+	LISTENERS_MAX = 65536,
+	ACTIONS_MAX = 65536,
+	RULES_MAX = 1 << 20,
+	DELIVERS_MAX = 65536
+};
+
+/* --- help --- */
+
+/* An optional text: empty on the wire, NULL here. */
+static char *
+text_or_null(struct str s)
+{
+	return s.len == 0 ? NULL : str_dup(s);
+}
+
+static uint32_t
+table_id(const struct config *c, const struct table *t)
+{
+	for (size_t i = 0; t != NULL && i < c->ntables; i++)
+		if (c->tables[i] == t)
+			return (uint32_t)i;
+	return NO_ID;
+}
+
+/* The table of an id, NULL for NO_ID. Returns -1 when there is none. */
+static int
+table_of(const struct config *c, uint32_t id, struct table **out)
+{
+	*out = NULL;
+	if (id == NO_ID)
+		return 0;
+	if (id >= c->ntables)
+		return -1;
+	*out = c->tables[id];
+	return 0;
+}
+
+/* Room for one more element of an array, zeroed; arrays grow by doubling
+ * (their capacity is the next power of two). */
+static void *
+one_more(void *array, size_t n, size_t size)
+{
+	if ((n & (n - 1)) == 0) /* 0, or a power of two: full */
+		array = xreallocarray(array, n == 0 ? 1 : n * 2, size);
+	memset((char *)array + n * size, 0, size);
+	return array;
+}
+
+/* --- numbers: the u64 fields of a list in its order --- */
+
+#define NUMBERS_size(field)  numbers[n++] = &from->field;
+#define NUMBERS_count(field) numbers[n++] = &from->field;
+#define NUMBERS_time(field)  numbers[n++] = &from->field;
+#define NUMBERS_rate(field)          \
+	numbers[n++] = &from->field; \
+	numbers[n++] = &from->field##_period;
+#define NUMBER(field, keyword, unit, def, min, max) NUMBERS_##unit(field)
+
+static size_t
+limits_numbers(struct limits *from, uint64_t **numbers)
+{
+	size_t n = 0;
+	LIMITS(NUMBER)
+	return n;
+}
+
+static size_t
+queue_numbers(struct queue_settings *from, uint64_t **numbers)
+{
+	size_t n = 0;
+	QUEUE_NUMBERS(NUMBER)
+	return n;
+}
+
+static size_t
+deliver_numbers(struct deliver_numbers *from, uint64_t **numbers)
+{
+	size_t n = 0;
+	DELIVER_NUMBERS(NUMBER)
+	return n;
+}
+
+static int
+send_list(struct channel *ch, struct tell_conf_numbers *m, uint64_t **numbers,
+    size_t n)
+{
+	uint8_t bytes[NUMBERS_MAX * sizeof(uint64_t)];
+	for (size_t i = 0; i < n; i++)
+		put_le64(bytes + i * sizeof(uint64_t), *numbers[i]);
+	m->numbers = (struct str){ (const char *)bytes, n * sizeof(uint64_t) };
+	return channel_tell(ch, TYPE_tell_conf_numbers, m, 0);
+}
+
+static int
+send_numbers(struct channel *ch, const struct config *c)
+{
+	uint64_t *numbers[NUMBERS_MAX];
+	struct limits limits = c->limits;
+	struct tell_conf_numbers m = { .list = LIST_LIMITS, .domains = NO_ID };
+	if (send_list(ch, &m, numbers, limits_numbers(&limits, numbers)) == -1)
+		return -1;
+	struct queue_settings queue = c->queue;
+	m.list = LIST_QUEUE;
+	return send_list(ch, &m, numbers, queue_numbers(&queue, numbers));
+}
+
+static int
+send_delivers(struct channel *ch, const struct config *c)
+{
+	uint64_t *numbers[NUMBERS_MAX];
+	for (size_t i = 0; i < c->ndelivers; i++) {
+		struct deliver_line line = c->delivers[i];
+		struct tell_conf_numbers m = { .list = LIST_DELIVER,
+			.domains = table_id(c, line.domains),
+			.set = line.set };
+		size_t n = deliver_numbers(&line.numbers, numbers);
+		if (send_list(ch, &m, numbers, n) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_list(struct str bytes, uint64_t **numbers, size_t n)
+{
+	if (bytes.len != n * sizeof(uint64_t))
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		*numbers[i] =
+		    get_le64((const uint8_t *)bytes.p + i * sizeof(uint64_t));
+	return 0;
+}
+
+static int
+take_deliver(struct config *c, const struct tell_conf_numbers *m)
+{
+	uint64_t *numbers[NUMBERS_MAX];
+	struct deliver_line line = { .set = m->set };
+	if (c->ndelivers >= DELIVERS_MAX ||
+	    table_of(c, m->domains, &line.domains) == -1)
+		return -1;
+	size_t n = deliver_numbers(&line.numbers, numbers);
+	if (take_list(m->numbers, numbers, n) == -1)
+		return -1;
+	c->delivers = one_more(c->delivers, c->ndelivers, sizeof(line));
+	c->delivers[c->ndelivers++] = line;
+	return 0;
+}
+
+static int
+take_numbers(struct config *c, const void *msg)
+{
+	const struct tell_conf_numbers *m = msg;
+	uint64_t *numbers[NUMBERS_MAX];
+	switch (m->list) {
+	case LIST_LIMITS:
+		return take_list(
+		    m->numbers, numbers, limits_numbers(&c->limits, numbers));
+	case LIST_QUEUE:
+		return take_list(
+		    m->numbers, numbers, queue_numbers(&c->queue, numbers));
+	case LIST_DELIVER:
+		return take_deliver(c, m);
+	default:
+		return -1;
+	}
+}
+
+static int
+send_retries(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->queue.nretry; i++) {
+		struct tell_conf_retry m = { .seconds = c->queue.retry_s[i] };
+		if (channel_tell(ch, TYPE_tell_conf_retry, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_retry(struct config *c, const void *msg)
+{
+	const struct tell_conf_retry *m = msg;
+	if (c->queue.nretry >= CONFIG_RETRIES_MAX)
+		return -1;
+	c->queue.retry_s[c->queue.nretry++] = m->seconds;
+	return 0;
+}
+
+/* --- tables --- */
+
+static int
+send_tables(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->ntables; i++) {
+		struct tell_conf_table m = { .id = (uint32_t)i,
+			.name = str_of(table_name(c->tables[i])),
+			.image = c->table_fds[i] };
+		if (channel_tell(ch, TYPE_tell_conf_table, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_table(struct config *c, const void *msg)
+{
+	const struct tell_conf_table *m = msg;
+	struct fault why = { 0 };
+	if (m->id != c->ntables || c->ntables >= TABLES_MAX)
+		return -1;
+	char *name = str_dup(m->name);
+	struct table *t = table_open(m->image, name, &why);
+	if (t == NULL)
+		log_warn(NULL, "table", "name=%s why=%s", log_cstr(name),
+		    log_cstr(why.text));
+	free(name);
+	if (t == NULL)
+		return -1;
+	c->tables = one_more(c->tables, c->ntables, sizeof(struct table *));
+	c->tables[c->ntables++] = t;
+	return 0;
+}
+
+/* --- listeners --- */
+
+static int
+send_listeners(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		const struct listener *l = &c->listeners[i];
+		char text[ADDR_TEXT_MAX];
+		struct tell_conf_listener m = { .id = (uint32_t)i,
+			.line = l->line,
+			.port = l->port,
+			.path = str_of(l->path),
+			.hostname = str_of(l->hostname),
+			.tag = str_of(l->tag),
+			.max_size = l->max_size,
+			.flags = l->flags };
+		if (l->addr.family != ADDR_LOCAL)
+			m.address = str_of(addr_format(&l->addr, text));
+		if (channel_tell(ch, TYPE_tell_conf_listener, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_listener(struct config *c, const void *msg)
+{
+	const struct tell_conf_listener *m = msg;
+	struct addr addr = { .family = ADDR_LOCAL };
+	if (m->id != c->nlisteners || c->nlisteners >= LISTENERS_MAX)
+		return -1;
+	if (m->address.len > 0 ? addr_parse(m->address, &addr) == -1 :
+				 m->path.len == 0)
+		return -1;
+	c->listeners =
+	    one_more(c->listeners, c->nlisteners, sizeof(struct listener));
+	c->listeners[c->nlisteners++] = (struct listener){ .id = m->id,
+		.line = m->line,
+		.addr = addr,
+		.port = m->port,
+		.path = text_or_null(m->path),
+		.hostname = text_or_null(m->hostname),
+		.tag = text_or_null(m->tag),
+		.max_size = m->max_size,
+		.flags = m->flags };
+	return 0;
+}
+
+/* --- actions --- */
+
+static int
+send_actions(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->nactions; i++) {
+		const struct action *a = &c->actions[i];
+		struct tell_conf_action m = { .id = (uint32_t)i,
+			.line = a->line,
+			.name = str_of(a->name),
+			.kind = (uint8_t)a->kind,
+			.hops = str_of(a->hops),
+			.routes = table_id(c, a->routes),
+			.helo = str_of(a->helo),
+			.path = str_of(a->path),
+			.base = str_of(a->base),
+			.user = str_of(a->user),
+			.ttl_ms = a->ttl_ms };
+		if (channel_tell(ch, TYPE_tell_conf_action, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_action(struct config *c, const void *msg)
+{
+	const struct tell_conf_action *m = msg;
+	struct table *routes;
+	/* Rules point into the array: it may not move any more. */
+	if (m->id != c->nactions || c->nactions >= ACTIONS_MAX ||
+	    c->nrules > 0 || m->name.len == 0 ||
+	    table_of(c, m->routes, &routes) == -1)
+		return -1;
+	c->actions = one_more(c->actions, c->nactions, sizeof(struct action));
+	c->actions[c->nactions++] = (struct action){ .id = m->id,
+		.line = m->line,
+		.name = str_dup(m->name),
+		.kind = (enum action_kind)m->kind,
+		.hops = text_or_null(m->hops),
+		.routes = routes,
+		.helo = text_or_null(m->helo),
+		.path = text_or_null(m->path),
+		.base = text_or_null(m->base),
+		.user = text_or_null(m->user),
+		.ttl_ms = m->ttl_ms };
+	return 0;
+}
+
+/* --- rules --- */
+
+static int
+send_conditions(
+    struct channel *ch, const struct config *c, const struct rule *r)
+{
+	for (size_t i = 0; i < r->nconds; i++) {
+		const struct cond *k = &r->conds[i];
+		struct tell_conf_cond m = { .kind = (uint8_t)k->kind,
+			.negate = k->negate,
+			.table = table_id(c, k->table),
+			.text = str_of(k->text) };
+		if (channel_tell(ch, TYPE_tell_conf_cond, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+send_rules(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->nrules; i++) {
+		const struct rule *r = &c->rules[i];
+		struct tell_conf_rule m = { .line = r->line,
+			.text = str_of(r->text),
+			.verdict = (uint8_t)r->verdict,
+			.action = r->action == NULL ?
+				      NO_ID :
+				      (uint32_t)(r->action - c->actions),
+			.reply = str_of(r->reply),
+			.nconds = (uint32_t)r->nconds };
+		if (channel_tell(ch, TYPE_tell_conf_rule, &m, 0) == -1 ||
+		    send_conditions(ch, c, r) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* The rule whose conditions are still to come: while its array is not there,
+ * nconds counts what has come of it. */
+static bool
+has_all_conditions(const struct config *c)
+{
+	if (c->nrules == 0)
+		return true;
+	const struct rule *r = &c->rules[c->nrules - 1];
+	return r->nconds == 0 || r->conds[r->nconds - 1].text != NULL;
+}
+
+static int
+take_rule(struct config *c, const void *msg)
+{
+	const struct tell_conf_rule *m = msg;
+	bool names = m->action != NO_ID;
+	if (c->nrules >= RULES_MAX || !has_all_conditions(c) ||
+	    (names && m->action >= c->nactions) ||
+	    names != (m->verdict == VERDICT_ACTION))
+		return -1;
+	c->rules = one_more(c->rules, c->nrules, sizeof(struct rule));
+	c->rules[c->nrules++] = (struct rule){ .line = m->line,
+		.text = str_dup(m->text),
+		.conds = m->nconds == 0 ?
+			     NULL :
+			     xcalloc(m->nconds, sizeof(struct cond)),
+		.nconds = m->nconds,
+		.verdict = (enum verdict_kind)m->verdict,
+		.action = names ? &c->actions[m->action] : NULL,
+		.reply = text_or_null(m->reply) };
+	return 0;
+}
+
+static bool
+needs_table(enum cond_kind kind)
+{
+	switch (kind) {
+	case COND_FROM_SOURCE:
+	case COND_FOR_DOMAIN:
+	case COND_FOR_RCPT:
+	case COND_MAIL_FROM:
+	case COND_HELO:
+		return true;
+	case COND_FROM_ANY:
+	case COND_FROM_LOCAL:
+	case COND_FOR_ANY:
+	case COND_TAG:
+		break;
+	}
+	return false;
+}
+
+static int
+take_condition(struct config *c, const void *msg)
+{
+	const struct tell_conf_cond *m = msg;
+	struct table *t;
+	if (table_of(c, m->table, &t) == -1 || has_all_conditions(c) ||
+	    needs_table((enum cond_kind)m->kind) != (t != NULL))
+		return -1;
+	struct rule *r = &c->rules[c->nrules - 1];
+	size_t i = 0;
+	while (r->conds[i].text != NULL)
+		i++;
+	r->conds[i] = (struct cond){ .kind = (enum cond_kind)m->kind,
+		.negate = m->negate != 0,
+		.table = t,
+		.text = str_dup(m->text) };
+	return 0;
+}
+
+/* --- the whole --- */
+
+static int
+send_begin(struct channel *ch, const struct config *c)
+{
+	struct tell_conf m = { .hostname = str_of(c->hostname),
+		.domain = str_of(c->domain),
+		.postmaster = str_of(c->postmaster),
+		.submit_path = str_of(c->submit_path) };
+	return channel_tell(ch, TYPE_tell_conf, &m, 0);
+}
+
+static int
+send_end(struct channel *ch, const struct config *c)
+{
+	struct tell_conf_end m = { .bare_newline_except =
+				       table_id(c, c->bare_newline_except) };
+	return channel_tell(ch, TYPE_tell_conf_end, &m, 0);
+}
+
+int
+conf_send(struct channel *ch, const struct config *c)
+{
+	static int (*const parts[])(struct channel *, const struct config *) = {
+		send_begin,
+		send_numbers,
+		send_retries,
+		send_tables,
+		send_delivers,
+		send_listeners,
+		send_actions,
+		send_rules,
+		send_end,
+	};
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i](ch, c) == -1)
+			return -1;
+	return 0;
+}
+
+static struct config *
+take_begin(const struct tell_conf *m)
+{
+	/* Not config_new(): it asks the machine for defaults, which a jail
+	 * does not allow, and all that a role looks at comes from the parent.
+	 */
+	struct config *c = xcalloc(1, sizeof(*c));
+	c->refs = 1;
+	c->hostname = str_dup(m->hostname);
+	c->domain = text_or_null(m->domain);
+	c->postmaster = text_or_null(m->postmaster);
+	c->submit_path = text_or_null(m->submit_path);
+	return c;
+}
+
+static int
+take_end(struct config *c, const void *msg)
+{
+	const struct tell_conf_end *m = msg;
+	if (!has_all_conditions(c) || c->queue.nretry == 0)
+		return -1;
+	return table_of(c, m->bare_newline_except, &c->bare_newline_except);
+}
+
+int
+conf_receive(struct config **building, uint16_t type, const void *msg)
+{
+	static const struct {
+		uint16_t type;
+		int (*take)(struct config *, const void *);
+	} parts[] = {
+		{ TYPE_tell_conf_numbers, take_numbers },
+		{ TYPE_tell_conf_retry, take_retry },
+		{ TYPE_tell_conf_table, take_table },
+		{ TYPE_tell_conf_listener, take_listener },
+		{ TYPE_tell_conf_action, take_action },
+		{ TYPE_tell_conf_rule, take_rule },
+		{ TYPE_tell_conf_cond, take_condition },
+		{ TYPE_tell_conf_end, take_end },
+	};
+
+	if (type == TYPE_tell_conf) {
+		if (*building != NULL)
+			return -1;
+		*building = take_begin(msg);
+		return 0;
+	}
+	for (size_t i = 0;
+	     *building != NULL && i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].type != type)
+			continue;
+		if (parts[i].take(*building, msg) == -1)
+			return -1;
+		return type == TYPE_tell_conf_end ? 1 : 0;
+	}
+	return -1;
+}

@@ -1,0 +1,38 @@
+/* One question to control, from connecting to the answer. */
+#ifndef POSTERN_POSTERNCTL_ASKING_H
+#define POSTERN_POSTERNCTL_ASKING_H
+
+#include <stdint.h>
+
+#include "edges/control_all.h"
+#include "posternctl/filter.h"
+
+/* A row of this TYPE_row_; its views live until the call returns. */
+typedef void row_fn(void *ctx, uint16_t type, const void *msg);
+
+struct question {
+	uint16_t type; /* TYPE_ask_ */
+	const void *msg;
+	const struct filter *filter; /* NULL: none */
+	row_fn *on_row;              /* NULL: rows are ignored */
+	void *ctx;
+};
+
+struct answer {
+	enum answer_code code;
+	char text[512 + 1];
+	uint64_t matched, changed, operation;
+};
+
+/* Connects to the socket at path, asks, and waits. Returns 0 with *out, or
+ * an enum ctl_exit other than CTL_DONE when there was no answer; why is said
+ * on stderr unless quiet. */
+int asking_run(
+    const char *path, const struct question *q, struct answer *out, bool quiet);
+/* What the answer means for the exit status; says why on stderr when it is
+ * not CTL_DONE. */
+int asking_exit(const struct answer *a);
+/* A stream socket connected to the Unix socket at path; -1 with errno. */
+int asking_connect(const char *path);
+
+#endif

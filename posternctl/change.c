@@ -1,0 +1,124 @@
+/* flush, hold, release, remove; stop. */
+#include <stdio.h>
+#include <string.h>
+
+#include "posternctl/asking.h"
+#include "posternctl/command.h"
+#include "posternctl/json.h"
+#include "posternctl/out.h"
+
+static const struct {
+	const char *verb, *done;
+} words[] = {
+	[CHANGE_FLUSH] = { "flush", "to be tried now" },
+	[CHANGE_HOLD] = { "hold", "held" },
+	[CHANGE_RELEASE] = { "release", "released" },
+	[CHANGE_REMOVE] = { "remove", "removed" },
+};
+
+/* `remove all` is asked about. */
+static bool
+is_meant(void)
+{
+	char line[16];
+
+	fprintf(stderr, "remove every message of the queue? [y/N] ");
+	if (fgets(line, sizeof(line), stdin) == NULL)
+		return false;
+	return strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0;
+}
+
+static void
+print(const struct call *c, enum change change, const struct filter *f,
+    const struct answer *a)
+{
+	struct json j = { .out = out_buf() };
+
+	if (c->json) {
+		json_open(&j, '{');
+		json_key_number(&j, "matched", a->matched);
+		json_key_number(&j, "changed", a->changed);
+		json_key_number(&j, "operation", a->operation);
+		json_close(&j, '}');
+		buf_add_char(j.out, '\n');
+		return;
+	}
+	buf_addf(j.out, "%llu matched", (unsigned long long)a->matched);
+	if (f->dry_run)
+		buf_addf(j.out, ", nothing was changed\n");
+	else
+		buf_addf(j.out, ", %llu %s\n", (unsigned long long)a->changed,
+		    words[change].done);
+}
+
+static int
+run(const struct call *c, enum change change)
+{
+	struct filter f;
+	struct answer answer;
+
+	if (filter_parse(&f, c->argv, true) == -1)
+		return command_usage(c);
+	if (change == CHANGE_REMOVE && f.all && !f.dry_run && !f.yes &&
+	    !c->yes && !is_meant()) {
+		complain("nothing was removed");
+		return CTL_REFUSED;
+	}
+	struct ask_change m = { .change = (uint8_t)change,
+		.dry_run = f.dry_run,
+		.reason = str_of(f.reason) };
+	struct question q = {
+		.type = TYPE_ask_change, .msg = &m, .filter = &f
+	};
+	int status = asking_run(c->socket, &q, &answer, false);
+	if (status != CTL_DONE)
+		return status;
+	status = asking_exit(&answer);
+	if (status == CTL_DONE || answer.code == ANSWER_NOT_FOUND)
+		print(c, change, &f, &answer);
+	if (status == CTL_DONE && answer.matched == 0) {
+		complain("%s: no message matches", words[change].verb);
+		return CTL_REFUSED;
+	}
+	return status;
+}
+
+int
+do_flush(const struct call *c)
+{
+	return run(c, CHANGE_FLUSH);
+}
+
+int
+do_hold(const struct call *c)
+{
+	return run(c, CHANGE_HOLD);
+}
+
+int
+do_release(const struct call *c)
+{
+	return run(c, CHANGE_RELEASE);
+}
+
+int
+do_remove(const struct call *c)
+{
+	return run(c, CHANGE_REMOVE);
+}
+
+int
+do_stop(const struct call *c)
+{
+	struct ask_stop m = { 0 };
+	struct question q = { .type = TYPE_ask_stop, .msg = &m };
+	struct answer answer;
+
+	int status = asking_run(c->socket, &q, &answer, false);
+	if (status == CTL_DONE)
+		status = asking_exit(&answer);
+	if (status == CTL_DONE)
+		buf_add_str(out_buf(),
+		    c->json ? STR("{\"stopping\":true}\n") : STR("stopping\n"));
+	return status;
+}

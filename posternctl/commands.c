@@ -1,0 +1,100 @@
+/* THE TABLE OF COMMANDS. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "posternctl/command.h"
+
+#define FILTERS "[filter ...]"
+#define CHANGES "all | ID | filter ... [--dry-run] [reason TEXT]"
+
+/* Those without a function have their name reserved by the contract. */
+/* clang-format off */
+static const struct command commands[] = {
+	{ "show", "status",       show_status,   0,  0, "" },
+	{ "show", "stats",        show_stats,    0,  0, "" },
+	{ "show", "queue",        show_queue,    0, -1, FILTERS },
+	{ "show", "message",      show_message,  1,  1, "ID" },
+	{ "show", "headers",      show_headers,  1,  1, "ID" },
+	{ "show", "envelope",     show_envelope, 1,  1, "ID" },
+	{ "show", "sessions",     NULL,          0, -1, "" },
+	{ "show", "milters",      NULL,          0, -1, "" },
+	{ "show", "destinations", NULL,          0, -1, "" },
+	{ "show", "tables",       NULL,          0, -1, "" },
+	{ "show", "routes",       NULL,          0, -1, "" },
+	{ "flush", NULL,          do_flush,      1, -1, CHANGES },
+	{ "hold", NULL,           do_hold,       1, -1, CHANGES },
+	{ "release", NULL,        do_release,    1, -1, CHANGES },
+	{ "remove", NULL,         do_remove,     1, -1, CHANGES " [-y]" },
+	{ "stop", NULL,           do_stop,       0,  0, "" },
+	{ "send", NULL,           do_send,       3, -1, "-f FROM TO ..." },
+	{ "requeue", NULL,        NULL,          0, -1, "" },
+	{ "undo", NULL,           NULL,          0, -1, "" },
+	{ "trace", NULL,          NULL,          0, -1, "" },
+	{ "monitor", NULL,        NULL,          0, -1, "" },
+	{ "quarantine", NULL,     NULL,          0, -1, "" },
+	{ "pause", NULL,          NULL,          0, -1, "" },
+	{ "resume", NULL,         NULL,          0, -1, "" },
+	{ "drain", NULL,          NULL,          0, -1, "" },
+	{ "log", NULL,            NULL,          0, -1, "" },
+	{ "reload", NULL,         NULL,          0, -1, "" },
+	{ "resolve", NULL,        NULL,          0, -1, "" },
+	{ "test", NULL,           NULL,          0, -1, "" },
+};
+
+/* clang-format on */
+
+enum { NCOMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+const struct command *
+command_find(int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < NCOMMANDS; i++) {
+		const struct command *c = &commands[i];
+		if (argc < 1 || strcmp(c->word, argv[0]) != 0)
+			continue;
+		*used = c->second == NULL ? 1 : 2;
+		if (c->second == NULL ||
+		    (argc > 1 && strcmp(c->second, argv[1]) == 0))
+			return c;
+	}
+	return NULL;
+}
+
+static void
+print_command(const struct command *c)
+{
+	fprintf(stderr, "       posternctl [-jy] [-s socket] %s", c->word);
+	if (c->second != NULL)
+		fprintf(stderr, " %s", c->second);
+	fprintf(stderr, "%s%s\n", c->usage[0] == '\0' ? "" : " ", c->usage);
+}
+
+void
+command_usage_all(void)
+{
+	fprintf(stderr, "usage:\n");
+	for (size_t i = 0; i < NCOMMANDS; i++)
+		if (commands[i].run != NULL)
+			print_command(&commands[i]);
+}
+
+int
+command_usage(const struct call *c)
+{
+	fprintf(stderr, "usage:\n");
+	print_command(c->command);
+	return CTL_USAGE;
+}
+
+void
+complain(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "posternctl: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\n");
+}

@@ -1,0 +1,293 @@
+/* show queue, show envelope: rows of messages and their recipients. */
+#include <stdio.h>
+
+#include "lib/base/clock.h"
+#include "posternctl/asking.h"
+#include "posternctl/command.h"
+#include "posternctl/json.h"
+#include "posternctl/names.h"
+#include "posternctl/out.h"
+#include "posternctl/text.h"
+
+struct listing {
+	bool json;
+	bool envelope; /* one message with all there is to say */
+	struct json j;
+	struct buf line;
+	uint64_t now_ms; /* wall */
+	uint64_t n;      /* messages so far */
+};
+
+static uint64_t
+age_s(const struct listing *l, uint64_t since_ms)
+{
+	return since_ms < l->now_ms ? (l->now_ms - since_ms) / 1000 : 0;
+}
+
+/* --- as JSON --- */
+
+static void
+json_end_message(struct listing *l)
+{
+	if (l->n == 0)
+		return;
+	json_close(&l->j, ']');
+	json_close(&l->j, '}');
+}
+
+static void
+json_message(struct listing *l, const struct row_message *m)
+{
+	json_end_message(l);
+	json_open(&l->j, '{');
+	json_key_str(&l->j, "id", m->msgid);
+	json_key_number(&l->j, "age", age_s(l, m->received_ms));
+	json_key_number(&l->j, "size", m->size);
+	json_key_str(&l->j, "from", m->from);
+	json_key_str(&l->j, "state", str_of(name_message_state(m->state)));
+	json_key(&l->j, "received");
+	json_time(&l->j, m->received_ms);
+	json_key_str(&l->j, "client", m->client);
+	if (l->envelope) {
+		json_key_str(&l->j, "client_name", m->client_name);
+		json_key_str(&l->j, "listener", m->listener);
+		json_key(&l->j, "8bitmime");
+		json_bool(&l->j, (m->flags & ENVELOPE_8BIT) != 0);
+		json_key(&l->j, "smtputf8");
+		json_bool(&l->j, (m->flags & ENVELOPE_SMTPUTF8) != 0);
+	}
+	json_key(&l->j, "recipients");
+	json_open(&l->j, '[');
+}
+
+static void
+json_rcpt(struct listing *l, const struct row_rcpt *r)
+{
+	json_open(&l->j, '{');
+	json_key_str(&l->j, "to", r->to);
+	json_key_str(&l->j, "state", str_of(name_rcpt_state(r->state)));
+	json_key_number(&l->j, "attempts", r->attempts);
+	json_key(&l->j, "next");
+	json_time(&l->j, r->next_ms);
+	json_key_str(&l->j, "reply", r->reply);
+	json_key_str(&l->j, "action", r->action);
+	json_key_str(&l->j, "relay", r->relay);
+	json_close(&l->j, '}');
+}
+
+/* --- as text --- */
+
+static void
+add_address(struct buf *line, struct str address)
+{
+	buf_add_char(line, '<');
+	text_add(line, address);
+	buf_add_char(line, '>');
+}
+
+static void
+text_message(struct listing *l, const struct row_message *m)
+{
+	char size[24], age[24];
+
+	if (l->n == 0) {
+		buf_addf(&l->line, "%-17s%-6s%-7s%-10s%s", "ID", "AGE", "SIZE",
+		    "STATE", "FROM");
+		text_end_line(out_buf(), &l->line);
+	}
+	text_add(&l->line, m->msgid);
+	buf_addf(&l->line, " %-5s %-6s %-9s ",
+	    text_duration(age_s(l, m->received_ms), age),
+	    text_size(m->size, size), name_message_state(m->state));
+	add_address(&l->line, m->from);
+	text_end_line(out_buf(), &l->line);
+}
+
+static void
+add_next(const struct listing *l, struct buf *line, uint64_t next_ms)
+{
+	char in[24];
+
+	if (next_ms == 0)
+		return;
+	if (next_ms <= l->now_ms)
+		buf_add_str(line, STR(", next try now"));
+	else
+		buf_addf(line, ", next try in %s",
+		    text_duration((next_ms - l->now_ms) / 1000, in));
+}
+
+static void
+text_rcpt(struct listing *l, const struct row_rcpt *r)
+{
+	buf_add_str(&l->line, STR("    to "));
+	add_address(&l->line, r->to);
+	buf_addf(&l->line, " %s", name_rcpt_state(r->state));
+	if (r->attempts > 0)
+		buf_addf(&l->line, ", %u %s", r->attempts,
+		    r->attempts == 1 ? "try" : "tries");
+	add_next(l, &l->line, r->next_ms);
+	text_end_line(out_buf(), &l->line);
+	if (r->reply.len == 0)
+		return;
+	buf_add_str(&l->line, STR("        "));
+	text_add(&l->line, r->reply);
+	text_end_line(out_buf(), &l->line);
+}
+
+static void
+field(struct listing *l, const char *name, struct str value)
+{
+	buf_addf(&l->line, "%-10s", name);
+	text_add(&l->line, value);
+	buf_add_char(&l->line, '\n');
+	buf_add_str(out_buf(), buf_str(&l->line));
+	buf_reset(&l->line);
+}
+
+static void
+text_envelope(struct listing *l, const struct row_message *m)
+{
+	char text[32], age[24];
+
+	field(l, "id", m->msgid);
+	field(l, "from", m->from);
+	clock_format_rfc3339(m->received_ms, text);
+	field(l, "received", str_of(text));
+	field(l, "age", str_of(text_duration(age_s(l, m->received_ms), age)));
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)m->size);
+	field(l, "size", str_of(text));
+	field(l, "state", str_of(name_message_state(m->state)));
+	field(l, "client", m->client);
+	if (m->client_name.len > 0)
+		field(l, "name", m->client_name);
+	field(l, "listener", m->listener);
+	if (m->flags & ENVELOPE_8BIT)
+		field(l, "body", STR("8bitmime"));
+	if (m->flags & ENVELOPE_SMTPUTF8)
+		field(l, "names", STR("smtputf8"));
+}
+
+static void
+text_envelope_rcpt(struct listing *l, const struct row_rcpt *r)
+{
+	char text[32];
+
+	field(l, "to", r->to);
+	field(l, "  state", str_of(name_rcpt_state(r->state)));
+	field(l, "  action", r->action);
+	snprintf(text, sizeof(text), "%u", r->attempts);
+	field(l, "  tries", str_of(text));
+	if (r->next_ms > 0) {
+		clock_format_rfc3339(r->next_ms, text);
+		field(l, "  next", str_of(text));
+	}
+	if (r->relay.len > 0)
+		field(l, "  relay", r->relay);
+	if (r->reply.len > 0)
+		field(l, "  reply", r->reply);
+}
+
+/* --- both --- */
+
+static void
+on_message(struct listing *l, const struct row_message *m)
+{
+	if (l->json)
+		json_message(l, m);
+	else if (l->envelope)
+		text_envelope(l, m);
+	else
+		text_message(l, m);
+	l->n++;
+}
+
+static void
+on_rcpt(struct listing *l, const struct row_rcpt *r)
+{
+	if (l->json)
+		json_rcpt(l, r);
+	else if (l->envelope)
+		text_envelope_rcpt(l, r);
+	else
+		text_rcpt(l, r);
+}
+
+static void
+on_row(void *ctx, uint16_t type, const void *msg)
+{
+	struct listing *l = ctx;
+
+	if (type == TYPE_row_message)
+		on_message(l, msg);
+	else if (type == TYPE_row_rcpt && l->n > 0)
+		on_rcpt(l, msg);
+}
+
+static int
+run(const struct call *c, struct listing *l, const struct filter *f)
+{
+	struct ask_queue m = { 0 };
+	struct question q = { .type = TYPE_ask_queue,
+		.msg = &m,
+		.filter = f,
+		.on_row = on_row,
+		.ctx = l };
+	struct answer answer;
+
+	l->json = c->json;
+	l->j.out = out_buf();
+	l->now_ms = clock_wall_ms();
+	buf_init(&l->line, 16384);
+	int status = asking_run(c->socket, &q, &answer, false);
+	buf_clear(&l->line);
+	if (status != CTL_DONE)
+		return status;
+	return asking_exit(&answer);
+}
+
+int
+show_queue(const struct call *c)
+{
+	struct listing l = { .n = 0 };
+	struct filter f;
+
+	if (filter_parse(&f, c->argv, false) == -1)
+		return CTL_USAGE;
+	if (c->json)
+		buf_add_char(out_buf(), '[');
+	int status = run(c, &l, &f);
+	if (!c->json)
+		return status;
+	/* Half a listing is no JSON: what was cut short is closed, and the
+	 * exit status says that it was. */
+	json_end_message(&l);
+	buf_add_str(out_buf(), STR("]\n"));
+	if (status != CTL_DONE && l.n == 0)
+		buf_reset(out_buf());
+	return status;
+}
+
+int
+show_envelope(const struct call *c)
+{
+	struct listing l = { .envelope = true };
+	struct filter f = { .n = 1 };
+	struct str id = str_of(c->argv[0]);
+
+	f.terms[0] = (struct tell_term){ .kind = TERM_ID, .text = id };
+	if (!id_is_valid(id)) {
+		complain("no such message: %s", c->argv[0]);
+		return CTL_REFUSED;
+	}
+	int status = run(c, &l, &f);
+	if (c->json && l.n > 0) {
+		json_end_message(&l);
+		buf_add_char(out_buf(), '\n');
+	}
+	if (status == CTL_DONE && l.n == 0) {
+		complain("no such message: %s", c->argv[0]);
+		return CTL_REFUSED;
+	}
+	return status;
+}

@@ -1,0 +1,78 @@
+/* Standard output without waiting. */
+#include "posternctl/out.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	WORTH_A_CALL = 32768,
+	/* What a pipe that is ready for writing takes for sure. */
+	PIECE = 4096
+};
+
+static struct buf gathered = { .max = SIZE_MAX / 2 };
+static size_t done; /* bytes of it that left */
+static int failed;  /* errno */
+
+struct buf *
+out_buf(void)
+{
+	return &gathered;
+}
+
+static void
+write_some(size_t most)
+{
+	size_t left = gathered.len - done;
+	ssize_t n =
+	    write(STDOUT_FILENO, gathered.p + done, left < most ? left : most);
+
+	if (n > 0)
+		done += (size_t)n;
+	else if (n == -1 && errno != EINTR && errno != EAGAIN)
+		failed = errno;
+	/* Seldom, because it moves the rest. */
+	if (done == gathered.len) {
+		buf_reset(&gathered);
+		done = 0;
+	} else if (done > gathered.len / 2 && done > (size_t)1024 * 1024) {
+		buf_drop(&gathered, done);
+		done = 0;
+	}
+}
+
+static bool
+is_ready(int wait_ms)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, wait_ms) == 1;
+}
+
+void
+out_turn(void)
+{
+	if (gathered.len - done < WORTH_A_CALL)
+		return;
+	while (failed == 0 && gathered.len > done && is_ready(0))
+		write_some(PIECE);
+}
+
+int
+out_end(void)
+{
+	while (failed == 0 && gathered.len > done && is_ready(-1))
+		write_some(SIZE_MAX);
+	if (gathered.failed && failed == 0)
+		failed = ENOMEM;
+	if (failed != 0) {
+		fprintf(stderr, "posternctl: standard output: %s\n",
+		    strerror(failed));
+		return -1;
+	}
+	buf_clear(&gathered);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/*
+ * Standard output: text gathers in memory and leaves as fast as the reader
+ * takes it. While the gateway talks, nothing here waits for a slow reader (a
+ * pager), because the gateway would wait with us.
+ */
+#ifndef POSTERN_POSTERNCTL_OUT_H
+#define POSTERN_POSTERNCTL_OUT_H
+
+#include "lib/base/buf.h"
+
+/* What is to be printed is appended here. */
+struct buf *out_buf(void);
+/* Writes what can leave without waiting, when it is worth a call. */
+void out_turn(void);
+/* Writes the rest, waiting. Returns 0, or -1 when it cannot be written (said
+ * on stderr). */
+int out_end(void);
+
+#endif

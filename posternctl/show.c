@@ -1,0 +1,231 @@
+/* show status, show stats. */
+#include <string.h>
+
+#include "posternctl/asking.h"
+#include "posternctl/command.h"
+#include "posternctl/json.h"
+#include "posternctl/out.h"
+#include "posternctl/text.h"
+
+/* --- status --- */
+
+/* Rows come in the order gateway, processes, listeners; the JSON has an
+ * array for each of the latter. */
+enum section { SECTION_NONE, SECTION_PROCESSES, SECTION_LISTENERS };
+
+struct status_view {
+	bool json;
+	struct json j;
+	struct buf line;
+	bool has_gateway;
+	enum section section;
+};
+
+static const struct {
+	const char *key, *title;
+} sections[] = {
+	[SECTION_NONE] = { "", "" },
+	[SECTION_PROCESSES] = { "processes",
+	    "PROCESS      PID      UPTIME  RESTARTS  SANDBOX" },
+	[SECTION_LISTENERS] = { "listeners",
+	    "LISTENER                                SESSIONS" },
+};
+
+static void
+enter_section(struct status_view *v, enum section wanted)
+{
+	while (v->section < wanted) {
+		if (v->json && v->section != SECTION_NONE)
+			json_close(&v->j, ']');
+		v->section++;
+		if (v->json) {
+			json_key(&v->j, sections[v->section].key);
+			json_open(&v->j, '[');
+		} else {
+			buf_addf(&v->line, "%s", sections[v->section].title);
+			text_end_line(out_buf(), &v->line);
+		}
+	}
+}
+
+static void
+on_gateway(struct status_view *v, const struct row_gateway *row)
+{
+	char uptime[24];
+
+	v->has_gateway = true;
+	if (v->json) {
+		json_open(&v->j, '{');
+		json_key_str(&v->j, "version", row->version);
+		json_key_number(&v->j, "pid", row->pid);
+		json_key_number(&v->j, "uptime", row->uptime_s);
+		json_key_str(&v->j, "hostname", row->hostname);
+		return;
+	}
+	buf_add_str(&v->line, STR("postern "));
+	text_add(&v->line, row->version);
+	buf_add_str(&v->line, STR(" on "));
+	text_add(&v->line, row->hostname);
+	buf_addf(&v->line, ", pid %u, up %s", row->pid,
+	    text_duration(row->uptime_s, uptime));
+	text_end_line(out_buf(), &v->line);
+}
+
+static void
+on_process(struct status_view *v, const struct row_process *row)
+{
+	char uptime[24];
+
+	enter_section(v, SECTION_PROCESSES);
+	if (v->json) {
+		json_open(&v->j, '{');
+		json_key_str(&v->j, "role", row->role);
+		json_key_number(&v->j, "instance", row->instance);
+		json_key_number(&v->j, "pid", row->pid);
+		json_key_number(&v->j, "uptime", row->uptime_s);
+		json_key_number(&v->j, "restarts", row->restarts);
+		json_key_str(&v->j, "sandbox", row->sandbox);
+		json_close(&v->j, '}');
+		return;
+	}
+	text_add(&v->line, row->role);
+	if (row->instance > 0)
+		buf_addf(&v->line, " %u", row->instance);
+	text_pad(&v->line, 13);
+	if (row->pid == 0)
+		buf_add_str(&v->line, STR("down"));
+	else
+		buf_addf(&v->line, "%u", row->pid);
+	text_pad(&v->line, 22);
+	buf_addf(&v->line, "%s", text_duration(row->uptime_s, uptime));
+	text_pad(&v->line, 30);
+	buf_addf(&v->line, "%u", row->restarts);
+	text_pad(&v->line, 40);
+	text_add(&v->line, row->sandbox);
+	text_end_line(out_buf(), &v->line);
+}
+
+static void
+on_listener(struct status_view *v, const struct row_listener *row)
+{
+	bool is_v6 = memchr(row->address.p, ':', row->address.len) != NULL;
+
+	enter_section(v, SECTION_LISTENERS);
+	if (v->json) {
+		json_open(&v->j, '{');
+		json_key_str(&v->j, "address", row->address);
+		json_key_number(&v->j, "port", row->port);
+		json_key_number(&v->j, "sessions", row->sessions);
+		json_close(&v->j, '}');
+		return;
+	}
+	if (is_v6 && row->port > 0)
+		buf_add_char(&v->line, '[');
+	text_add(&v->line, row->address);
+	if (is_v6 && row->port > 0)
+		buf_add_char(&v->line, ']');
+	if (row->port > 0)
+		buf_addf(&v->line, ":%u", row->port);
+	text_pad(&v->line, 40);
+	buf_addf(&v->line, "%llu", (unsigned long long)row->sessions);
+	text_end_line(out_buf(), &v->line);
+}
+
+static void
+on_status_row(void *ctx, uint16_t type, const void *msg)
+{
+	struct status_view *v = ctx;
+
+	if (type == TYPE_row_gateway && !v->has_gateway)
+		on_gateway(v, msg);
+	else if (type == TYPE_row_process && v->has_gateway)
+		on_process(v, msg);
+	else if (type == TYPE_row_listener && v->has_gateway)
+		on_listener(v, msg);
+}
+
+int
+show_status(const struct call *c)
+{
+	struct status_view v = { .json = c->json, .j = { out_buf(), false } };
+	struct ask_status m = { 0 };
+	struct question q = { .type = TYPE_ask_status,
+		.msg = &m,
+		.on_row = on_status_row,
+		.ctx = &v };
+	struct answer answer;
+
+	buf_init(&v.line, 8192);
+	int status = asking_run(c->socket, &q, &answer, false);
+	if (status == CTL_DONE)
+		status = asking_exit(&answer);
+	if (v.json && v.has_gateway) {
+		enter_section(&v, SECTION_LISTENERS);
+		json_close(&v.j, ']');
+		/* Nothing can be paused, and no answer of the DNS is asked
+		 * for. */
+		json_key(&v.j, "paused");
+		json_open(&v.j, '[');
+		json_close(&v.j, ']');
+		json_key(&v.j, "dnssec");
+		json_bool(&v.j, false);
+		json_close(&v.j, '}');
+		buf_add_char(out_buf(), '\n');
+	}
+	buf_clear(&v.line);
+	return status;
+}
+
+/* --- stats --- */
+
+struct stats_view {
+	bool json;
+	struct json j;
+	struct buf line;
+	bool has_begun;
+};
+
+/* Names come sorted, each once. */
+static void
+on_stat(void *ctx, uint16_t type, const void *msg)
+{
+	struct stats_view *v = ctx;
+	const struct row_stat *row = msg;
+
+	if (type != TYPE_row_stat)
+		return;
+	if (v->json) {
+		if (!v->has_begun)
+			json_open(&v->j, '{');
+		v->has_begun = true;
+		json_name(&v->j, row->name);
+		json_number(&v->j, row->value);
+		return;
+	}
+	text_add(&v->line, row->name);
+	text_pad(&v->line, 32);
+	buf_addf(&v->line, "%llu", (unsigned long long)row->value);
+	text_end_line(out_buf(), &v->line);
+}
+
+int
+show_stats(const struct call *c)
+{
+	struct stats_view v = { .json = c->json, .j = { out_buf(), false } };
+	struct ask_stats m = { 0 };
+	struct question q = {
+		.type = TYPE_ask_stats, .msg = &m, .on_row = on_stat, .ctx = &v
+	};
+	struct answer answer;
+
+	buf_init(&v.line, 8192);
+	int status = asking_run(c->socket, &q, &answer, false);
+	if (status == CTL_DONE)
+		status = asking_exit(&answer);
+	if (v.has_begun) {
+		json_close(&v.j, '}');
+		buf_add_char(out_buf(), '\n');
+	}
+	buf_clear(&v.line);
+	return status;
+}

@@ -1,0 +1,29 @@
+/* Text for people: safe for their terminal, and as wide as it is. */
+#ifndef POSTERN_POSTERNCTL_TEXT_H
+#define POSTERN_POSTERNCTL_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+/* Appends s so that it cannot steer a terminal: controls (C0, C1, DEL),
+ * characters that turn the direction of writing, and what is not UTF-8 come
+ * out as \xHH, a backslash as \\. */
+void text_add(struct buf *out, struct str s);
+/* The same, but line ends and tabs stay: for content shown on a terminal. */
+void text_add_lines(struct buf *out, struct str s);
+/* "42s", "5m", "3h", "2d". Returns out. */
+const char *text_duration(uint64_t seconds, char out[static 24]);
+/* "512", "1.2K", "34M". Returns out. */
+const char *text_size(uint64_t bytes, char out[static 24]);
+/* Columns of the terminal standard output is; 0: it is none, no limit. */
+size_t text_columns(void);
+/* Appends line, cut to the columns there are, and a line end to out; line is
+ * empty afterwards. */
+void text_end_line(struct buf *out, struct buf *line);
+/* Blanks up to this column (at least one). */
+void text_pad(struct buf *line, size_t column);
+
+#endif

@@ -1,0 +1,283 @@
+/* What only the whole configuration shows. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "posternd/conf_parse.h"
+
+/* --- names --- */
+
+static void
+set_domain(struct config *c)
+{
+	const char *dot;
+
+	if (c->domain != NULL)
+		return;
+	dot = strchr(c->hostname, '.');
+	c->domain = xstrdup(dot == NULL ? c->hostname : dot + 1);
+}
+
+static const struct conf_source *
+main_source(const struct conf_parser *p)
+{
+	return STAILQ_FIRST(&p->sources);
+}
+
+static void
+check_names(struct conf_parser *p)
+{
+	const struct conf_source *s = main_source(p);
+
+	if (strchr(p->config->hostname, '.') == NULL)
+		conf_warn_at(p, s->name, 1, 0,
+		    "the hostname `%s' has no domain; others may refuse it",
+		    p->config->hostname);
+	if (p->config->postmaster == NULL)
+		conf_warn_at(p, s->name, 1, 0,
+		    "`postmaster' is not set: nobody reads its mail here");
+}
+
+/* --- listeners --- */
+
+static bool
+same_listener(const struct listener *a, const struct listener *b)
+{
+	if (a->addr.family == ADDR_NONE || !addr_eq(&a->addr, &b->addr))
+		return false;
+	if (a->addr.family == ADDR_LOCAL)
+		return a->path != NULL && b->path != NULL &&
+		       strcmp(a->path, b->path) == 0;
+	return a->port == b->port;
+}
+
+static void
+check_same_listener(struct conf_parser *p, size_t i)
+{
+	const struct conf_note *note = &p->listener_notes[i];
+	const struct config *c = p->config;
+	size_t j;
+
+	for (j = 0; j < i; j++)
+		if (same_listener(&c->listeners[i], &c->listeners[j])) {
+			conf_error_at(p, note->file, note->line, note->order,
+			    "the same listener as in %s:%u",
+			    p->listener_notes[j].file,
+			    p->listener_notes[j].line);
+			return;
+		}
+}
+
+/* Without a line of its own the submit socket stands beside the control
+ * socket. */
+static void
+add_submit(struct config *c)
+{
+	const char *slash = strrchr(c->control_path, '/');
+	struct listener *l;
+
+	c->listeners = xreallocarray(
+	    c->listeners, c->nlisteners + 1, sizeof(*c->listeners));
+	l = &c->listeners[c->nlisteners];
+	*l = (struct listener){ .id = (uint32_t)c->nlisteners,
+		.addr = { .family = ADDR_LOCAL },
+		.flags = LISTENER_SUBMIT };
+	if (asprintf(&l->path, "%.*s/submit.sock",
+		(int)(slash - c->control_path), c->control_path) == -1)
+		abort();
+	c->nlisteners++;
+}
+
+static void
+check_paths(struct conf_parser *p)
+{
+	const struct config *c = p->config;
+	const struct conf_source *s = main_source(p);
+
+	if (strlen(c->submit_path) > 107)
+		conf_error_at(p, s->name, 1, 0,
+		    "the submit socket's path is too long: %s", c->submit_path);
+	if (strcmp(c->submit_path, c->control_path) == 0)
+		conf_error_at(p, s->name, 1, 0,
+		    "control and submit socket have the same path: %s",
+		    c->submit_path);
+}
+
+static void
+check_listeners(struct conf_parser *p)
+{
+	const struct conf_source *s = main_source(p);
+	struct config *c = p->config;
+	const char *submit = NULL;
+	size_t i;
+
+	if (c->nlisteners == 0 && !p->unread)
+		conf_error_at(p, s->name, 1, UINT64_MAX - 1,
+		    "there is no `listen': mail could not come in");
+	for (i = 0; i < c->nlisteners; i++) {
+		check_same_listener(p, i);
+		if ((c->listeners[i].flags & LISTENER_SUBMIT) && submit == NULL)
+			submit = c->listeners[i].path;
+	}
+	if (submit == NULL && p->errors->nerrors == 0) {
+		add_submit(c);
+		submit = c->listeners[c->nlisteners - 1].path;
+	}
+	if (submit == NULL)
+		return;
+	c->submit_path = xstrdup(submit);
+	check_paths(p);
+}
+
+/* --- rules --- */
+
+/* Is it the tag of no listener on the network? */
+static bool
+is_local_tag(const struct config *c, const char *tag)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].addr.family != ADDR_LOCAL &&
+		    c->listeners[i].tag != NULL &&
+		    strcmp(c->listeners[i].tag, tag) == 0)
+			return false;
+	return true;
+}
+
+/* Does the condition leave the door as open as without it? What a client
+ * says of itself (HELO, sender) closes nothing, nor does a `not`. */
+static bool
+keeps_out(struct conf_parser *p, const struct cond *c)
+{
+	if (c->negate)
+		return false;
+	switch (c->kind) {
+	case COND_FROM_LOCAL:
+	case COND_FOR_DOMAIN:
+	case COND_FOR_RCPT:
+		return true;
+	case COND_FROM_SOURCE:
+		return !conf_table_of(p, c->table)->everywhere;
+	case COND_FROM_ANY:
+	case COND_FOR_ANY:
+	case COND_MAIL_FROM:
+	case COND_HELO:
+		return false;
+	case COND_TAG:
+		return is_local_tag(p->config, c->text);
+	}
+	return false;
+}
+
+static bool
+is_open_relay(struct conf_parser *p, const struct rule *r)
+{
+	size_t i;
+
+	if (r->verdict != VERDICT_ACTION || r->action->kind != ACTION_RELAY)
+		return false;
+	for (i = 0; i < r->nconds; i++)
+		if (keeps_out(p, &r->conds[i]))
+			return false;
+	return true;
+}
+
+static bool
+matches_all(const struct rule *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->nconds; i++)
+		if (r->conds[i].kind != COND_FROM_ANY &&
+		    r->conds[i].kind != COND_FOR_ANY)
+			return false;
+	return true;
+}
+
+static bool
+has_tag(const struct config *c, const char *tag)
+{
+	size_t i;
+
+	for (i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].tag != NULL &&
+		    strcmp(c->listeners[i].tag, tag) == 0)
+			return true;
+	return false;
+}
+
+static void
+check_rule(struct conf_parser *p, size_t n)
+{
+	const struct rule *r = &p->config->rules[n];
+	const struct conf_note *note = &p->rule_notes[n];
+	size_t i;
+
+	if (is_open_relay(p, r))
+		conf_warn_at(p, note->file, note->line, note->order,
+		    "open relay: anybody may send to anywhere by this rule");
+	for (i = 0; i < r->nconds; i++)
+		if (r->conds[i].kind == COND_TAG &&
+		    !has_tag(p->config, r->conds[i].text))
+			conf_warn_at(p, note->file, note->line, note->order,
+			    "no listener has the tag `%s'", r->conds[i].text);
+}
+
+static void
+check_rules(struct conf_parser *p)
+{
+	const struct config *c = p->config;
+	size_t i, last = c->nrules;
+
+	if (c->nrules == 0)
+		conf_warn_at(p, main_source(p)->name, 1, UINT64_MAX - 1,
+		    "there is no `match': every mail is refused");
+	for (i = 0; i < c->nrules; i++) {
+		check_rule(p, i);
+		if (last == c->nrules && matches_all(&c->rules[i]))
+			last = i;
+	}
+	if (last + 1 < c->nrules)
+		conf_warn_at(p, p->rule_notes[last + 1].file,
+		    p->rule_notes[last + 1].line, p->rule_notes[last + 1].order,
+		    "never reached: the rule in %s:%u matches everything",
+		    p->rule_notes[last].file, p->rule_notes[last].line);
+}
+
+/* --- what nobody uses --- */
+
+static void
+check_unused(struct conf_parser *p)
+{
+	const struct config *c = p->config;
+	const struct conf_table *t;
+	size_t i;
+
+	STAILQ_FOREACH(t, &p->tables, next)
+		if (t->named && !t->used)
+			conf_warn_at(p, t->file, t->line, t->order,
+			    "table `%s' is not used", t->name);
+	for (i = 0; i < c->nactions; i++)
+		if (!p->action_notes[i].used)
+			conf_warn_at(p, p->action_notes[i].file,
+			    p->action_notes[i].line, p->action_notes[i].order,
+			    "action `%s' is not used", c->actions[i].name);
+}
+
+void
+conf_check(struct conf_parser *p)
+{
+	/* Without any statement there is one thing wrong, and it is said. */
+	if (main_source(p) == NULL)
+		return;
+	set_domain(p->config);
+	check_listeners(p);
+	/* Half a configuration would get half the warnings wrong. */
+	if (p->errors->nerrors > 0)
+		return;
+	check_names(p);
+	check_rules(p);
+	check_unused(p);
+}

@@ -1,0 +1,210 @@
+/* Messages in the order of the configuration, and "did you mean". */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "posternd/conf_parse.h"
+
+/* Behind those of the same position, so that the first found stays first. */
+static void
+insert(struct conf_message **list, size_t *n, uint64_t order, char *text)
+{
+	size_t i = *n;
+
+	*list = xreallocarray(*list, *n + 1, sizeof(**list));
+	while (i > 0 && (*list)[i - 1].order > order) {
+		(*list)[i] = (*list)[i - 1];
+		i--;
+	}
+	(*list)[i] = (struct conf_message){ order, text };
+	(*n)++;
+}
+
+static char *
+format(const char *file, uint32_t line, const char *prefix, const char *fmt,
+    va_list ap)
+{
+	char what[1024], *text;
+
+	vsnprintf(what, sizeof(what), fmt, ap);
+	if (asprintf(&text, "%s:%u: %s%s", file, line, prefix, what) == -1)
+		abort();
+	return text;
+}
+
+uint64_t
+conf_order(const struct conf_parser *p, uint32_t line)
+{
+	return (uint64_t)(p->st == NULL ? 0 : p->st->order) << 32 | line;
+}
+
+static void
+add_error(struct conf_parser *p, uint64_t order, char *text)
+{
+	struct conf_errors *e = p->errors;
+
+	if (e->nerrors < CONF_ERRORS_MAX) {
+		insert(&e->errors, &e->nerrors, order, text);
+		return;
+	}
+	free(text);
+	if (e->nerrors == CONF_ERRORS_MAX)
+		insert(&e->errors, &e->nerrors, UINT64_MAX,
+		    xstrdup("there are more errors"));
+}
+
+int
+conf_error_at(struct conf_parser *p, const char *file, uint32_t line,
+    uint64_t order, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (p->quiet)
+		return -1;
+	va_start(ap, fmt);
+	add_error(p, order, format(file, line, "", fmt, ap));
+	va_end(ap);
+	return -1;
+}
+
+int
+conf_error(struct conf_parser *p, const char *fmt, ...)
+{
+	uint32_t line = conf_peek(p)->line;
+	va_list ap;
+
+	if (p->quiet)
+		return -1;
+	va_start(ap, fmt);
+	add_error(p, conf_order(p, line),
+	    format(p->st->source->name, line, "", fmt, ap));
+	va_end(ap);
+	return -1;
+}
+
+int
+conf_warn_at(struct conf_parser *p, const char *file, uint32_t line,
+    uint64_t order, const char *fmt, ...)
+{
+	struct conf_errors *e = p->errors;
+	va_list ap;
+
+	if (p->quiet || e->nwarnings == CONF_ERRORS_MAX)
+		return -1;
+	va_start(ap, fmt);
+	insert(&e->warnings, &e->nwarnings, order,
+	    format(file, line, "warning: ", fmt, ap));
+	va_end(ap);
+	return -1;
+}
+
+static void
+clear(struct conf_message **list, size_t *n)
+{
+	size_t i;
+
+	for (i = 0; i < *n; i++)
+		free((*list)[i].text);
+	free(*list);
+	*list = NULL;
+	*n = 0;
+}
+
+void
+conf_errors_clear(struct conf_errors *e)
+{
+	clear(&e->errors, &e->nerrors);
+	clear(&e->warnings, &e->nwarnings);
+}
+
+/* --- the nearest word --- */
+
+enum { NEAR_MAX = 40 };
+
+static unsigned int
+min3(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Insertions, deletions, changes and swaps of neighbours between the two. */
+static unsigned int
+distance(struct str a, struct str b)
+{
+	unsigned int d[NEAR_MAX + 1][NEAR_MAX + 1];
+	unsigned int i, j;
+
+	if (a.len > NEAR_MAX || b.len > NEAR_MAX)
+		return NEAR_MAX;
+	for (i = 0; i <= a.len; i++)
+		d[i][0] = i;
+	for (j = 0; j <= b.len; j++)
+		d[0][j] = j;
+	for (i = 1; i <= a.len; i++)
+		for (j = 1; j <= b.len; j++) {
+			char x = chr_lower(a.p[i - 1]), y = b.p[j - 1];
+
+			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1,
+			    d[i - 1][j - 1] + (x != y));
+			if (i > 1 && j > 1 && x == b.p[j - 2] &&
+			    chr_lower(a.p[i - 2]) == y &&
+			    d[i - 2][j - 2] + 1 < d[i][j])
+				d[i][j] = d[i - 2][j - 2] + 1;
+		}
+	return d[a.len][b.len];
+}
+
+static const char *
+nearest_text(const char *best)
+{
+	static char text[128];
+
+	text[0] = '\0';
+	if (best != NULL)
+		snprintf(text, sizeof(text), " (did you mean `%s'?)", best);
+	return text;
+}
+
+/* A third of the letters may differ. */
+static unsigned int
+near_enough(struct str word)
+{
+	return word.len < 3 ? 1 : (unsigned int)(word.len + 2) / 3;
+}
+
+const char *
+conf_nearest(const struct conf_keyword *table, struct str word)
+{
+	unsigned int best = near_enough(word) + 1, d;
+	const char *name = NULL;
+
+	for (; table->name != NULL; table++) {
+		d = distance(word, str_of(table->name));
+		if (d < best) {
+			best = d;
+			name = table->name;
+		}
+	}
+	return nearest_text(name);
+}
+
+const char *
+conf_nearest_name(struct str word, const char *const *names, size_t n)
+{
+	unsigned int best = near_enough(word) + 1, d;
+	const char *name = NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		d = distance(word, str_of(names[i]));
+		if (d < best) {
+			best = d;
+			name = names[i];
+		}
+	}
+	return nearest_text(name);
+}

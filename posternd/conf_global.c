@@ -1,0 +1,164 @@
+/* What the gateway is as a whole: control socket, users, workers, log. */
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "posternd/conf_parse.h"
+
+enum { SOCKET_PATH_MAX = 107, WORKERS_MAX = 64 };
+
+/* --- control PATH [group G] [view-group G] --- */
+
+/* clang-format off */
+static const struct conf_keyword control_options[] = {
+	CONF_TEXT("group", conf_set_text, struct config, control_group, 64),
+	CONF_TEXT("view-group", conf_set_text, struct config, control_view_group, 64),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+int
+conf_control(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	const struct conf_keyword path = { .offset = offsetof(
+					       struct config, control_path),
+		.max = SOCKET_PATH_MAX };
+
+	if (conf_once(p, k, 0) == -1)
+		return -1;
+	if (conf_set_path(p, &path, into) == -1)
+		return -1;
+	return conf_options(p, control_options, into, CONF_ONCE_A_FILE);
+}
+
+/* --- user U queue-user U ... --- */
+
+/* Accepted for a role that does not run yet. */
+static int
+spare_user(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct str name;
+
+	(void)k;
+	(void)into;
+	return conf_take_name(p, "a name", &name);
+}
+
+/* clang-format off */
+static const struct conf_keyword user_options[] = {
+	CONF_TEXT("user", conf_set_text, struct config, user, 64),
+	CONF_TEXT("queue-user", conf_set_text, struct config, queue_user, 64),
+	CONF_TEXT("smtpd-user", conf_set_text, struct config, smtpd_user, 64),
+	CONF_TEXT("delivery-user", conf_set_text, struct config, delivery_user, 64),
+	CONF_TEXT("control-user", conf_set_text, struct config, control_user, 64),
+	CONF_OPTION("vault-user", spare_user),
+	CONF_OPTION("dial-group", spare_user),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+int
+conf_users(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	(void)k;
+	p->at = 0; /* the statement's own word is the first option */
+	return conf_options(p, user_options, into, CONF_ONCE_A_FILE);
+}
+
+/* --- workers smtpd N delivery N --- */
+
+static int
+set_workers(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	uint64_t n;
+
+	if (conf_take_count(p, 1, WORKERS_MAX, &n) == -1)
+		return -1;
+	*(uint32_t *)(void *)((char *)into + k->offset) = (uint32_t)n;
+	return 0;
+}
+
+/* clang-format off */
+static const struct conf_keyword worker_options[] = {
+	CONF_TEXT("smtpd", set_workers, struct config, smtpd_workers, WORKERS_MAX),
+	CONF_TEXT("delivery", set_workers, struct config, delivery_workers, WORKERS_MAX),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+/* A statement that is nothing but its options has to have one. */
+static int
+some_options(
+    struct conf_parser *p, const struct conf_keyword *table, void *into)
+{
+	if (conf_at_end(p))
+		return conf_error(p, "expected an option, not %s",
+		    conf_kind_text(conf_peek(p)->kind));
+	return conf_options(p, table, into, CONF_ONCE_A_FILE);
+}
+
+int
+conf_workers(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	(void)k;
+	return some_options(p, worker_options, into);
+}
+
+/* --- log stderr|syslog|file PATH, log format text|json --- */
+
+static int
+set_log_sink(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	const struct conf_keyword path = {
+		.offset = offsetof(struct config, log_path), .max = 1024
+	};
+	struct config *c = into;
+
+	if (p->has_log)
+		return conf_error(p, "where the log goes is set already");
+	p->has_log = true;
+	c->log_kind = (enum log_kind)k->value;
+	if (c->log_kind == LOG_KIND_FILE)
+		return conf_set_path(p, &path, c);
+	return 0;
+}
+
+static int
+set_json(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct config *c = into;
+
+	(void)p;
+	c->log_json = k->value != 0;
+	return 0;
+}
+
+static const struct conf_keyword log_formats[] = { CONF_CHOICE(
+						       "text", set_json, 0),
+	CONF_CHOICE("json", set_json, 1), CONF_NO_MORE };
+
+static int
+set_log_format(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	const struct conf_keyword *format =
+	    conf_take_keyword(p, log_formats, "log format");
+
+	(void)k;
+	return format == NULL ? -1 : format->parse(p, format, into);
+}
+
+static const struct conf_keyword log_options[] = {
+	CONF_CHOICE("stderr", set_log_sink, LOG_KIND_STDERR),
+	CONF_CHOICE("syslog", set_log_sink, LOG_KIND_SYSLOG),
+	CONF_CHOICE("file", set_log_sink, LOG_KIND_FILE),
+	CONF_OPTION("format", set_log_format), CONF_NO_MORE
+};
+
+int
+conf_log(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	(void)k;
+	return some_options(p, log_options, into);
+}

@@ -1,0 +1,157 @@
+/* `listen`: where mail comes in. */
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/mail/path.h"
+#include "posternd/conf_parse.h"
+
+enum { SOCKET_PATH_MAX = 107, LISTENERS_MAX = 256 };
+
+/* A listener in the making. */
+struct making {
+	struct listener listener;
+	bool has_port;
+};
+
+/* fe80::1%eth0: the number of the interface is all that travels. */
+static int
+parse_address(struct str s, struct addr *out)
+{
+	size_t at = str_find(s, '%');
+	char name[IF_NAMESIZE];
+	struct str scope = str_skip(s, at + 1);
+
+	if (at == s.len || (scope.len > 0 && chr_is_digit(scope.p[0])))
+		return addr_parse(s, out);
+	if (scope.len >= sizeof(name) || addr_parse(str_head(s, at), out) == -1)
+		return -1;
+	memcpy(name, scope.p, scope.len);
+	name[scope.len] = '\0';
+	out->scope = if_nametoindex(name);
+	return out->scope == 0 ? -1 : 0;
+}
+
+/* on ADDRESS | on socket PATH */
+static int
+set_on(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	const struct conf_keyword path = { .offset =
+					       offsetof(struct listener, path),
+		.max = SOCKET_PATH_MAX };
+	struct making *m = into;
+	const struct conf_token *t;
+
+	(void)k;
+	if (conf_take_word(p, "socket")) {
+		m->listener.addr.family = ADDR_LOCAL;
+		m->listener.flags |= LISTENER_SUBMIT;
+		return conf_set_path(p, &path, &m->listener);
+	}
+	t = conf_peek(p);
+	if (t->kind != CONF_WORD && t->kind != CONF_STRING &&
+	    t->kind != CONF_MACRO)
+		return conf_error(p, "expected an address or `socket', not %s",
+		    conf_kind_text(t->kind));
+	if (parse_address(t->text, &m->listener.addr) == -1)
+		return conf_error(p, "`%.*s' is not an address",
+		    (int)(t->text.len > 100 ? 100 : t->text.len), t->text.p);
+	conf_advance(p);
+	return 0;
+}
+
+static int
+set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+	uint64_t port;
+
+	(void)k;
+	if (conf_take_count(p, 1, 65535, &port) == -1)
+		return -1;
+	m->listener.port = (uint16_t)port;
+	m->has_port = true;
+	return 0;
+}
+
+static int
+set_tag(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+	struct str tag;
+
+	(void)k;
+	if (conf_take_name(p, "a tag", &tag) == -1)
+		return -1;
+	m->listener.tag = str_dup(tag);
+	return 0;
+}
+
+/* clang-format off */
+static const struct conf_keyword listen_options[] = {
+	CONF_OPTION("on", set_on),
+	CONF_OPTION("port", set_port),
+	CONF_TEXT("hostname", conf_set_domain, struct making, listener.hostname, 255),
+	CONF_OPTION("tag", set_tag),
+	{ .name = "max-size", .parse = conf_set_size,
+	    .offset = offsetof(struct making, listener.max_size),
+	    .min = 65536, .max = UINT64_C(4294967296) },
+	CONF_LATER("pki"),
+	CONF_LATER("tls-require"),
+	CONF_LATER("smtps"),
+	CONF_LATER("auth"),
+	CONF_LATER("xclient"),
+	CONF_LATER("proxy-protocol"),
+	CONF_LATER("milters"),
+	CONF_LATER("no-milters"),
+	CONF_LATER("no-rdns"),
+	CONF_LATER("greet-delay"),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+static int
+check_listener(struct conf_parser *p, struct making *m)
+{
+	if (m->listener.addr.family == ADDR_NONE)
+		return conf_error(p, "listen on which address or socket?");
+	if (m->listener.addr.family == ADDR_LOCAL && m->has_port)
+		return conf_error(p, "a socket of the file system has no "
+				     "port");
+	return 0;
+}
+
+static void
+add_listener(struct conf_parser *p, struct config *c, struct listener *l)
+{
+	c->listeners = xreallocarray(
+	    c->listeners, c->nlisteners + 1, sizeof(*c->listeners));
+	conf_note(p, &p->listener_notes, c->nlisteners);
+	l->id = (uint32_t)c->nlisteners;
+	c->listeners[c->nlisteners++] = *l;
+}
+
+int
+conf_listen(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making m = { .listener = { .line = p->st->line, .port = 25 } };
+	struct config *c = into;
+	int r;
+
+	(void)k;
+	r = conf_options(p, listen_options, &m, CONF_ONCE_A_STATEMENT);
+	if (r == 0)
+		r = check_listener(p, &m);
+	if (r == 0 && c->nlisteners == LISTENERS_MAX)
+		r = conf_error(p, "more than %d listeners", LISTENERS_MAX);
+	if (m.listener.addr.family == ADDR_LOCAL)
+		m.listener.port = 0;
+	/* One that is half wrong counts too: there is a listener, but nobody
+	 * is the same. */
+	if (r == -1)
+		m.listener.addr.family = ADDR_NONE;
+	add_listener(p, c, &m.listener);
+	return r;
+}

@@ -1,0 +1,47 @@
+/* What every child may say to the parent: that its jail holds, that it is
+ * ready, or why it cannot go on. */
+#include <stdlib.h>
+
+#include "edges/all_parent.h"
+#include "lib/base/log.h"
+#include "posternd/spawn.h"
+#include "posternd/watch.h"
+
+static void
+on_jailed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *p = ctx;
+	const struct tell_jailed *m = msg;
+	(void)ch;
+	(void)id;
+	free(p->sandbox);
+	p->sandbox = str_dup(m->sandbox);
+}
+
+static void
+on_ready(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	(void)id;
+	watch_ready(ctx);
+}
+
+/* It exits now; the reason is shown with its death. */
+static void
+on_failed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *p = ctx;
+	const struct tell_failed *m = msg;
+	(void)ch;
+	(void)id;
+	free(p->failure);
+	p->failure = str_dup(m->text);
+}
+
+const struct handler from_children_handlers[] = {
+	{ TYPE_tell_jailed, on_jailed },
+	{ TYPE_tell_ready, on_ready },
+	{ TYPE_tell_failed, on_failed },
+	{ 0, NULL },
+};

@@ -1,0 +1,146 @@
+/* What control may ask of the parent: how it stands, what it counted, and to
+ * stop. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "edges/control_all.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "posternd/spawn.h"
+#include "posternd/watch.h"
+
+static void
+go_on(void *ctx)
+{
+	struct process *control = ctx;
+	if (control->asks != NULL)
+		channel_resume(control->asks);
+}
+
+/* Ends an answer; who does not read his answers asks nothing more. */
+static void
+done(struct process *control, struct channel *ch, uint64_t id)
+{
+	struct answer_done m = { .code = ANSWER_OK };
+	channel_tell(ch, TYPE_answer_done, &m, id);
+	if (!channel_is_full(ch))
+		return;
+	channel_on_drained(ch, go_on, control);
+	channel_pause(ch);
+}
+
+static uint64_t
+seconds_since(uint64_t then_ms)
+{
+	return (clock_mono_ms() - then_ms) / 1000;
+}
+
+/* --- show status --- */
+
+static void
+tell_gateway(struct channel *ch, const struct gateway *gw, uint64_t id)
+{
+	struct row_gateway m = { .version = STR(POSTERN_VERSION),
+		.pid = (uint32_t)getpid(),
+		.uptime_s = seconds_since(gw->started_ms),
+		.hostname = str_of(gw->conf->hostname) };
+	channel_tell(ch, TYPE_row_gateway, &m, id);
+	struct row_process self = { .role = str_of(role_name(ROLE_PARENT)),
+		.pid = m.pid,
+		.uptime_s = m.uptime_s,
+		.sandbox = STR("none") };
+	channel_tell(ch, TYPE_row_process, &self, id);
+}
+
+static void
+tell_process(struct channel *ch, const struct process *p, uint64_t id)
+{
+	struct row_process m = { .role = str_of(role_name(p->def->role)),
+		.instance = p->instance,
+		.pid = (uint32_t)p->pid,
+		.uptime_s = p->pid == 0 ? 0 : seconds_since(p->started_ms),
+		.restarts = p->restarts,
+		.sandbox = str_of(p->sandbox) };
+	channel_tell(ch, TYPE_row_process, &m, id);
+}
+
+static void
+tell_listener(struct channel *ch, const struct gateway *gw,
+    const struct listener *l, uint64_t id)
+{
+	char text[ADDR_TEXT_MAX];
+	struct row_listener m = { .port = l->port,
+		.sessions = sources_on_listener(gw->sources, l->id) };
+	if (l->addr.family == ADDR_LOCAL)
+		m.address = str_of(l->path);
+	else
+		m.address = str_of(addr_format(&l->addr, text));
+	channel_tell(ch, TYPE_row_listener, &m, id);
+}
+
+static void
+on_status(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *control = ctx;
+	const struct gateway *gw = control->gw;
+	(void)msg;
+	tell_gateway(ch, gw, id);
+	for (size_t i = 0; i < gw->nprocesses; i++)
+		tell_process(ch, &gw->processes[i], id);
+	for (size_t i = 0; i < gw->conf->nlisteners; i++)
+		tell_listener(ch, gw, &gw->conf->listeners[i], id);
+	done(control, ch, id);
+}
+
+/* --- show stats --- */
+
+static void
+tell_stat(struct channel *ch, const char *name, uint64_t value, uint64_t id)
+{
+	struct row_stat m = { .name = str_of(name), .value = value };
+	channel_tell(ch, TYPE_row_stat, &m, id);
+}
+
+static void
+on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *control = ctx;
+	const struct gateway *gw = control->gw;
+	uint64_t restarts = 0;
+	(void)msg;
+	for (size_t i = 0; i < gw->nprocesses; i++)
+		restarts += gw->processes[i].restarts;
+	tell_stat(ch, "parent.uptime", seconds_since(gw->started_ms), id);
+	tell_stat(ch, "parent.restarts", restarts, id);
+	tell_stat(ch, "parent.deaths", gw->deaths, id);
+	tell_stat(ch, "log.lost", log_lost(), id);
+	done(control, ch, id);
+}
+
+/* --- stop --- */
+
+static void
+on_stop(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *control = ctx;
+	const struct ask_stop *m = msg;
+	log_info(NULL, "stop", "by=control uid=%u", m->uid);
+	done(control, ch, id);
+	watch_stop(control->gw, STOP_GRACE_MS);
+}
+
+const struct handler from_control_handlers[] = {
+	{ TYPE_ask_status, on_status },
+	{ TYPE_ask_stats, on_stats },
+	{ TYPE_ask_stop, on_stop },
+	{ 0, NULL },
+};
+
+/* It broke the contract (logged), or is about to be buried. */
+void
+from_control_closed(void *ctx, struct channel *ch)
+{
+	struct process *control = ctx;
+	if (control->asks == ch)
+		channel_free(&control->asks);
+}

@@ -1,0 +1,168 @@
+/*
+ * Who exists, as whom, with what. What a role may ask of the kernel stands
+ * in its own main.c (its promises), and what it may say to whom in edges/.
+ */
+#include "posternd/role.h"
+
+#include "lib/rules/instance.h"
+
+enum {
+	NOFILE_OWN = 256, /* channels, log, listeners, tables */
+	NOFILE_SMALL = 1024,
+	NOFILE_QUEUE = 8192,
+	NOFILE_MAX = 1048576
+};
+
+static const uint64_t mib = 1048576;
+
+/* --- how many --- */
+
+static uint16_t
+one(const struct config *c)
+{
+	(void)c;
+	return 1;
+}
+
+static uint16_t
+smtpd_count(const struct config *c)
+{
+	return (uint16_t)c->smtpd_workers;
+}
+
+static uint16_t
+delivery_count(const struct config *c)
+{
+	return (uint16_t)c->delivery_workers;
+}
+
+/* --- as whom --- */
+
+static const char *
+or_common(const struct config *c, const char *user)
+{
+	return user != NULL ? user : c->user;
+}
+
+static const char *
+smtpd_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->smtpd_user);
+}
+
+static const char *
+queue_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return c->queue_user;
+}
+
+static const char *
+delivery_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->delivery_user);
+}
+
+static const char *
+control_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->control_user);
+}
+
+/* The user of the actions that this instance serves. */
+static const char *
+maildir_user(const struct config *c, uint16_t instance)
+{
+	for (size_t i = 0; i < c->nactions; i++) {
+		const struct action *a = &c->actions[i];
+		if (a->kind == ACTION_MAILDIR &&
+		    config_maildir_instance(c, a) == instance)
+			return or_common(c, a->user);
+	}
+	return c->user;
+}
+
+/* --- with how much --- */
+
+static uint64_t
+at_most(uint64_t n)
+{
+	return n < NOFILE_MAX ? n : NOFILE_MAX;
+}
+
+/* A session has one descriptor, and one more while a large body comes. */
+static uint64_t
+smtpd_nofile(const struct config *c)
+{
+	return at_most(2 * c->limits.connections + NOFILE_OWN);
+}
+
+static uint64_t
+queue_nofile(const struct config *c)
+{
+	(void)c;
+	return NOFILE_QUEUE;
+}
+
+static uint64_t
+delivery_nofile(const struct config *c)
+{
+	(void)c;
+	return NOFILE_QUEUE;
+}
+
+static uint64_t
+small_nofile(const struct config *c)
+{
+	(void)c;
+	return NOFILE_SMALL;
+}
+
+/* Far more than the bounds of buffers add up to: this ends a leak, not a
+ * busy day. */
+static uint64_t
+smtpd_memory(const struct config *c)
+{
+	return 2048 * mib + c->limits.connections * 65536;
+}
+
+static uint64_t
+unlimited(const struct config *c)
+{
+	(void)c;
+	return 0;
+}
+
+static uint64_t
+agent_memory(const struct config *c)
+{
+	(void)c;
+	return 4096 * mib;
+}
+
+static uint64_t
+small_memory(const struct config *c)
+{
+	(void)c;
+	return 1024 * mib;
+}
+
+/* clang-format off */
+const struct role_def role_table[] = {
+	{ ROLE_QUEUE,    WAVE_QUEUE,  GIVES_SPOOL,
+	    one,                  queue_user,    queue_nofile,    unlimited },
+	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
+	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
+	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,
+	    config_maildir_count, maildir_user,  small_nofile,    small_memory },
+	{ ROLE_CONTROL,  WAVE_AGENTS, GIVES_CONTROL,
+	    one,                  control_user,  small_nofile,    small_memory },
+	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES,
+	    smtpd_count,          smtpd_user,    smtpd_nofile,    smtpd_memory },
+};
+/* clang-format on */
+
+const size_t role_table_size = sizeof(role_table) / sizeof(role_table[0]);

@@ -1,0 +1,43 @@
+/* THE TABLE OF ROLES: who exists, as whom, with what. */
+#ifndef POSTERN_POSTERND_ROLE_H
+#define POSTERN_POSTERND_ROLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edges/edges.h"
+#include "lib/rules/config.h"
+
+/* What a process is handed besides channel, log and configuration. */
+enum role_gives {
+	GIVES_LISTENERS = 1, /* a listening socket of each `listen` line */
+	GIVES_SOURCES = 2,   /* the shared counters */
+	GIVES_SPOOL = 4,     /* the spool directory, also as its root */
+	GIVES_BASES = 8,     /* the bases of its user's Maildirs */
+	GIVES_CONTROL = 16   /* the control socket */
+};
+
+/* Started in this order and stopped in the opposite one, each when the one
+ * before is all there (all gone): the queue answers before somebody asks,
+ * and records what the others leave behind. */
+enum role_wave { WAVE_QUEUE, WAVE_AGENTS, WAVE_SMTPD, WAVE_COUNT };
+
+struct role_def {
+	enum role role; /* its name is the program's */
+	enum role_wave wave;
+	unsigned int gives; /* enum role_gives */
+	/* How many of them. */
+	uint16_t (*count)(const struct config *c);
+	/* As whom it runs when we are root. */
+	const char *(*user)(const struct config *c, uint16_t instance);
+	/* Descriptors it may have open. */
+	uint64_t (*nofile)(const struct config *c);
+	/* Bytes of address space; 0: not limited. */
+	uint64_t (*memory)(const struct config *c);
+};
+
+extern const struct role_def role_table[];
+extern const size_t role_table_size;
+
+#endif

@@ -1,0 +1,284 @@
+#include "posternd/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "edges/all_parent.h"
+#include "edges/control_all.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/proc/child.h"
+#include "lib/proc/conf_wire.h"
+#include "lib/rules/instance.h"
+#include "posternd/environment.h"
+#include "posternd/watch.h"
+
+enum {
+	SOCKET_BUFFER = 1 << 20, /* of each end; the kernel may give less */
+	FIRST_FREE_FD = 16       /* above all that a child has by number */
+};
+
+/* --- the program --- */
+
+/* Beside ourselves in a build tree, where it was installed else. */
+static int
+program_path(const char *role, char *path, size_t size)
+{
+	char self[1024];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n > 0) {
+		self[n] = '\0';
+		char *slash = strrchr(self, '/');
+		if (slash != NULL)
+			*slash = '\0';
+		snprintf(path, size, "%s/libexec/postern/%s", self, role);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	snprintf(path, size, "%s/%s", POSTERN_LIBEXEC, role);
+	return access(path, X_OK);
+}
+
+/* In the new process, until exec: only what is safe after fork. */
+static _Noreturn void
+become(const struct process *p, const char *path, int channel, int log)
+{
+	char instance[8];
+	char *argv[3], role[32];
+	sigset_t none;
+	/* Out of the way of the numbers they are to have. */
+	channel = fcntl(channel, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	log = fcntl(log, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
+	if (channel == -1 || log == -1 ||
+	    dup2(channel, CHILD_PARENT_FD) == -1 ||
+	    dup2(log, CHILD_LOG_FD) == -1 ||
+	    dup2(STDIN_FILENO, STDOUT_FILENO) == -1)
+		_exit(127);
+	close_range(CHILD_LOG_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	snprintf(role, sizeof(role), "%s", role_name(p->def->role));
+	snprintf(instance, sizeof(instance), "%u", p->instance);
+	argv[0] = role;
+	argv[1] = instance;
+	argv[2] = NULL;
+	execve(path, argv, environment_of_children());
+	_exit(127);
+}
+
+static int
+run(struct process *p, struct fault *why)
+{
+	const char *role = role_name(p->def->role);
+	char path[1200];
+	int pair[2];
+	if (program_path(role, path, sizeof(path)) == -1)
+		return fault_errno(why, FAULT_OURS, "%s", path);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return fault_errno(why, FAULT_OURS, "socketpair");
+	log_flush();
+	pid_t pid = fork();
+	if (pid == -1) {
+		fault_errno(why, FAULT_OURS, "fork");
+		close(pair[0]);
+		close(pair[1]);
+		return -1;
+	}
+	if (pid == 0)
+		become(p, path, pair[1], p->gw->log_fd);
+	close(pair[1]);
+	p->pid = pid;
+	p->started_ms = clock_mono_ms();
+	p->state = PROCESS_STARTING;
+	p->ch = channel_new(p->gw->loop, pair[0], &all_parent_edge, EDGE_B,
+	    from_children_handlers, watch_channel_closed, p);
+	snprintf(path, sizeof(path), "%s[%d]", role, (int)pid);
+	channel_set_peer(p->ch, path);
+	return 0;
+}
+
+/* --- what is its own --- */
+
+static int
+hand_dirs(struct process *p)
+{
+	const struct gateway *gw = p->gw;
+	struct tell_dir m = { .action = UINT32_MAX, .dir = gw->spool };
+	if ((p->def->gives & GIVES_SPOOL) != 0 &&
+	    channel_tell(p->ch, TYPE_tell_dir, &m, 0) == -1)
+		return -1;
+	if ((p->def->gives & GIVES_BASES) == 0)
+		return 0;
+	for (size_t i = 0; i < gw->conf->nactions; i++) {
+		const struct action *a = &gw->conf->actions[i];
+		if (gw->bases[i] == -1 ||
+		    config_maildir_instance(gw->conf, a) != p->instance)
+			continue;
+		m.action = a->id;
+		m.dir = gw->bases[i];
+		if (channel_tell(p->ch, TYPE_tell_dir, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+hand_jail(struct process *p)
+{
+	const struct gateway *gw = p->gw;
+	bool spool = (p->def->gives & GIVES_SPOOL) != 0;
+	uint64_t nofile = p->def->nofile(gw->conf);
+	struct tell_jail m = { .change_root = gw->as_root,
+		.uid = p->uid,
+		.gid = p->gid,
+		.nofile = (uint32_t)nofile,
+		.memory = p->def->memory(gw->conf),
+		.log_sink = (uint8_t)gw->log_sink,
+		.log_json = gw->conf->log_json,
+		.log_level = (uint8_t)gw->log_level,
+		.parent_pid = (uint32_t)getpid(),
+		.hostname = str_of(gw->conf->hostname),
+		.root = spool ? gw->spool : gw->empty_root };
+	return channel_tell(p->ch, TYPE_tell_jail, &m, 0);
+}
+
+static int
+hand_sources(struct process *p)
+{
+	struct tell_sources m = { .column = p->instance,
+		.map = p->gw->sources_fd };
+	if ((p->def->gives & GIVES_SOURCES) == 0)
+		return 0;
+	return channel_tell(p->ch, TYPE_tell_sources, &m, 0);
+}
+
+static int
+hand_listeners(struct process *p)
+{
+	const struct gateway *gw = p->gw;
+	if ((p->def->gives & GIVES_LISTENERS) == 0)
+		return 0;
+	for (size_t i = 0; i < gw->nlistens; i++) {
+		const struct listen_socket *l = &gw->listens[i];
+		struct tell_listen m = { .id = (uint32_t)i,
+			.socket = l->fds[p->instance % l->nfds] };
+		if (channel_tell(p->ch, TYPE_tell_listen, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+hand_control(struct process *p)
+{
+	const struct gateway *gw = p->gw;
+	if ((p->def->gives & GIVES_CONTROL) == 0)
+		return 0;
+	struct tell_listen l = { .id = 0, .socket = gw->control.fds[0] };
+	struct tell_control_access m = { .owner_uid = (uint32_t)geteuid(),
+		.group_gid = gw->control_gid,
+		.view_gid = gw->view_gid };
+	if (channel_tell(p->ch, TYPE_tell_listen, &l, 0) == -1)
+		return -1;
+	return channel_tell(p->ch, TYPE_tell_control_access, &m, 0);
+}
+
+int
+spawn_start(struct process *p, struct fault *why)
+{
+	free(p->sandbox);
+	free(p->failure);
+	p->sandbox = p->failure = NULL;
+	if (run(p, why) == -1)
+		return -1;
+	if (hand_dirs(p) == -1 || conf_send(p->ch, p->gw->conf) == -1 ||
+	    hand_jail(p) == -1 || hand_sources(p) == -1 ||
+	    hand_listeners(p) == -1 || hand_control(p) == -1) {
+		kill(p->pid, SIGKILL);
+		return fault_set(why, FAULT_OURS,
+		    "the configuration does not fit its messages");
+	}
+	return 0;
+}
+
+/* --- peers --- */
+
+static int
+make_pair(int pair[2])
+{
+	int size = SOCKET_BUFFER;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
+		log_warn(NULL, "peer", "why=%s", log_cstr(strerror(errno)));
+		return -1;
+	}
+	/* Beyond the system's bound as root; what it gives else. */
+	for (int i = 0; i < 2; i++)
+		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+			sizeof(size)) == -1)
+			(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size,
+			    sizeof(size));
+	return 0;
+}
+
+static void
+tell_peer(struct process *to, enum role role, uint16_t instance, int socket)
+{
+	struct tell_peer m = {
+		.role = (uint8_t)role, .instance = instance, .socket = socket
+	};
+	channel_tell(to->ch, TYPE_tell_peer, &m, 0);
+}
+
+void
+spawn_connect(struct process *a, struct process *b)
+{
+	enum edge_end end;
+	int pair[2];
+	if (edges_between(a->def->role, b->def->role, &end) == NULL ||
+	    make_pair(pair) == -1)
+		return;
+	tell_peer(a, b->def->role, b->instance, pair[0]);
+	tell_peer(b, a->def->role, a->instance, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+void
+spawn_connect_parent(struct process *control)
+{
+	enum edge_end end;
+	int pair[2];
+	const struct edge *edge =
+	    edges_between(ROLE_PARENT, control->def->role, &end);
+	if (edge == NULL || make_pair(pair) == -1)
+		return;
+	channel_free(&control->asks);
+	control->asks = channel_new(control->gw->loop, pair[0], edge, end,
+	    from_control_handlers, from_control_closed, control);
+	channel_set_peer(control->asks, role_name(control->def->role));
+	tell_peer(control, ROLE_PARENT, 0, pair[1]);
+	close(pair[1]);
+}
+
+void
+spawn_go(struct process *p)
+{
+	struct tell_go m = { 0 };
+	channel_tell(p->ch, TYPE_tell_go, &m, 0);
+}
+
+void
+spawn_tell_log(struct process *p)
+{
+	struct tell_log m = { .level = (uint8_t)p->gw->log_level,
+		.sink = (uint8_t)p->gw->log_sink,
+		.log = p->gw->log_fd };
+	if (p->ch != NULL)
+		channel_tell(p->ch, TYPE_tell_log, &m, 0);
+}

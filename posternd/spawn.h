@@ -1,0 +1,25 @@
+/* A child comes to life: exec, and everything that it is handed. */
+#ifndef POSTERN_POSTERND_SPAWN_H
+#define POSTERN_POSTERND_SPAWN_H
+
+#include "lib/base/fault.h"
+#include "posternd/gateway.h"
+
+/* Starts the program and hands over what is its own: directories, jail,
+ * configuration, listeners. Peers come next (spawn_connect), then spawn_go.
+ * Returns 0, or -1 with why; then nothing runs. */
+int spawn_start(struct process *p, struct fault *why);
+/* A channel between these two, if the map has an edge for them. */
+void spawn_connect(struct process *a, struct process *b);
+/* A channel between control and ourselves. */
+void spawn_connect_parent(struct process *control);
+void spawn_go(struct process *p);
+/* The log has a new descriptor. */
+void spawn_tell_log(struct process *p);
+
+/* What spawn_start makes of from_children.c and from_control.c. */
+extern const struct handler from_children_handlers[];
+extern const struct handler from_control_handlers[];
+void from_control_closed(void *ctx, struct channel *ch);
+
+#endif

@@ -1,0 +1,304 @@
+/* Table entries from lists and files, and what each may be used for. */
+#include "posternd/tables.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/utf8.h"
+#include "lib/mail/path.h"
+#include "posternd/conf_hops.h"
+
+enum {
+	LINE_BYTES_MAX = 8192, /* of a table file */
+	READ_BYTES = 65536
+};
+
+struct conf_table *
+conf_table_new(const char *name)
+{
+	struct conf_table *t = xcalloc(1, sizeof(*t));
+
+	t->name = xstrdup(name);
+	t->builder = table_builder_new(name);
+	return t;
+}
+
+void
+conf_table_free(struct conf_table **tp)
+{
+	struct conf_table *t = *tp;
+	size_t i;
+	int fd;
+
+	*tp = NULL;
+	if (t == NULL)
+		return;
+	if (t->builder != NULL) {
+		/* Sealing is how a builder ends. */
+		fd = table_builder_seal(&t->builder, NULL);
+		if (fd != -1)
+			close(fd);
+	}
+	for (i = 0; i < TABLE_USES; i++)
+		free(t->unfit[i]);
+	free(t->name);
+	free(t);
+}
+
+static bool
+fits_source(struct str key, const char *value)
+{
+	struct addr_net net;
+
+	(void)value;
+	return addr_net_parse(key, &net) == 0;
+}
+
+static bool
+fits_domain(struct str key, const char *value)
+{
+	if (path_is_literal(key))
+		return true;
+	if (fits_source(key, value))
+		return false;
+	if (key.len > 1 && key.p[0] == '.')
+		key = str_skip(key, 1);
+	return path_is_domain(key, true);
+}
+
+static bool
+fits_address(struct str key, const char *value)
+{
+	size_t at = key.len;
+	struct str domain;
+
+	if (str_eq(key, STR("<>")))
+		return true;
+	while (at > 0 && key.p[at - 1] != '@')
+		at--;
+	if (at == 0 || key.len == 1)
+		return false;
+	domain = str_skip(key, at);
+	if (domain.len == 0)
+		return true;
+	return domain.p[0] != '.' && fits_domain(domain, value);
+}
+
+static bool
+fits_routes(struct str key, const char *value)
+{
+	return fits_domain(key, NULL) && value != NULL &&
+	       conf_hops_check(str_of(value), NULL) == 0;
+}
+
+static const struct {
+	bool (*fits)(struct str key, const char *value);
+	const char *what;
+} uses[TABLE_USES] = {
+	[TABLE_FOR_SOURCE] = { fits_source, "an address or network" },
+	[TABLE_FOR_DOMAIN] = { fits_domain, "a domain" },
+	[TABLE_FOR_ADDRESS] = { fits_address, "a mail address" },
+	[TABLE_FOR_ROUTES] = { fits_routes,
+	    "a domain with next hops (smtp://ADDRESS:PORT)" },
+};
+
+static void
+note_unfit(struct conf_table *t, enum table_use use, struct str key,
+    const char *file, uint32_t line)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "`%.*s' (%s:%u) is not %s",
+	    (int)(key.len > 100 ? 100 : key.len), key.p, file, line,
+	    uses[use].what);
+	t->unfit[use] = xstrdup(text);
+}
+
+int
+conf_table_add(struct conf_table *t, struct str key, const char *value,
+    const char *file, uint32_t line, struct fault *why)
+{
+	struct addr_net net;
+	unsigned int use;
+
+	if (table_builder_add(t->builder, key, value, why) == -1)
+		return -1;
+	for (use = 0; use < TABLE_USES; use++)
+		if (t->unfit[use] == NULL && !uses[use].fits(key, value))
+			note_unfit(t, (enum table_use)use, key, file, line);
+	if (addr_net_parse(key, &net) == 0 && net.bits == 0)
+		t->everywhere = true;
+	return 0;
+}
+
+int
+conf_file_open(const char *path, struct fault *why)
+{
+	/* Not to wait for somebody to open the other end of a FIFO. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd == -1)
+		return fault_errno(why, FAULT_PERM, "cannot open %s", path);
+	if (fstat(fd, &st) == -1)
+		fault_errno(why, FAULT_PERM, "cannot read %s", path);
+	else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
+		fault_set(why, FAULT_PERM, "%s is not a file", path);
+	else if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH))
+		fault_set(why, FAULT_PERM, "%s is writable by everybody", path);
+	else if (fcntl(fd, F_SETFL, 0) == -1)
+		fault_errno(why, FAULT_PERM, "cannot read %s", path);
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* --- files, line by line --- */
+
+struct reader {
+	struct conf_table *table;
+	const char *path;
+	uint32_t line;
+	table_error_fn *on_error;
+	void *ctx;
+	char text[LINE_BYTES_MAX];
+	size_t len;
+	bool too_long; /* the rest of this line is skipped */
+};
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static void
+bad_line(struct reader *r, const char *what)
+{
+	r->on_error(r->ctx, r->path, r->line, what);
+}
+
+static void
+add_line(struct reader *r, struct str line)
+{
+	struct fault why;
+	struct str value;
+	size_t n = 0;
+	char *text;
+
+	while (n < line.len && !is_blank(line.p[n]))
+		n++;
+	value = str_trim(str_skip(line, n));
+	if (value.len > 0 && value.p[0] == '#')
+		value = str_of(NULL);
+	text = value.len > 0 ? str_dup(value) : NULL;
+	if (conf_table_add(r->table, str_head(line, n), text, r->path, r->line,
+		&why) == -1)
+		bad_line(r, why.text);
+	free(text);
+}
+
+static void
+end_line(struct reader *r)
+{
+	struct str line = { r->text, r->len };
+
+	r->line++;
+	if (line.len > 0 && line.p[line.len - 1] == '\r')
+		line.len--;
+	line = str_trim(line);
+	if (r->too_long)
+		bad_line(r, "line too long");
+	else if (line.len == 0 || line.p[0] == '#')
+		;
+	else if (memchr(line.p, '\0', line.len) != NULL)
+		bad_line(r, "NUL byte");
+	else if (!utf8_is_valid(line))
+		bad_line(r, "not UTF-8");
+	else
+		add_line(r, line);
+	r->len = 0;
+	r->too_long = false;
+}
+
+/* The bytes of one read, cut into lines. */
+static void
+add_bytes(struct reader *r, struct str in)
+{
+	while (in.len > 0) {
+		size_t n = str_find(in, '\n');
+
+		if (n > sizeof(r->text) - r->len) {
+			r->too_long = true;
+		} else {
+			memcpy(r->text + r->len, in.p, n);
+			r->len += n;
+		}
+		if (n == in.len)
+			return;
+		end_line(r);
+		in = str_skip(in, n + 1);
+	}
+}
+
+void
+conf_table_read(
+    struct conf_table *t, const char *path, table_error_fn *on_error, void *ctx)
+{
+	struct reader *r;
+	struct fault why;
+	char *bytes;
+	ssize_t n;
+	int fd;
+
+	if ((fd = conf_file_open(path, &why)) == -1) {
+		on_error(ctx, path, 0, why.text);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	*r = (struct reader){
+		.table = t, .path = path, .on_error = on_error, .ctx = ctx
+	};
+	bytes = xmalloc(READ_BYTES);
+	while ((n = read(fd, bytes, READ_BYTES)) > 0 ||
+	       (n == -1 && errno == EINTR))
+		if (n > 0)
+			add_bytes(r, (struct str){ bytes, (size_t)n });
+	if (n == -1) {
+		fault_errno(&why, FAULT_OURS, "cannot read %s", path);
+		on_error(ctx, path, 0, why.text);
+	}
+	if (r->len > 0 || r->too_long)
+		end_line(r);
+	free(bytes);
+	free(r);
+	close(fd);
+}
+
+int
+conf_table_seal(struct conf_table *t, int *fd, struct fault *why)
+{
+	int mapped;
+
+	*fd = table_builder_seal(&t->builder, why);
+	if (*fd == -1)
+		return -1;
+	mapped = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+	if (mapped == -1)
+		fault_errno(why, FAULT_OURS, "table %s", t->name);
+	else
+		t->table = table_open(mapped, t->name, why);
+	if (t->table == NULL) {
+		close(*fd);
+		*fd = -1;
+		return -1;
+	}
+	return 0;
+}

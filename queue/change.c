@@ -1,0 +1,253 @@
+/*
+ * An administrator's change, message by message: those recipients that all
+ * terms match and to which the change means something. Each operation has a
+ * number, logged with the caller's uid and the reason, and kept in the
+ * records it makes.
+ */
+#include "queue/change.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+enum { CHANGE_SLICE = 500 }; /* messages looked at in one go */
+
+struct changing {
+	struct asking asking; /* the first member */
+	struct filter filter;
+	uint8_t kind; /* enum change */
+	bool dry_run;
+	char *reason; /* owned */
+	uint32_t uid;
+	uint64_t operation;        /* 0 until something changes */
+	uint64_t seq;              /* the next one to look at */
+	uint64_t end;              /* those that came later are not meant */
+	uint64_t matched, changed; /* messages */
+	struct rcpt **rcpts;       /* owned: of the present message */
+	uint32_t nrcpts, cap;
+};
+
+/* --- what each change does to one recipient --- */
+
+static bool
+may_flush(const struct rcpt *r)
+{
+	return r->state == RCPT_DEFERRED ||
+	       (r->state == RCPT_ACTIVE && r->place == PLACE_WAITING);
+}
+
+static void
+flush(struct queue *q, struct rcpt *r)
+{
+	if (r->state == RCPT_DEFERRED) {
+		queue_take_rcpt(q, r);
+		queue_send_rcpt(q, r);
+	}
+	if (r->place == PLACE_WAITING)
+		schedule_hurry(&q->schedule, r, queue_now_ms(q));
+	queue_run_soon(q);
+}
+
+static bool
+may_hold(const struct rcpt *r)
+{
+	return r->state == RCPT_ACTIVE || r->state == RCPT_DEFERRED;
+}
+
+static void
+hold(struct queue *q, struct rcpt *r)
+{
+	if (r->place == PLACE_WORK) {
+		r->marks |= MARK_HOLD; /* if this attempt does not do it */
+		return;
+	}
+	queue_take_rcpt(q, r);
+	fate_held(q, r, NULL);
+}
+
+static bool
+may_release(const struct rcpt *r)
+{
+	return r->state == RCPT_HELD || (r->marks & MARK_HOLD) != 0;
+}
+
+static void
+release(struct queue *q, struct rcpt *r)
+{
+	r->marks &= (uint8_t)~MARK_HOLD & 0x3f;
+	if (r->state != RCPT_HELD)
+		return;
+	fate_active(q, r);
+	queue_send_rcpt(q, r);
+}
+
+static bool
+may_remove(const struct rcpt *r)
+{
+	return rcpt_is_open(r) || r->state == RCPT_BOUNCED;
+}
+
+static void
+remove_rcpt(struct queue *q, struct rcpt *r)
+{
+	if (r->place == PLACE_WORK) {
+		r->marks |= MARK_REMOVE;
+		return;
+	}
+	queue_take_rcpt(q, r);
+	fate_removed(q, r);
+}
+
+static const struct {
+	const char *name;
+	bool (*may)(const struct rcpt *);
+	void (*apply)(struct queue *, struct rcpt *);
+	bool recorded; /* the store is to know the operation */
+} changes[] = {
+	[CHANGE_FLUSH] = { "flush", may_flush, flush, false },
+	[CHANGE_HOLD] = { "hold", may_hold, hold, true },
+	[CHANGE_RELEASE] = { "release", may_release, release, true },
+	[CHANGE_REMOVE] = { "remove", may_remove, remove_rcpt, true },
+};
+
+/* --- one message --- */
+
+static void
+gather(struct changing *c, struct entry *e)
+{
+	c->nrcpts = 0;
+	for (uint32_t i = 0; i < e->nrcpt; i++) {
+		struct rcpt *r = &e->rcpts[i];
+
+		if (!filter_has_rcpt(&c->filter, r) || !changes[c->kind].may(r))
+			continue;
+		if (c->nrcpts == c->cap) {
+			c->cap = c->cap == 0 ? 16 : c->cap * 2;
+			c->rcpts = xreallocarray(
+			    c->rcpts, c->cap, sizeof(struct rcpt *));
+		}
+		c->rcpts[c->nrcpts++] = r;
+	}
+}
+
+static void
+apply(struct changing *c, struct entry *e)
+{
+	struct queue *q = c->asking.peer->q;
+
+	if (c->operation == 0)
+		c->operation = queue_next_operation(q);
+	for (uint32_t i = 0; i < c->nrcpts; i++)
+		changes[c->kind].apply(q, c->rcpts[i]);
+	if (changes[c->kind].recorded)
+		fate_record(q, e, c->rcpts, c->nrcpts, c->operation);
+}
+
+static void
+look_at(struct changing *c, struct entry *e)
+{
+	struct queue *q = c->asking.peer->q;
+
+	if (!e->committed || entry_is_hidden(e) ||
+	    !filter_has(&c->filter, e, queue_now_ms(q)))
+		return;
+	c->matched++;
+	gather(c, e);
+	if (c->nrcpts == 0)
+		return;
+	c->changed++;
+	if (!c->dry_run)
+		apply(c, e);
+}
+
+/* --- all of them --- */
+
+static bool
+done(struct changing *c, enum answer_code code, const char *text)
+{
+	struct answer_done m = {
+		.code = (uint8_t)code,
+		.text = str_of(text),
+		.matched = c->matched,
+		.changed = c->changed,
+		.operation = c->operation,
+	};
+
+	if (code == ANSWER_OK)
+		log_info(NULL, "operation",
+		    "change=%s uid=%u matched=%" PRIu64 " changed=%" PRIu64
+		    " operation=%" PRIu64 "%s reason=%s",
+		    changes[c->kind].name, c->uid, c->matched, c->changed,
+		    c->operation, c->dry_run ? " dry-run=yes" : "",
+		    log_cstr(c->reason));
+	channel_tell(
+	    c->asking.peer->channel, TYPE_answer_done, &m, c->asking.id);
+	return true;
+}
+
+static bool
+step_one(struct changing *c, struct str msgid)
+{
+	struct entry *e = index_find_id(&c->asking.peer->q->index, msgid);
+
+	if (e == NULL || !e->committed || entry_is_hidden(e))
+		return done(c, ANSWER_NOT_FOUND, "no such message");
+	if (c->filter.limit > 0)
+		look_at(c, e);
+	return done(c, ANSWER_OK, "");
+}
+
+static bool
+step(struct asking *a)
+{
+	struct changing *c = (struct changing *)a;
+	struct index *ix = &a->peer->q->index;
+	struct str msgid = filter_id(&c->filter);
+	struct entry *e;
+
+	if (c->filter.bad)
+		return done(c, ANSWER_REFUSED_IT, "a filter makes no sense");
+	if (msgid.len > 0)
+		return step_one(c, msgid);
+	for (int i = 0; i < CHANGE_SLICE; i++) {
+		e = index_from_seq(ix, c->seq);
+		if (e == NULL || e->seq >= c->end ||
+		    c->matched >= c->filter.limit)
+			return done(c, ANSWER_OK, "");
+		c->seq = e->seq + 1;
+		look_at(c, e);
+	}
+	return false;
+}
+
+static void
+changing_free(struct asking *a)
+{
+	struct changing *c = (struct changing *)a;
+
+	filter_clear(&c->filter);
+	free(c->rcpts);
+	free(c->reason);
+	free(c);
+}
+
+void
+change_start(struct control_peer *p, uint64_t id, const struct ask_change *m,
+    struct filter *f)
+{
+	struct changing *c = xcalloc(1, sizeof(*c));
+
+	c->filter = *f;
+	filter_init(f);
+	c->kind = m->change;
+	c->dry_run = m->dry_run != 0;
+	c->reason = str_dup(m->reason);
+	c->uid = m->uid;
+	c->end = store_next_seq(p->q->store);
+	c->asking.step = step;
+	c->asking.free = changing_free;
+	asking_start(&c->asking, p, id);
+}

@@ -1,0 +1,72 @@
+/*
+ * What becomes of recipients: each change of state is logged at once, and
+ * recorded with the store before its next commit: what changed of one
+ * message meanwhile makes one record. Messages with nothing left are
+ * finished then.
+ */
+#ifndef POSTERN_QUEUE_FATE_H
+#define POSTERN_QUEUE_FATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/str.h"
+#include "queue/index.h"
+
+struct queue;
+
+/* Messages that changed since the last commit. */
+struct changes {
+	struct entry *first, **last;
+	struct state_rcpt *states; /* owned; to build a record in */
+	uint32_t cap;
+};
+
+/* What an agent told. */
+struct heard {
+	struct str reply; /* with its code */
+	struct str relay;
+	bool possible_duplicate;
+};
+
+void fate_init(struct queue *q);
+/* Before the store commits: adds the records of all that changed. Messages
+ * may be gone then. ctx: the queue. */
+void fate_flush(void *ctx);
+
+/* The recipient is nowhere (PLACE_NONE); each ends an attempt. */
+void fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h);
+void fate_deferred(struct queue *q, struct rcpt *r, const struct heard *h);
+void fate_bounced(struct queue *q, struct rcpt *r, const struct heard *h);
+
+/* The content could not be read: tried again, at last held; never bounced. */
+void fate_unread(struct queue *q, struct rcpt *r, const struct heard *h);
+
+/* Without an attempt; the recipient is nowhere. why: NULL, or kept as its
+ * reply. */
+void fate_held(struct queue *q, struct rcpt *r, const char *why);
+void fate_removed(struct queue *q, struct rcpt *r);
+/* Nowhere, and to be sent now; the caller sends it. */
+void fate_active(struct queue *q, struct rcpt *r);
+/* Too old: expired now, and true. */
+bool fate_expire(struct queue *q, struct rcpt *r);
+
+/* An administrator's change made these n recipients of e what they are: a
+ * record of its own, which carries the operation's number. */
+void fate_record(struct queue *q, struct entry *e, struct rcpt *const *rcpts,
+    uint32_t n, uint64_t operation);
+
+/* e is pointed to by something that takes time (a work, a read): it stays
+ * until released as often. */
+void fate_keep(struct entry *e);
+void fate_release(struct queue *q, struct entry *e);
+/* A recovered message with nothing left: forgotten, or kept for undo. */
+void fate_close(struct queue *q, struct entry *e);
+/* The message is to be forgotten, whatever its state, with the next commit:
+ * the time to undo is over. */
+void fate_finish(struct queue *q, struct entry *e);
+/* Says the whole state of a message to the store again, now. */
+void fate_restate(struct queue *q, struct entry *e);
+
+#endif

@@ -1,0 +1,248 @@
+/* The administrator's questions, each a row of the table below. */
+#include "queue/from_control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/counter.h"
+#include "lib/base/log.h"
+#include "queue/change.h"
+#include "queue/listing.h"
+#include "queue/message.h"
+#include "queue/queue.h"
+
+/* --- questions that take their time --- */
+
+static void
+asking_free(struct asking *a)
+{
+	if (a->peer != NULL)
+		LIST_REMOVE(a, next);
+	a->free(a);
+}
+
+static void
+step_all(struct control_peer *p)
+{
+	struct asking *a, *next;
+	bool more = false;
+
+	for (a = LIST_FIRST(&p->askings); a != NULL; a = next) {
+		next = LIST_NEXT(a, next);
+		if (a->waiting)
+			continue;
+		if (channel_is_full(p->channel))
+			return; /* on_drained comes back */
+		if (a->step(a))
+			asking_free(a);
+		else if (!a->waiting)
+			more = true;
+	}
+	if (more)
+		timer_set(p->go_on, 0);
+}
+
+static void
+on_go_on(void *ctx)
+{
+	step_all(ctx);
+}
+
+void
+asking_start(struct asking *a, struct control_peer *p, uint64_t id)
+{
+	a->peer = p;
+	a->id = id;
+	LIST_INSERT_HEAD(&p->askings, a, next);
+	timer_set(p->go_on, 0);
+}
+
+void
+asking_wake(struct asking *a)
+{
+	a->waiting = false;
+	if (a->peer == NULL)
+		asking_free(a);
+	else
+		timer_set(a->peer->go_on, 0);
+}
+
+void
+answer(struct control_peer *p, uint64_t id, enum answer_code code,
+    const char *text)
+{
+	struct answer_done m = { .code = (uint8_t)code, .text = str_of(text) };
+
+	channel_tell(p->channel, TYPE_answer_done, &m, id);
+}
+
+/* --- numbers --- */
+
+static void
+on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct control_peer *p = ctx;
+	struct queue *q = p->q;
+	const struct index *ix = &q->index;
+	const struct store_totals *t = store_totals(q->store);
+	const struct channel_totals *ipc = channel_totals();
+	uint64_t open = ix->nstate[STATE_ACTIVE] + ix->nstate[STATE_DEFERRED] +
+			ix->nstate[STATE_HELD];
+	const struct counter rows[] = {
+		{ "queue.messages", open },
+		{ "queue.active", ix->nstate[STATE_ACTIVE] },
+		{ "queue.deferred", ix->nstate[STATE_DEFERRED] },
+		{ "queue.held", ix->nstate[STATE_HELD] },
+		{ "queue.quarantined", 0 },
+		{ "queue.kept", ix->nkept },
+		{ "queue.bytes", ix->bytes },
+		{ "queue.commits", t->commits },
+		{ "queue.commit_batch",
+		    t->commits > 0 ? t->batched / t->commits : 0 },
+		{ "queue.written", t->bytes },
+		{ "queue.fsyncs", t->syncs },
+		{ "queue.segments", t->segments },
+		{ "queue.segments_reused", t->segments_reused },
+		{ "queue.works", q->nworks },
+		{ "queue.cache_bytes", q->cache.bytes },
+		{ "queue.cache_hits", q->cache.hits },
+		{ "queue.cache_misses", q->cache.misses },
+		{ "queue.ipc_sent", ipc->sent },
+		{ "queue.ipc_received", ipc->received },
+		{ "queue.ipc_sends", ipc->send_calls },
+		{ "queue.ipc_receives", ipc->receive_calls },
+		{ "log.lost", log_lost() },
+	};
+
+	(void)msg;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct row_stat m = { .name = str_of(rows[i].name),
+			.value = rows[i].value };
+
+		channel_tell(ch, TYPE_row_stat, &m, id);
+	}
+	answer(p, id, ANSWER_OK, "");
+}
+
+/* --- the table --- */
+
+static void
+on_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct control_peer *p = ctx;
+
+	(void)ch;
+	(void)id;
+	filter_add(&p->filter, msg);
+}
+
+static void
+on_ask_queue(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct control_peer *p = ctx;
+
+	(void)ch;
+	(void)msg;
+	listing_start(p, id, &p->filter);
+}
+
+static void
+on_ask_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	message_start(ctx, id, msg);
+}
+
+static void
+on_ask_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct control_peer *p = ctx;
+
+	(void)ch;
+	change_start(p, id, msg, &p->filter);
+}
+
+/* What other processes answer. */
+static void
+on_not_ours(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	answer(ctx, id, ANSWER_REFUSED_IT, "not a question for the queue");
+}
+
+static const struct handler handlers[] = {
+	{ TYPE_tell_term, on_term },
+	{ TYPE_ask_stats, on_ask_stats },
+	{ TYPE_ask_queue, on_ask_queue },
+	{ TYPE_ask_content, on_ask_content },
+	{ TYPE_ask_change, on_ask_change },
+	{ TYPE_ask_status, on_not_ours },
+	{ TYPE_ask_stop, on_not_ours },
+	{ TYPE_ask_submit_path, on_not_ours },
+	{ 0, NULL },
+};
+
+/* --- the channel --- */
+
+static void
+peer_free(struct control_peer *p)
+{
+	struct asking *a;
+
+	while ((a = LIST_FIRST(&p->askings)) != NULL) {
+		LIST_REMOVE(a, next);
+		a->peer = NULL;
+		if (!a->waiting)
+			a->free(a);
+	}
+	filter_clear(&p->filter);
+	timer_free(&p->go_on);
+	LIST_REMOVE(p, next);
+	channel_free(&p->channel);
+	free(p);
+}
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ch;
+	peer_free(ctx);
+}
+
+void
+from_control_add(struct queue *q, uint16_t instance, int socket)
+{
+	struct control_peer *p, *next;
+	char name[16];
+
+	for (p = LIST_FIRST(&q->controls); p != NULL; p = next) {
+		next = LIST_NEXT(p, next);
+		if (p->instance == instance)
+			peer_free(p);
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->q = q;
+	p->instance = instance;
+	filter_init(&p->filter);
+	LIST_INIT(&p->askings);
+	p->go_on = timer_new(q->loop, on_go_on, p);
+	p->channel = channel_new(
+	    q->loop, socket, &control_all_edge, EDGE_B, handlers, on_closed, p);
+	snprintf(name, sizeof(name), "%u", (unsigned int)instance);
+	channel_set_peer(p->channel, name);
+	channel_on_drained(p->channel, on_go_on, p);
+	LIST_INSERT_HEAD(&q->controls, p, next);
+	if (!q->started)
+		channel_pause(p->channel);
+}
+
+void
+from_control_resume(struct queue *q)
+{
+	struct control_peer *p;
+
+	LIST_FOREACH(p, &q->controls, next)
+		channel_resume(p->channel);
+}

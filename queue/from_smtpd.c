@@ -1,0 +1,388 @@
+/* Commits and body files asked for by smtpd. */
+#include "queue/from_smtpd.h"
+
+#include <bsd/sys/queue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "edges/smtpd_queue.h"
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "queue/intake.h"
+#include "queue/queue.h"
+
+enum { BODYFILES_MAX = 65536 }; /* of one smtpd, not yet committed */
+
+/* A body file that smtpd writes. */
+struct bodyfile {
+	LIST_ENTRY(bodyfile) next;
+	uint64_t number;
+};
+
+struct smtpd_peer {
+	LIST_ENTRY(smtpd_peer) next;
+	struct queue *q;
+	struct channel *channel;
+	uint16_t instance;
+	struct intakes intakes;
+	LIST_HEAD(, bodyfile) bodyfiles;
+	uint32_t nbodyfiles;
+	LIST_HEAD(, commit) commits;
+};
+
+/* A mail that was given to the store and waits for its commit. */
+struct commit {
+	LIST_ENTRY(commit) next;
+	struct queue *q;
+	struct smtpd_peer *peer; /* NULL: gone, nobody to answer */
+	uint64_t id;
+	struct entry *entry;
+	struct content *content; /* owned until it goes to the cache */
+};
+
+/* --- answers --- */
+
+static void
+tell_refused(struct smtpd_peer *p, uint64_t id, enum queue_refusal why)
+{
+	struct answer_refused m = { .why = (uint8_t)why };
+
+	channel_tell(p->channel, TYPE_answer_refused, &m, id);
+}
+
+static void
+tell_space_to(struct smtpd_peer *p, uint8_t space, uint64_t free_bytes)
+{
+	struct tell_space m = { .state = space, .free_bytes = free_bytes };
+
+	channel_tell(p->channel, TYPE_tell_space, &m, 0);
+}
+
+void
+from_smtpd_tell_space(struct queue *q, uint8_t space, uint64_t free_bytes)
+{
+	struct smtpd_peer *p;
+
+	LIST_FOREACH(p, &q->smtpds, next)
+		tell_space_to(p, space, free_bytes);
+}
+
+/* --- body files --- */
+
+static struct bodyfile *
+find_bodyfile(struct smtpd_peer *p, uint64_t number)
+{
+	struct bodyfile *b;
+
+	LIST_FOREACH(b, &p->bodyfiles, next)
+		if (b->number == number)
+			return b;
+	return NULL;
+}
+
+static void
+forget_bodyfile(struct smtpd_peer *p, struct bodyfile *b)
+{
+	LIST_REMOVE(b, next);
+	p->nbodyfiles--;
+	free(b);
+}
+
+static void
+on_ask_bodyfile(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct smtpd_peer *p = ctx;
+	struct answer_bodyfile answer;
+	struct bodyfile *b;
+	uint64_t free_bytes;
+	int fd;
+
+	(void)msg;
+	if (p->nbodyfiles >= BODYFILES_MAX) {
+		tell_refused(p, id, REFUSED_BUSY);
+		return;
+	}
+	fd = store_bodyfile_new(p->q->store, &answer.bodyfile);
+	if (fd == -1) {
+		tell_refused(p, id,
+		    queue_space(p->q, &free_bytes) == SPACE_SHORT ?
+			REFUSED_SPACE :
+			REFUSED_FAULT);
+		return;
+	}
+	b = xmalloc(sizeof(*b));
+	b->number = answer.bodyfile;
+	LIST_INSERT_HEAD(&p->bodyfiles, b, next);
+	p->nbodyfiles++;
+	answer.file = fd;
+	if (channel_tell(ch, TYPE_answer_bodyfile, &answer, id) != 0) {
+		store_bodyfile_drop(p->q->store, b->number);
+		forget_bodyfile(p, b);
+		tell_refused(p, id, REFUSED_FAULT);
+	}
+	close(fd);
+}
+
+static void
+on_bodyfile_dropped(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_bodyfile_dropped *m = msg;
+	struct smtpd_peer *p = ctx;
+	struct bodyfile *b = find_bodyfile(p, m->bodyfile);
+
+	(void)ch;
+	(void)id;
+	if (b == NULL)
+		return;
+	store_bodyfile_drop(p->q->store, b->number);
+	forget_bodyfile(p, b);
+}
+
+/* --- commits --- */
+
+/* Every recipient to where its action says. */
+static void
+send_entry(struct queue *q, struct entry *e)
+{
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		if (e->rcpts[i].place == PLACE_NONE &&
+		    e->rcpts[i].state == RCPT_ACTIVE)
+			queue_send_rcpt(q, &e->rcpts[i]);
+}
+
+static void
+commit_free(struct commit *c)
+{
+	if (c->peer != NULL)
+		LIST_REMOVE(c, next);
+	c->q->nintakes--;
+	queue_check_stop(c->q);
+	free(c->content);
+	free(c);
+}
+
+/* The store's word. */
+static void
+on_committed(void *ctx, bool ok, struct store_ref ref)
+{
+	struct commit *c = ctx;
+	struct queue *q = c->q;
+	struct entry *e = c->entry;
+	struct answer_commit answer = { 0 };
+
+	if (!ok) {
+		index_del(&q->index, &e);
+		if (c->peer != NULL)
+			tell_refused(c->peer, c->id, REFUSED_FAULT);
+		queue_check_limit(q);
+		commit_free(c);
+		return;
+	}
+	e->ref = ref;
+	e->committed = 1;
+	if (c->peer != NULL)
+		channel_tell(
+		    c->peer->channel, TYPE_answer_commit, &answer, c->id);
+	else
+		log_info(&(struct log_ctx){ NULL, "msg", e->msgid }, "kept",
+		    "reply=unsent");
+	cache_put(&q->cache, e, c->content);
+	c->content = NULL;
+	send_entry(q, e);
+	commit_free(c);
+}
+
+/* In the index, or NULL and what it is refused with. */
+static struct entry *
+add_entry(
+    struct smtpd_peer *p, const struct mail_record *r, enum queue_refusal *why)
+{
+	struct queue *q = p->q;
+	struct bodyfile *b = NULL;
+	struct entry *e;
+
+	*why = REFUSED_SPACE;
+	if (q->index.count >= q->config->queue.messages)
+		return NULL;
+	*why = REFUSED_MALFORMED;
+	if (r->bodyfile != 0) {
+		b = find_bodyfile(p, r->bodyfile);
+		if (b == NULL)
+			return NULL;
+	}
+	e = index_add(&q->index, r, queue_now_ms(q));
+	if (e != NULL && b != NULL)
+		forget_bodyfile(p, b);
+	return e;
+}
+
+static void
+add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
+{
+	struct queue *q = p->q;
+	enum queue_refusal why;
+	struct commit *c;
+	struct entry *e;
+
+	mail->record.seq = store_next_seq(q->store);
+	e = add_entry(p, &mail->record, &why);
+	if (e == NULL) {
+		tell_refused(p, id, why);
+		intake_mail_clear(mail);
+		return;
+	}
+	c = xmalloc(sizeof(*c));
+	*c = (struct commit){ .q = q, .peer = p, .id = id, .entry = e };
+	c->content = mail->content;
+	LIST_INSERT_HEAD(&p->commits, c, next);
+	q->nintakes++;
+	store_add_mail(q->store, &mail->record, on_committed, c);
+	mail->content = NULL;
+	intake_mail_clear(mail);
+	pace_soon(&q->pace);
+	queue_check_limit(q);
+}
+
+static void
+go_on(struct smtpd_peer *p, uint64_t id, enum intake_result result,
+    struct intake_mail *mail)
+{
+	switch (result) {
+	case INTAKE_WHOLE:
+		add_mail(p, id, mail);
+		break;
+	case INTAKE_MALFORMED:
+		tell_refused(p, id, REFUSED_MALFORMED);
+		break;
+	case INTAKE_BUSY:
+		tell_refused(p, id, REFUSED_BUSY);
+		break;
+	case INTAKE_MORE:
+	case INTAKE_UNKNOWN:
+		break;
+	}
+}
+
+static void
+on_ask_commit(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct smtpd_peer *p = ctx;
+	struct intake_mail mail;
+
+	(void)ch;
+	go_on(p, id, intake_begin(&p->intakes, id, msg, &mail), &mail);
+}
+
+static void
+on_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct smtpd_peer *p = ctx;
+	struct intake_mail mail;
+
+	(void)ch;
+	go_on(p, id, intake_add_rcpt(&p->intakes, id, msg, &mail), &mail);
+}
+
+static void
+on_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct smtpd_peer *p = ctx;
+	struct intake_mail mail;
+
+	(void)ch;
+	go_on(p, id, intake_add_content(&p->intakes, id, msg, &mail), &mail);
+}
+
+static const struct handler handlers[] = {
+	{ TYPE_ask_bodyfile, on_ask_bodyfile },
+	{ TYPE_tell_bodyfile_dropped, on_bodyfile_dropped },
+	{ TYPE_ask_commit, on_ask_commit },
+	{ TYPE_tell_rcpt, on_rcpt },
+	{ TYPE_tell_content, on_content },
+	{ 0, NULL },
+};
+
+/* --- the channel --- */
+
+/* Its unfinished mail goes, what the store already has stays. */
+static void
+peer_free(struct smtpd_peer *p)
+{
+	struct queue *q = p->q;
+	struct bodyfile *b;
+	struct commit *c;
+
+	if (p->intakes.count > 0 || p->nbodyfiles > 0)
+		log_info(NULL, "dropped",
+		    "peer=smtpd mails=%u files=%u aborted=peer-process",
+		    p->intakes.count, p->nbodyfiles);
+	intakes_clear(&p->intakes);
+	while ((b = LIST_FIRST(&p->bodyfiles)) != NULL) {
+		store_bodyfile_drop(q->store, b->number);
+		forget_bodyfile(p, b);
+	}
+	while ((c = LIST_FIRST(&p->commits)) != NULL) {
+		LIST_REMOVE(c, next);
+		c->peer = NULL;
+	}
+	LIST_REMOVE(p, next);
+	channel_free(&p->channel);
+	free(p);
+	queue_check_stop(q);
+}
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ch;
+	peer_free(ctx);
+}
+
+static void
+welcome(struct smtpd_peer *p)
+{
+	uint64_t free_bytes;
+	uint8_t space = queue_space(p->q, &free_bytes);
+
+	tell_space_to(p, space, free_bytes);
+}
+
+void
+from_smtpd_add(struct queue *q, uint16_t instance, int socket)
+{
+	struct smtpd_peer *p, *next;
+	char name[16];
+
+	for (p = LIST_FIRST(&q->smtpds); p != NULL; p = next) {
+		next = LIST_NEXT(p, next);
+		if (p->instance == instance)
+			peer_free(p);
+	}
+	p = xcalloc(1, sizeof(*p));
+	p->q = q;
+	p->instance = instance;
+	intakes_init(&p->intakes);
+	LIST_INIT(&p->bodyfiles);
+	LIST_INIT(&p->commits);
+	p->channel = channel_new(
+	    q->loop, socket, &smtpd_queue_edge, EDGE_B, handlers, on_closed, p);
+	snprintf(name, sizeof(name), "%u", (unsigned int)instance);
+	channel_set_peer(p->channel, name);
+	LIST_INSERT_HEAD(&q->smtpds, p, next);
+	if (q->started)
+		welcome(p);
+	else
+		channel_pause(p->channel);
+}
+
+void
+from_smtpd_resume(struct queue *q)
+{
+	struct smtpd_peer *p;
+
+	LIST_FOREACH(p, &q->smtpds, next) {
+		channel_resume(p->channel);
+		welcome(p);
+	}
+}

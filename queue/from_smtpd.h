@@ -1,0 +1,17 @@
+/* smtpd_queue, the queue's end: mail comes in. */
+#ifndef POSTERN_QUEUE_FROM_SMTPD_H
+#define POSTERN_QUEUE_FROM_SMTPD_H
+
+#include <stdint.h>
+
+struct queue;
+
+/* A channel to smtpd `instance`; a former one is dead. Nothing is taken from
+ * it before the queue has started. */
+void from_smtpd_add(struct queue *q, uint16_t instance, int socket);
+/* The queue has started: all may talk. */
+void from_smtpd_resume(struct queue *q);
+/* Tells every smtpd. */
+void from_smtpd_tell_space(struct queue *q, uint8_t space, uint64_t free_bytes);
+
+#endif

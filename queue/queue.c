@@ -1,0 +1,486 @@
+/* The queue as a whole: start, recovery, the retry list's clock, stop. */
+#include "queue/queue.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "edges/smtpd_queue.h"
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/proc/child.h"
+#include "queue/from_control.h"
+#include "queue/from_delivery.h"
+#include "queue/from_smtpd.h"
+#include "queue/work.h"
+
+enum {
+	DUE_LOOK_MS = 30000, /* the clocks are compared at least so often */
+	DUE_BATCH = 1000,    /* due recipients seen to in one go */
+	JUMP_MS = 5000,      /* a difference that is worth a log line */
+	STOP_MARGIN_MS = 1000
+};
+
+uint64_t
+queue_now_ms(const struct queue *q)
+{
+	return loop_now_ms(q->loop);
+}
+
+/* --- the scheduler's turn --- */
+
+static void
+on_run(void *ctx)
+{
+	struct queue *q = ctx;
+	uint64_t next, now = queue_now_ms(q);
+
+	next = schedule_run(&q->schedule, now);
+	if (next == 0 || q->schedule.stopped)
+		timer_stop(q->run_timer);
+	else
+		timer_set(q->run_timer, next > now ? next - now : 0);
+}
+
+void
+queue_run_soon(struct queue *q)
+{
+	loop_after(q->loop, &q->run);
+}
+
+static bool
+admit(void *ctx, struct rcpt *r)
+{
+	return !fate_expire(ctx, r);
+}
+
+static const struct schedule_ops schedule_ops = {
+	.admit = admit,
+	.start = work_start,
+};
+
+/* --- recipients --- */
+
+static void
+discard(struct queue *q, struct rcpt *r)
+{
+	struct heard h = {
+		.reply = STR("250 2.0.0 discarded"),
+		.relay = STR("discard"),
+	};
+
+	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
+	fate_delivered(q, r, &h);
+}
+
+void
+queue_send_rcpt(struct queue *q, struct rcpt *r)
+{
+	struct heard h = { .reply = STR("4.4.4 no next hop is configured") };
+	struct route to;
+
+	switch (route_rcpt(&q->router, &q->index, r, &to)) {
+	case ROUTE_TO:
+		rcpt_set_state(&q->index, r, RCPT_ACTIVE);
+		schedule_add(&q->schedule, r, &to, queue_now_ms(q));
+		queue_run_soon(q);
+		break;
+	case ROUTE_DISCARD:
+		discard(q, r);
+		break;
+	case ROUTE_NOWHERE:
+		fate_deferred(q, r, &h);
+		break;
+	case ROUTE_HOLD:
+		fate_held(q, r, "4.3.5 its action is not configured any more");
+		break;
+	}
+}
+
+void
+queue_take_rcpt(struct queue *q, struct rcpt *r)
+{
+	switch ((enum rcpt_place)r->place) {
+	case PLACE_WAITING:
+		schedule_del(&q->schedule, r);
+		queue_run_soon(q);
+		break;
+	case PLACE_RETRY:
+		retry_del(&q->retry, r);
+		break;
+	case PLACE_NONE:
+	case PLACE_WORK:
+		break;
+	}
+}
+
+/* --- the retry list --- */
+
+void
+queue_set_due(struct queue *q)
+{
+	uint64_t now = queue_now_ms(q), ms = DUE_LOOK_MS;
+	const struct rcpt *r = retry_first(&q->retry);
+
+	if (!q->started)
+		return;
+	if (r != NULL && r->due_ms <= now)
+		ms = 0;
+	else if (r != NULL && r->due_ms - now < ms)
+		ms = r->due_ms - now;
+	timer_set(q->due_timer, ms);
+}
+
+/* Retry times and ages run on the monotonic clock; a jump of the other one
+ * is only told. */
+static void
+watch_clocks(struct queue *q)
+{
+	uint64_t wall = clock_wall_ms(), mono = clock_mono_ms();
+	int64_t jump =
+	    (int64_t)(wall - q->wall_ms) - (int64_t)(mono - q->mono_ms);
+
+	q->wall_ms = wall;
+	q->mono_ms = mono;
+	if (jump > JUMP_MS || jump < -JUMP_MS)
+		log_warn(NULL, "clock-jump", "ms=%lld", (long long)jump);
+}
+
+static void
+due(struct queue *q, struct rcpt *r)
+{
+	retry_del(&q->retry, r);
+	if (!rcpt_is_open(r))
+		fate_finish(q, rcpt_entry(r));
+	else if (!fate_expire(q, r))
+		queue_send_rcpt(q, r);
+}
+
+static void
+on_due(void *ctx)
+{
+	struct queue *q = ctx;
+	struct rcpt *r;
+
+	watch_clocks(q);
+	for (int i = 0; i < DUE_BATCH; i++) {
+		r = retry_first(&q->retry);
+		if (r == NULL || r->due_ms > queue_now_ms(q))
+			break;
+		due(q, r);
+	}
+	queue_set_due(q);
+}
+
+/* --- space --- */
+
+uint8_t
+queue_space(const struct queue *q, uint64_t *free_bytes)
+{
+	uint8_t space = store_space(q->store, free_bytes);
+
+	if (space == SPACE_OK && q->was_full)
+		space = SPACE_SHORT;
+	return space;
+}
+
+void
+queue_check_limit(struct queue *q)
+{
+	uint64_t limit = q->config->queue.messages, free_bytes;
+	bool full = q->index.count >= limit;
+
+	/* Back below by a little, so that it does not flap. */
+	if (!full && q->was_full && q->index.count + limit / 64 >= limit)
+		full = q->index.count + 1 >= limit;
+	if (full == q->was_full)
+		return;
+	q->was_full = full;
+	log_warn(NULL, full ? "queue-full" : "queue-not-full", "messages=%zu",
+	    q->index.count);
+	from_smtpd_tell_space(q, queue_space(q, &free_bytes), free_bytes);
+}
+
+static void
+on_space(void *ctx, uint8_t space, uint64_t free_bytes)
+{
+	struct queue *q = ctx;
+
+	if (space == SPACE_OK && q->was_full)
+		space = SPACE_SHORT;
+	from_smtpd_tell_space(q, space, free_bytes);
+}
+
+/* --- recovery --- */
+
+static void
+on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
+{
+	struct queue *q = ctx;
+	struct entry *e = index_find_seq(&q->index, m->seq);
+
+	if (e == NULL)
+		e = index_add(&q->index, m, queue_now_ms(q));
+	if (e == NULL) {
+		log_warn(NULL, "unreadable", "seq=%llu why=%s",
+		    (unsigned long long)m->seq,
+		    log_cstr("its id is in use or its envelope makes no "
+			     "sense"));
+		return;
+	}
+	e->ref = ref;
+	e->committed = 1;
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		e->rcpts[i].marks |= MARK_RECOVERED;
+}
+
+static const uint8_t read_state[] = {
+	[STATE_RCPT_WAITING] = RCPT_ACTIVE,
+	[STATE_RCPT_DELIVERED] = RCPT_DELIVERED,
+	[STATE_RCPT_BOUNCED] = RCPT_BOUNCED,
+	[STATE_RCPT_REMOVED] = RCPT_REMOVED,
+	[STATE_RCPT_HELD] = RCPT_HELD,
+};
+
+static void
+read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
+{
+	enum rcpt_state state = read_state[s->state];
+
+	r->attempts = s->attempts;
+	rcpt_set_word(&q->index, &r->reply, s->reply);
+	rcpt_set_word(&q->index, &r->relay, s->relay);
+	if (state == RCPT_ACTIVE && s->next_ms > 0) {
+		state = RCPT_DEFERRED;
+		r->due_ms = s->next_ms; /* wall, until resume() */
+	}
+	rcpt_set_state(&q->index, r, state);
+}
+
+static void
+on_state(void *ctx, const struct state_record *s)
+{
+	struct queue *q = ctx;
+	struct entry *e = index_find_seq(&q->index, s->seq);
+
+	if (e == NULL)
+		return;
+	/* Its age when this was written: the time we were down does not
+	 * count, nor does a clock that jumped meanwhile. */
+	if (s->when_ms > e->received_ms)
+		e->born_ms = (int64_t)queue_now_ms(q) -
+			     (int64_t)(s->when_ms - e->received_ms);
+	if (s->operation > q->last_operation)
+		q->last_operation = s->operation;
+	for (uint32_t i = 0; i < s->nrcpt; i++)
+		if (s->rcpts[i].index < e->nrcpt &&
+		    s->rcpts[i].state <= STATE_RCPT_HELD)
+			read_rcpt(
+			    q, &e->rcpts[s->rcpts[i].index], &s->rcpts[i]);
+}
+
+static void
+on_finished(void *ctx, uint64_t seq)
+{
+	struct queue *q = ctx;
+	struct entry *e = index_find_seq(&q->index, seq);
+
+	if (e != NULL)
+		index_del(&q->index, &e);
+}
+
+static void
+on_restate(void *ctx, uint64_t seq)
+{
+	struct queue *q = ctx;
+	struct entry *e = index_find_seq(&q->index, seq);
+
+	if (e != NULL)
+		fate_restate(q, e);
+}
+
+static const struct store_ops store_ops = {
+	.on_mail = on_mail,
+	.on_state = on_state,
+	.on_finished = on_finished,
+	.on_restate = on_restate,
+	.on_space = on_space,
+};
+
+/* What a recovered recipient waits for. */
+static void
+resume_rcpt(struct queue *q, struct rcpt *r, uint64_t wall_ms)
+{
+	uint64_t ms;
+
+	if (r->state == RCPT_ACTIVE) {
+		queue_send_rcpt(q, r);
+	} else if (r->state == RCPT_DEFERRED) {
+		ms = retry_clamp(&q->config->queue, r->due_ms, wall_ms);
+		retry_add(&q->retry, r, queue_now_ms(q) + ms);
+	}
+}
+
+static void
+resume_all(struct queue *q)
+{
+	uint64_t wall_ms = clock_wall_ms();
+	struct entry *e, *next;
+
+	for (e = index_from_seq(&q->index, 0); e != NULL; e = next) {
+		next = index_from_seq(&q->index, e->seq + 1);
+		if (!entry_is_open(e))
+			fate_close(q, e);
+		for (uint32_t i = 0; i < e->nrcpt; i++)
+			resume_rcpt(q, &e->rcpts[i], wall_ms);
+	}
+	if (q->index.count > 0)
+		log_info(NULL, "recovered", "messages=%zu", q->index.count);
+}
+
+uint64_t
+queue_next_operation(struct queue *q)
+{
+	uint64_t n = store_next_seq(q->store);
+
+	/* Above every one that a record knows. */
+	q->last_operation = n > q->last_operation ? n : q->last_operation + 1;
+	return q->last_operation;
+}
+
+/* --- start --- */
+
+struct queue *
+queue_new(struct loop *l)
+{
+	struct queue *q = xcalloc(1, sizeof(*q));
+
+	q->loop = l;
+	q->spool = -1;
+	q->store = store_new(l);
+	q->wall_ms = clock_wall_ms();
+	q->mono_ms = clock_mono_ms();
+	q->chance = (uint32_t)(q->wall_ms ^ q->wall_ms >> 32);
+	pace_init(&q->pace, l, q->store, fate_flush, q);
+	index_init(&q->index);
+	cache_init(&q->cache, 0);
+	retry_init(&q->retry);
+	fate_init(q);
+	schedule_init(&q->schedule, &schedule_ops, q, &q->index.words);
+	LIST_INIT(&q->smtpds);
+	LIST_INIT(&q->agents);
+	LIST_INIT(&q->controls);
+	deferred_init(&q->run, on_run, q);
+	q->run_timer = timer_new(l, on_run, q);
+	q->due_timer = timer_new(l, on_due, q);
+	return q;
+}
+
+/* The largest mail any listener takes. */
+static uint64_t
+max_message(const struct config *c)
+{
+	uint64_t max = c->limits.message_size;
+
+	for (size_t i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].max_size > max)
+			max = c->listeners[i].max_size;
+	return max;
+}
+
+int
+queue_start(struct queue *q, struct fault *why)
+{
+	int dir = q->spool;
+
+	if (q->config == NULL || dir == -1)
+		return fault_set(why, FAULT_OURS,
+		    "the queue was given no configuration or no spool");
+	q->spool = -1;
+	if (store_open(q->store, dir, &q->config->queue, max_message(q->config),
+		&store_ops, q, why) != 0)
+		return -1;
+	q->started = true;
+	resume_all(q);
+	queue_check_limit(q);
+	queue_set_due(q);
+	from_smtpd_resume(q);
+	from_delivery_resume(q);
+	from_control_resume(q);
+	queue_run_soon(q);
+	return 0;
+}
+
+/* The lines are made anew: actions, hops and numbers may have changed. */
+static void
+route_all_again(struct queue *q)
+{
+	struct rcpt_list all = TAILQ_HEAD_INITIALIZER(all);
+	struct rcpt *r;
+
+	schedule_take_all(&q->schedule, &all);
+	while ((r = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, r, link);
+		queue_send_rcpt(q, r);
+	}
+	queue_run_soon(q);
+}
+
+void
+queue_set_config(struct queue *q, struct config *c)
+{
+	struct config *old = q->config;
+
+	q->config = config_ref(c);
+	router_set_config(&q->router, c);
+	cache_set_max(&q->cache, c->queue.cache);
+	if (old == NULL)
+		return;
+	if (q->started) {
+		store_set_settings(q->store, &c->queue, max_message(c));
+		route_all_again(q);
+		queue_check_limit(q);
+	}
+	config_unref(&old);
+}
+
+/* --- stop --- */
+
+static void
+end(struct queue *q)
+{
+	if (q->started)
+		pace_now(&q->pace);
+	store_close(&q->store);
+	child_exit();
+}
+
+static void
+on_stop_timer(void *ctx)
+{
+	end(ctx);
+}
+
+void
+queue_check_stop(struct queue *q)
+{
+	if (!q->stopping || q->nworks > 0 || q->nintakes > 0 ||
+	    !LIST_EMPTY(&q->smtpds))
+		return;
+	/* Not from inside whatever ended. */
+	timer_set(q->stop_timer, 0);
+}
+
+void
+queue_stop(struct queue *q, uint32_t grace_ms)
+{
+	if (q->stopping)
+		return;
+	q->stopping = true;
+	q->schedule.stopped = true;
+	q->stop_timer = timer_new(q->loop, on_stop_timer, q);
+	timer_set(q->stop_timer, grace_ms > 2 * STOP_MARGIN_MS ?
+				     grace_ms - STOP_MARGIN_MS :
+				     grace_ms / 2);
+	queue_check_stop(q);
+}

@@ -1,0 +1,87 @@
+/*
+ * The queue as a whole: its parts, and what every file above the store
+ * needs of the others.
+ */
+#ifndef POSTERN_QUEUE_QUEUE_H
+#define POSTERN_QUEUE_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/loop.h"
+#include "lib/rules/config.h"
+#include "queue/cache.h"
+#include "queue/fate.h"
+#include "queue/index.h"
+#include "queue/pace.h"
+#include "queue/retry.h"
+#include "queue/route.h"
+#include "queue/schedule.h"
+#include "queue/store.h"
+
+struct smtpd_peer;
+struct agent_peer;
+struct control_peer;
+
+struct queue {
+	struct loop *loop;
+	struct config *config; /* a reference; NULL before the first */
+	struct store *store;
+	int spool; /* until store_open takes it; -1 */
+	struct pace pace;
+	struct index index;
+	struct cache cache;
+	struct retry retry;
+	struct changes changes;
+	struct router router;
+	struct schedule schedule;
+	LIST_HEAD(, smtpd_peer) smtpds;
+	LIST_HEAD(, agent_peer) agents;
+	LIST_HEAD(, control_peer) controls;
+	struct deferred run;     /* the scheduler, at the end of the round */
+	struct timer *run_timer; /* the next back-off or rate that ends */
+	struct timer *due_timer; /* the retry list */
+	struct timer *stop_timer;
+	uint64_t wall_ms, mono_ms; /* both clocks at the last look */
+	uint32_t chance;           /* state of the jitter's generator */
+	uint64_t last_operation;   /* of an administrator's change */
+	uint64_t nworks;           /* with agents now */
+	uint64_t nintakes;         /* commits that are not yet answered */
+	bool started;              /* the store is open */
+	bool stopping;
+	bool was_full; /* smtpds were told the limit is reached */
+};
+
+/* Before the jail. Never freed: it is the process. */
+struct queue *queue_new(struct loop *l);
+/* Opens the store and rebuilds the index. 0/-1 with why. */
+int queue_start(struct queue *q, struct fault *why);
+/* The first configuration, or one after a reload. */
+void queue_set_config(struct queue *q, struct config *c);
+/* Takes nothing new and ends the process once nothing is under way, at the
+ * latest a little before grace_ms. */
+void queue_stop(struct queue *q, uint32_t grace_ms);
+/* Something came to an end: is it time to go? */
+void queue_check_stop(struct queue *q);
+
+/* Lets the scheduler run at the end of this round. */
+void queue_run_soon(struct queue *q);
+/* The retry list changed at its head. */
+void queue_set_due(struct queue *q);
+/* Monotonic, of this round. */
+uint64_t queue_now_ms(const struct queue *q);
+
+/* An open recipient that is nowhere: to where its action says, now. */
+void queue_send_rcpt(struct queue *q, struct rcpt *r);
+/* The number of a new administrator's change, never used before. */
+uint64_t queue_next_operation(struct queue *q);
+
+/* Wherever it is, but with an agent: out of there. */
+void queue_take_rcpt(struct queue *q, struct rcpt *r);
+
+/* Whether new mail is taken (enum queue_space), the limit included. */
+uint8_t queue_space(const struct queue *q, uint64_t *free_bytes);
+/* Tells every smtpd when that changed because of the limit. */
+void queue_check_limit(struct queue *q);
+
+#endif

@@ -1,0 +1,193 @@
+/* DATA (RFC 5321 4.1.1.4). */
+#include "smtpd/cmd_data.h"
+
+#include "lib/base/buf.h"
+#include "lib/base/clock.h"
+#include "smtpd/body.h"
+#include "smtpd/command.h"
+#include "smtpd/commit.h"
+#include "smtpd/from_queue.h"
+#include "smtpd/received.h"
+#include "smtpd/session.h"
+#include "smtpd/tx.h"
+
+static const struct {
+	const char *reply, *why;
+	bool close;
+} faults[] = {
+	[BODY_FINE] = { NULL, NULL, false },
+	[BODY_BARE] = { "550 5.5.2 The message holds a bare CR, LF or NUL",
+	    "bare-newline", true },
+	[BODY_TOO_BIG] = { "552 5.3.4 Message is too big", "size", false },
+	[BODY_HEADER_SIZE] = { "552 5.3.4 The header is too big", "header-size",
+	    false },
+	[BODY_HEADER_FIELD] = { "552 5.3.4 A header field is too long",
+	    "header-field", false },
+	[BODY_HEADER_COUNT] = { "554 5.6.0 Too many header fields",
+	    "header-fields", false },
+	[BODY_HOPS] = { "554 5.4.6 Too many hops, the message loops", "hops",
+	    false },
+	[BODY_LINE] = { "554 5.6.0 A line is too long", "text-line", false },
+	[BODY_NO_SPACE] = { "452 4.3.1 Out of space, try again later", "space",
+	    false },
+	[BODY_NO_FILE] = { "451 4.3.0 Mail could not be stored, try again later",
+	    "storage", false },
+};
+
+enum stage
+data_check(const struct session *s, struct command *c)
+{
+	if (s->tx->nrcpt > 0)
+		return STAGE_GO;
+	return command_refuse(c, "sequence",
+	    s->tx->nrefused > 0 ? "503 5.5.1 No valid recipients" :
+				  "503 5.5.1 Need RCPT command");
+}
+
+enum stage
+data_limits(const struct session *s, struct command *c)
+{
+	const char *why, *reply = from_queue_refusal(&why);
+
+	(void)s;
+	if (reply != NULL)
+		return command_refuse(c, why, reply);
+	if (from_queue_is_full()) {
+		from_queue_wait(c);
+		return STAGE_WAITING;
+	}
+	return STAGE_GO;
+}
+
+/* Bare newlines are forgiven to the sources listed for it. */
+static bool
+is_excepted(const struct session *s)
+{
+	const struct table *t = s->config->bare_newline_except;
+
+	return t != NULL && table_find_source(t, &s->client, NULL);
+}
+
+/* Until when the next content has to come. */
+static void
+await_content(struct session *s)
+{
+	const struct limits *l = &s->config->limits;
+	const struct body *b = s->body;
+	uint64_t now = clock_mono_ms();
+	uint64_t due = now + l->data_timeout;
+	uint64_t end = b->begin_ms + l->data_total;
+
+	if (end < due)
+		due = end;
+	if (l->data_rate > 0) {
+		/* When the average falls below the rate, if nothing comes. */
+		uint64_t slow = b->raw * 1000 / l->data_rate;
+
+		if (slow < l->data_grace)
+			slow = l->data_grace;
+		if (b->begin_ms + slow < due)
+			due = b->begin_ms + slow;
+	}
+	stream_deadline(s->stream, due > now ? due - now : 1);
+}
+
+enum stage
+data_apply(struct session *s, struct command *c)
+{
+	const struct limits *l = &s->config->limits;
+	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
+						    l->message_size;
+	struct buf received;
+
+	buf_init(&received, 65536);
+	received_format(s, &received);
+	s->body = body_new(l, max, is_excepted(s), buf_str(&received));
+	buf_clear(&received);
+	session_say(s, "354 End data with <CR><LF>.<CR><LF>");
+	session_enter(s, SESSION_BODY);
+	await_content(s);
+	if (c->was_waiting)
+		stream_resume(s->stream);
+	return STAGE_WAITING;
+}
+
+void
+data_answered(struct command *c)
+{
+	/* Whatever the answer is (RFC 5321 4.1.1.4). */
+	c->ends_tx = true;
+	command_done(c);
+}
+
+/* The end of the content was seen. */
+static void
+data_end(struct session *s)
+{
+	struct command *c = s->command;
+	enum body_fault f = body_finish(s->body);
+
+	if (f == BODY_FINE) {
+		commit_begin(c);
+		return;
+	}
+	c->close = faults[f].close;
+	command_refuse(c, faults[f].why, faults[f].reply);
+	data_answered(c);
+}
+
+/* Goes on after each piece of content. */
+static void
+data_go_on(struct session *s)
+{
+	struct body *b = s->body;
+
+	if (body_needs_file(b)) {
+		commit_ask_file(s->command);
+		if (b->fault == BODY_FINE)
+			return; /* until data_file_done */
+	}
+	if (b->ended)
+		data_end(s);
+	else
+		await_content(s);
+}
+
+size_t
+data_input(struct session *s, struct str in)
+{
+	struct body *b = s->body;
+	size_t used = body_feed(b, in);
+
+	if (b->raw / 2 > b->max_size && b->fault == BODY_TOO_BIG) {
+		/* It was told the size by SIZE; there is an end to patience. */
+		session_end(s, "421 4.7.0 Message is far too big", "size");
+		return in.len;
+	}
+	data_go_on(s);
+	return used;
+}
+
+void
+data_file_done(struct command *c)
+{
+	struct session *s = c->session;
+
+	if (s->state == SESSION_GONE)
+		return;
+	session_enter(s, SESSION_BODY);
+	/* The client is not to blame for the wait. */
+	s->body->begin_ms += clock_mono_ms() - s->busy_ms;
+	data_go_on(s);
+	if (s->state == SESSION_BODY) {
+		stream_resume(s->stream);
+		if (s->ended) /* after what the stream still has for us */
+			loop_after(s->loop, &s->after);
+	}
+}
+
+void
+data_timeout(struct session *s)
+{
+	session_end(s, "421 4.4.2 Timeout", "data-timeout");
+}

@@ -1,0 +1,54 @@
+/* MAIL FROM (RFC 5321 4.1.1.2). */
+#include "smtpd/command.h"
+#include "smtpd/from_queue.h"
+#include "smtpd/session.h"
+#include "smtpd/syntax.h"
+#include "smtpd/tx.h"
+
+enum stage
+mail_check(const struct session *s, struct command *c)
+{
+	struct str rest;
+
+	(void)s;
+	if (!syntax_keyword(c, STR("FROM:"), &rest))
+		return command_refuse(
+		    c, "syntax", "501 5.5.4 Syntax: MAIL FROM:<address>");
+	return syntax_path(c, rest, PATH_ALLOW_NULL, PARAM_MAIL);
+}
+
+enum stage
+mail_limits(const struct session *s, struct command *c)
+{
+	const struct limits *l = &s->config->limits;
+	const char *why, *reply;
+	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
+						    l->message_size;
+
+	if (sessions_are_stopping())
+		return command_refuse(
+		    c, "stopping", "421 4.3.2 Shutting down, try again later");
+	if (s->nmails >= l->messages_per_connection)
+		return command_refuse(c, "messages",
+		    "421 4.7.0 Too many messages on this connection");
+	if (c->params.has_size && c->params.size > max)
+		return command_refuse(
+		    c, "size", "552 5.3.4 Message is too big");
+	reply = from_queue_refusal(&why);
+	if (reply != NULL)
+		return command_refuse(c, why, reply);
+	if (from_queue_is_full()) {
+		from_queue_wait(c);
+		return STAGE_WAITING;
+	}
+	return STAGE_GO;
+}
+
+enum stage
+mail_apply(struct session *s, struct command *c)
+{
+	s->tx = tx_new(&s->log, &c->path, &c->params);
+	s->nmails++;
+	s->over_limit = false;
+	return command_answer(c, "250 2.1.0 Ok");
+}

@@ -1,0 +1,296 @@
+/*
+ * How a line becomes a reply. Every later question (a filter, a resolver)
+ * has its place in the chain of stages.
+ */
+#include "smtpd/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "smtpd/body.h"
+#include "smtpd/from_queue.h"
+#include "smtpd/limits.h"
+#include "smtpd/session.h"
+#include "smtpd/stats.h"
+#include "smtpd/tx.h"
+
+static struct command *
+command_new(
+    struct session *s, const struct verb *verb, struct str args, bool followed)
+{
+	struct command *c = xmalloc(sizeof(*c) + args.len + 1);
+
+	memset(c, 0, sizeof(*c));
+	c->session = s;
+	c->verb = verb;
+	c->followed = followed;
+	memcpy(c->line, args.p, args.len);
+	c->line[args.len] = '\0';
+	c->args = (struct str){ c->line, args.len };
+	return c;
+}
+
+void
+command_free(struct command **c)
+{
+	if (*c == NULL)
+		return;
+	from_queue_forget(*c);
+	free((*c)->text);
+	free(*c);
+	*c = NULL;
+}
+
+/* --- answers --- */
+
+enum stage
+command_answer(struct command *c, const char *text)
+{
+	c->reply = text;
+	return STAGE_ANSWERED;
+}
+
+enum stage
+command_answerf(struct command *c, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return command_answer(c, "451 4.3.0 Local error");
+	free(c->text);
+	c->text = xmalloc((size_t)n + 1);
+	va_start(ap, fmt);
+	vsnprintf(c->text, (size_t)n + 1, fmt, ap);
+	va_end(ap);
+	c->reply = c->text;
+	return STAGE_ANSWERED;
+}
+
+enum stage
+command_refuse(struct command *c, const char *why, const char *text)
+{
+	c->why = why;
+	return command_answer(c, text);
+}
+
+/* --- stages --- */
+
+static enum stage
+stage_state(struct command *c)
+{
+	const struct session *s = c->session;
+	const struct verb *v = c->verb;
+
+	if ((v->flags & VERB_HELO) != 0 && s->helo == NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Send HELO or EHLO first");
+	if ((v->flags & VERB_NO_TX) != 0 && s->tx != NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Nested MAIL command");
+	if ((v->flags & VERB_TX) != 0 && s->tx == NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Need MAIL command");
+	if ((v->flags & VERB_NO_ARGS) != 0 && c->args.len > 0)
+		return command_refuse(
+		    c, "syntax", "501 5.5.4 No argument is allowed here");
+	return v->check != NULL ? v->check(s, c) : STAGE_GO;
+}
+
+static enum stage
+stage_limits(struct command *c)
+{
+	return c->verb->limits != NULL ? c->verb->limits(c->session, c) :
+					 STAGE_GO;
+}
+
+static enum stage
+stage_rules(struct command *c)
+{
+	return c->verb->rules != NULL ? c->verb->rules(c->session, c) :
+					STAGE_GO;
+}
+
+/* Whom to ask before a command is carried out, in order. Empty while no
+ * filter can be configured; NULL ends it. */
+static verb_check_fn *const hooks[] = { NULL };
+
+static enum stage
+stage_milters(struct command *c)
+{
+	for (size_t i = 0; hooks[i] != NULL; i++) {
+		enum stage r = hooks[i](c->session, c);
+
+		if (r != STAGE_GO)
+			return r;
+	}
+	return STAGE_GO;
+}
+
+static enum stage
+stage_apply(struct command *c)
+{
+	return c->verb->apply(c->session, c);
+}
+
+typedef enum stage stage_fn(struct command *c);
+
+static stage_fn *const stages[] = { stage_state, stage_limits, stage_rules,
+	stage_milters, stage_apply };
+
+enum { NSTAGES = sizeof(stages) / sizeof(stages[0]) };
+
+/* --- the way through them --- */
+
+static void
+log_refusal(const struct command *c)
+{
+	const struct session *s = c->session;
+
+	if (c->quiet)
+		return;
+	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
+	    "stage=%s reply=%s why=%s client=%s arg=%s", c->verb->stage,
+	    log_cstr(c->reply), c->why != NULL ? c->why : "refused",
+	    log_cstr(s->client_text), log_str(c->args));
+}
+
+/* Counts what the reply means for the client's standing; may replace it. */
+static enum penalty
+judge(struct command *c)
+{
+	struct session *s = c->session;
+	enum penalty p = PENALTY_NONE;
+
+	if (c->reply[0] == '4' || c->reply[0] == '5') {
+		stats_add(
+		    c->reply[0] == '5' ? STAT_REJECTED : STAT_TEMPFAILED, 1);
+		log_refusal(c);
+		if (c->verb->refused != NULL)
+			c->verb->refused(s, c);
+	}
+	/* What was sent right behind a DATA that we refuse is content, and
+	 * must not be read as commands. */
+	if ((c->verb->flags & VERB_CONTENT) != 0 && c->followed &&
+	    !c->ends_tx && c->reply[0] >= '4')
+		c->close = true;
+	if (c->reply[0] == '5')
+		p = limits_error(s);
+	if ((c->verb->flags & VERB_JUNK) != 0 && limits_junk(s) &&
+	    p != PENALTY_CLOSE) {
+		c->reply = "421 4.7.0 Too many commands without mail";
+		p = PENALTY_CLOSE;
+		s->reason = "junk-limit";
+	} else if (p == PENALTY_CLOSE) {
+		c->reply = "421 4.7.0 Too many errors";
+		s->reason = "error-limit";
+	}
+	return p;
+}
+
+/* The reply leaves, the command goes. */
+static void
+finish(struct command *c)
+{
+	struct session *s = c->session;
+	bool was_waiting = c->was_waiting;
+
+	if (c->close || strncmp(c->reply, "421", 3) == 0) {
+		session_end(s, c->reply, c->why != NULL ? c->why : "refused");
+		return; /* the command went with it */
+	}
+	session_say(s, c->reply);
+	command_free(&s->command);
+	session_command_done(s, was_waiting);
+}
+
+/* An answer is there: now, or after the delay a client with many errors
+ * earns. */
+static void
+answered(struct command *c)
+{
+	struct session *s = c->session;
+	enum penalty p = judge(c);
+
+	if (c->ends_tx) {
+		body_free(&s->body);
+		tx_free(&s->tx);
+	}
+	switch (p) {
+	case PENALTY_DELAY:
+		if (c->close)
+			break;
+		c->was_waiting = true;
+		session_enter(s, SESSION_DELAY);
+		return;
+	case PENALTY_CLOSE:
+		c->close = true;
+		break;
+	case PENALTY_NONE:
+		break;
+	}
+	finish(c);
+}
+
+static void
+run(struct command *c)
+{
+	for (; c->stage < NSTAGES; c->stage++) {
+		switch (stages[c->stage](c)) {
+		case STAGE_GO:
+			continue;
+		case STAGE_WAITING:
+			c->was_waiting = true;
+			if (c->session->state == SESSION_COMMAND)
+				session_enter(c->session, SESSION_BUSY);
+			return;
+		case STAGE_ANSWERED:
+			answered(c);
+			return;
+		}
+	}
+	/* No verb's apply leaves without an answer. */
+	command_answer(c, "451 4.3.0 Local error");
+	answered(c);
+}
+
+void
+command_begin(struct session *s, struct str line, bool followed)
+{
+	struct str args;
+	const struct verb *verb = verb_find(line, &args);
+
+	s->command = command_new(s, verb, args, followed);
+	s->ncmds++;
+	run(s->command);
+}
+
+void
+command_begin_too_long(struct session *s)
+{
+	s->command = command_new(s, verb_too_long(), STR(""), false);
+	s->ncmds++;
+	run(s->command);
+}
+
+void
+command_resume(struct command *c)
+{
+	run(c);
+}
+
+void
+command_done(struct command *c)
+{
+	if (c->session->state == SESSION_DELAY)
+		finish(c);
+	else
+		answered(c);
+}

@@ -1,0 +1,134 @@
+/* What the queue tells us, and the end of its channel. */
+#include "smtpd/from_queue.h"
+
+#include "edges/smtpd_queue.h"
+#include "smtpd/command.h"
+
+static struct channel *channel;
+static struct loop *loop;
+static uint64_t generation;
+static enum queue_space space;
+static TAILQ_HEAD(, command) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+
+/* Each runs its stage again; those that find no room wait anew. */
+static void
+wake_all(void)
+{
+	TAILQ_HEAD(, command) now = TAILQ_HEAD_INITIALIZER(now);
+	struct command *c;
+
+	TAILQ_FOREACH(c, &waiting, waiting)
+		c->in_wait = false;
+	TAILQ_CONCAT(&now, &waiting, waiting);
+	while ((c = TAILQ_FIRST(&now)) != NULL) {
+		TAILQ_REMOVE(&now, c, waiting);
+		command_resume(c);
+	}
+}
+
+static void
+on_drained(void *ctx)
+{
+	(void)ctx;
+	wake_all();
+}
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ctx;
+	if (ch != channel)
+		return;
+	channel_free(&channel);
+	wake_all();
+}
+
+static void
+on_space(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_space *m = msg;
+
+	(void)ctx;
+	(void)id;
+	if (ch == channel)
+		space = (enum queue_space)m->state;
+}
+
+static const struct handler handlers[] = { { TYPE_tell_space, on_space },
+	{ 0, NULL } };
+
+void
+from_queue_start(struct loop *l, int fd)
+{
+	from_queue_stop();
+	loop = l;
+	generation++;
+	space = SPACE_OK;
+	channel = channel_new(
+	    l, fd, &smtpd_queue_edge, EDGE_A, handlers, on_closed, NULL);
+	channel_on_drained(channel, on_drained, NULL);
+}
+
+void
+from_queue_stop(void)
+{
+	channel_free(&channel);
+	generation++;
+	wake_all();
+}
+
+struct channel *
+from_queue_channel(void)
+{
+	return channel != NULL && channel_is_open(channel) ? channel : NULL;
+}
+
+uint64_t
+from_queue_generation(void)
+{
+	return generation;
+}
+
+const char *
+from_queue_refusal(const char **why)
+{
+	if (from_queue_channel() == NULL) {
+		*why = "no-queue";
+		return "451 4.3.0 Mail cannot be stored now, try again later";
+	}
+	switch (space) {
+	case SPACE_OK:
+		break;
+	case SPACE_SHORT:
+		*why = "space";
+		return "452 4.3.1 Out of space, try again later";
+	case SPACE_SUSPECT:
+		*why = "storage";
+		return "451 4.3.0 Mail cannot be stored now, try again later";
+	}
+	return NULL;
+}
+
+bool
+from_queue_is_full(void)
+{
+	return from_queue_channel() != NULL && channel_is_full(channel);
+}
+
+void
+from_queue_wait(struct command *c)
+{
+	if (c->in_wait)
+		return;
+	TAILQ_INSERT_TAIL(&waiting, c, waiting);
+	c->in_wait = true;
+}
+
+void
+from_queue_forget(struct command *c)
+{
+	if (!c->in_wait)
+		return;
+	TAILQ_REMOVE(&waiting, c, waiting);
+	c->in_wait = false;
+}

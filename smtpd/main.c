@@ -1,0 +1,94 @@
+/*
+ * smtpd: the SMTP listener. A mail enters here.
+ *
+ * Runs as its own user, chrooted to an empty directory; accepts on sockets it
+ * inherited, makes none, connects nowhere, opens no file.
+ * Trusts: the parent (configuration, tables), the queue (its answers).
+ * Trusted by: the queue, with the envelope of a mail and no more.
+ * Edges: smtpd_queue, control_all, all_parent.
+ * If it dies: its sessions break, the kernel keeps its backlog for the
+ * successor; nothing that was answered 250 is in it.
+ * Read next: listener.c, session.c, verbs.c, command.c, cmd_mail.c,
+ * cmd_data.c, body.c, commit.c.
+ */
+#include <unistd.h>
+
+#include "lib/proc/child.h"
+#include "lib/proc/sandbox.h"
+#include "smtpd/from_control.h"
+#include "smtpd/from_queue.h"
+#include "smtpd/limits.h"
+#include "smtpd/listener.h"
+#include "smtpd/session.h"
+
+static void
+on_listen(uint32_t id, int socket)
+{
+	listener_add(child_loop(), id, socket);
+}
+
+static void
+on_sources(uint32_t column, int map)
+{
+	limits_set_sources(column, map);
+}
+
+static void
+on_peer(enum role peer, uint16_t instance, int socket)
+{
+	(void)instance;
+	switch (peer) {
+	case ROLE_QUEUE:
+		from_queue_start(child_loop(), socket);
+		break;
+	case ROLE_CONTROL:
+		from_control_start(child_loop(), socket);
+		break;
+	case ROLE_PARENT:
+	case ROLE_SMTPD:
+	case ROLE_DELIVERY:
+	case ROLE_MAILDIR:
+	case ROLE_COUNT:
+		close(socket);
+		break;
+	}
+}
+
+static int
+on_go(struct fault *why)
+{
+	(void)why;
+	listener_start();
+	return 0;
+}
+
+static void
+on_empty(void)
+{
+	child_exit();
+}
+
+static void
+on_stop(uint32_t grace_ms)
+{
+	(void)grace_ms;
+	listener_stop();
+	sessions_stop(on_empty);
+}
+
+static const struct child_ops ops = {
+	.role = ROLE_SMTPD,
+	.promises = PROMISE_ACCEPT,
+	.on_listen = on_listen,
+	.on_sources = on_sources,
+	.on_config = listener_set_config,
+	.on_peer = on_peer,
+	.on_go = on_go,
+	.on_stop = on_stop,
+};
+
+int
+main(int argc, char **argv)
+{
+	child_main(argc, argv, &ops);
+}

@@ -1,0 +1,91 @@
+/* What the rules need to know of a session. */
+#include "smtpd/policy.h"
+
+#include "smtpd/session.h"
+#include "smtpd/tx.h"
+
+/* Does a line take mail for this domain whoever sends it? */
+static bool
+rule_owns(const struct rule *r, struct str domain)
+{
+	bool owns = false;
+
+	if (r->verdict != VERDICT_ACTION)
+		return false;
+	for (size_t i = 0; i < r->nconds; i++) {
+		const struct cond *c = &r->conds[i];
+
+		if (c->kind == COND_FOR_DOMAIN && !c->negate &&
+		    table_find_domain(c->table, domain, NULL))
+			owns = true;
+		else if (c->kind != COND_FROM_ANY && c->kind != COND_FOR_ANY)
+			return false;
+	}
+	return owns;
+}
+
+static bool
+is_ours(const struct config *c, struct str domain)
+{
+	if (str_eq_nocase(domain, str_of(c->domain)) ||
+	    str_eq_nocase(domain, str_of(c->hostname)))
+		return true;
+	for (size_t i = 0; i < c->nrules; i++)
+		if (rule_owns(&c->rules[i], domain))
+			return true;
+	return false;
+}
+
+bool
+policy_postmaster(
+    const struct session *s, struct path *p, struct rules_verdict *verdict)
+{
+	struct rules_query q = {
+		.client = { .family = ADDR_LOCAL },
+		.helo = str_of(s->helo),
+		.tag = STR(""),
+		.from_local = STR(""),
+		.from_domain = STR(""),
+	};
+	struct path to;
+
+	if (s->config->postmaster == NULL ||
+	    !str_eq_nocase(p->local, STR("postmaster")) ||
+	    !is_ours(s->config, p->domain) ||
+	    path_split(str_of(s->config->postmaster), &to) < 0)
+		return false;
+	q.rcpt_local = to.local;
+	q.rcpt_domain = to.domain;
+	*verdict = rules_decide(s->config, &q);
+	if (verdict->rule == NULL || verdict->rule->verdict != VERDICT_ACTION)
+		return false;
+	path_split(str_of(s->config->postmaster), p);
+	return true;
+}
+
+struct rules_verdict
+policy_decide(const struct session *s, const struct path *rcpt)
+{
+	struct rules_query q = {
+		.client = s->client,
+		.helo = str_of(s->helo),
+		.tag = str_of(s->listener->tag),
+		.from_local = STR(""),
+		.from_domain = STR(""),
+		.rcpt_local = rcpt->local,
+		.rcpt_domain = rcpt->domain,
+	};
+
+	if (s->tx != NULL) {
+		q.from_local = s->tx->from_local;
+		q.from_domain = s->tx->from_domain;
+	}
+	return rules_decide(s->config, &q);
+}
+
+void
+policy_complete(const struct session *s, struct path *p)
+{
+	if (p->domain.len == 0 && p->local.len > 0)
+		p->domain = str_of(s->config->domain);
+}

@@ -1,0 +1,25 @@
+/* Asks the rules what becomes of a recipient of this session. */
+#ifndef POSTERN_SMTPD_POLICY_H
+#define POSTERN_SMTPD_POLICY_H
+
+#include <stdbool.h>
+
+#include "lib/mail/path.h"
+#include "lib/rules/rules.h"
+
+struct session;
+
+/* The verdict for rcpt, from the sender of the open transaction (<> without
+ * one), over the configuration the session began with. */
+struct rules_verdict policy_decide(
+    const struct session *s, const struct path *rcpt);
+/* Mail to postmaster of a domain of ours goes to the configured address,
+ * from whomever it comes (RFC 5321 4.5.1). Returns whether p was such a one
+ * and *verdict is an action that takes it; p is then that address (which
+ * lives as long as the configuration, but for a quoted local part). */
+bool policy_postmaster(
+    const struct session *s, struct path *p, struct rules_verdict *verdict);
+/* An address without a domain gets the configuration's. */
+void policy_complete(const struct session *s, struct path *p);
+
+#endif

@@ -1,0 +1,37 @@
+/* Received: from, by, with, id, for; date. */
+#include "smtpd/received.h"
+
+#include "lib/base/clock.h"
+#include "smtpd/session.h"
+#include "smtpd/tx.h"
+
+/* Names of the protocol (RFC 3848, RFC 6531 4.3). */
+static const char *
+protocol(const struct session *s)
+{
+	if (s->tx->params.smtputf8)
+		return "UTF8SMTP";
+	return s->esmtp ? "ESMTP" : "SMTP";
+}
+
+void
+received_format(const struct session *s, struct buf *out)
+{
+	const struct tx *tx = s->tx;
+	char text[ADDR_TEXT_MAX], date[32];
+
+	/* HELO was checked: a domain or a literal, nothing that could end the
+	 * line or open a comment. */
+	if (s->client.family == ADDR_LOCAL)
+		buf_addf(
+		    out, "Received: from %s (uid %u)\r\n", s->helo, s->uid);
+	else
+		buf_addf(out, "Received: from %s (%s)\r\n", s->helo,
+		    addr_format_literal(&s->client, text));
+	buf_addf(out, "\tby %s with %s id %s", session_hostname(s), protocol(s),
+	    tx->msgid);
+	if (tx->nrcpt == 1)
+		buf_addf(out, "\r\n\tfor <%s>", TAILQ_FIRST(&tx->rcpts)->to);
+	clock_format_rfc5322(clock_wall_ms(), date);
+	buf_addf(out, ";\r\n\t%s\r\n", date);
+}

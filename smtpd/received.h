@@ -1,0 +1,12 @@
+/* The trace field that goes on top of each mail (RFC 5321 4.4). */
+#ifndef POSTERN_SMTPD_RECEIVED_H
+#define POSTERN_SMTPD_RECEIVED_H
+
+#include "lib/base/buf.h"
+
+struct session;
+
+/* For the open transaction of s, with its CRLF. */
+void received_format(const struct session *s, struct buf *out);
+
+#endif

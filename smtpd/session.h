@@ -1,0 +1,112 @@
+/*
+ * One connection: greeting, commands one after another, timeouts, the end.
+ *
+ * At most one command is in progress. What the client pipelined behind it
+ * waits unread (in the stream and in the kernel), so replies cannot leave
+ * out of order and ten thousand pipelined commands cost no memory.
+ */
+#ifndef POSTERN_SMTPD_SESSION_H
+#define POSTERN_SMTPD_SESSION_H
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/id.h"
+#include "lib/base/log.h"
+#include "lib/base/loop.h"
+#include "lib/net/addr.h"
+#include "lib/net/stream.h"
+#include "lib/rules/config.h"
+
+struct body;
+struct command;
+struct tx;
+
+enum session_state {
+	SESSION_COMMAND, /* a command line is awaited */
+	SESSION_SKIP,    /* the rest of a line that is too long goes by */
+	SESSION_BUSY,    /* a command waits for somebody else */
+	SESSION_DELAY,   /* a reply is held back after too many errors */
+	SESSION_BODY,    /* message content comes in */
+	SESSION_LINGER,  /* last words said; waiting for the client to go */
+	SESSION_GONE     /* closed; freed after the round */
+};
+
+struct session {
+	TAILQ_ENTRY(session) entry; /* of all sessions */
+	struct loop *loop;
+	struct stream *stream;           /* NULL when gone */
+	struct config *config;           /* a reference of ours */
+	const struct listener *listener; /* of config */
+	const char *listener_name;       /* "192.0.2.1:25"; outlives us */
+	char *client_text;               /* owned: the address as text */
+	char *helo;                      /* owned; NULL before HELO */
+	struct command *command;         /* owned: in progress, or NULL */
+	struct tx *tx;                   /* owned: open transaction, or NULL */
+	struct body *body;               /* owned: of DATA, or NULL */
+	struct deferred after;           /* work at the end of the round */
+	const char *reason;              /* of the end, for the log */
+	struct log_ctx log;
+	struct addr client;
+	char id[ID_LEN + 1];
+	uint8_t state;   /* enum session_state */
+	bool esmtp;      /* EHLO was said */
+	bool ended;      /* the client sent its last byte */
+	bool broken;     /* the connection failed: nothing can be sent */
+	bool committing; /* the queue has a commit of ours to answer */
+	bool counted;    /* limits_leave is due */
+	bool over_limit; /* the first 452 of this transaction was logged */
+	uint16_t port;   /* of the client */
+	uint32_t uid;    /* of the caller on the submit socket */
+	uint32_t ticket; /* for limits_leave */
+	uint32_t ncmds, nerrors, njunk, nmails, naccepted, nrcpt_ok, nrcpt_bad;
+	size_t skipped;            /* bytes of the long line that went by */
+	char skip_last;            /* the last of them */
+	uint64_t begin_ms, due_ms; /* monotonic: start; end of the wait */
+	uint64_t busy_ms;          /* since when it waits */
+	size_t unsent_seen;        /* unsent bytes at the last look */
+	uint64_t bytes;            /* received in all */
+};
+
+struct session_args {
+	struct loop *loop;
+	int fd; /* connected, non-blocking; taken over */
+	struct config *config;
+	const struct listener *listener;
+	const char *listener_name;
+	struct addr client;
+	uint16_t port;
+	uint32_t uid;
+	bool counted; /* limits_enter counted it, with this ticket */
+	uint32_t ticket;
+};
+
+/* Greets; from then on lives by itself. */
+struct session *session_new(const struct session_args *a);
+/* Writes one reply (its last CRLF is added). */
+void session_say(struct session *s, const char *reply);
+/* Says reply (NULL: nothing more) and ends the connection in order: the
+ * client gets to read it even when it goes on sending. reason: one word. */
+void session_end(struct session *s, const char *reply, const char *reason);
+/* Ends it at once. */
+void session_drop(struct session *s, const char *reason);
+/* The command in progress has been answered and freed: goes on. */
+void session_command_done(struct session *s, bool was_waiting);
+void session_enter(struct session *s, enum session_state state);
+/* The commit this session waited for was answered. */
+void session_commit_done(struct session *s);
+
+/* "220 hostname", of the listener. */
+const char *session_hostname(const struct session *s);
+
+/* No new work: idle sessions end with 421, others after their transaction;
+ * on_empty is called when the last is gone (also when there is none now). */
+void sessions_stop(void (*on_empty)(void));
+bool sessions_are_stopping(void);
+size_t sessions_count(void);
+/* For tests: as if never stopped. */
+void sessions_restart(void);
+
+#endif

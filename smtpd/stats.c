@@ -1,0 +1,29 @@
+/* The counters of this process. */
+#include "smtpd/stats.h"
+
+static struct counter counters[STAT_COUNT + 1] = {
+	[STAT_SESSIONS] = { "smtpd.sessions", 0 },
+	[STAT_CONNECTIONS] = { "smtpd.connections", 0 },
+	[STAT_ACCEPTED] = { "smtpd.accepted", 0 },
+	[STAT_REJECTED] = { "smtpd.rejected", 0 },
+	[STAT_TEMPFAILED] = { "smtpd.tempfailed", 0 },
+	[STAT_BYTES] = { "smtpd.bytes", 0 },
+};
+
+void
+stats_add(enum statistic which, uint64_t n)
+{
+	counters[which].value += n;
+}
+
+void
+stats_sub(enum statistic which, uint64_t n)
+{
+	counters[which].value -= n;
+}
+
+const struct counter *
+stats_all(void)
+{
+	return counters;
+}

@@ -1,0 +1,54 @@
+/* One transaction: sender, recipients, id. From MAIL to the reply of DATA. */
+#ifndef POSTERN_SMTPD_TX_H
+#define POSTERN_SMTPD_TX_H
+
+#include "lib/base/tree.h"
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/id.h"
+#include "lib/base/log.h"
+#include "lib/mail/param.h"
+#include "lib/mail/path.h"
+#include "lib/rules/config.h"
+
+struct rcpt {
+	TAILQ_ENTRY(rcpt) entry;     /* in the client's order */
+	RB_ENTRY(rcpt) node;         /* by address */
+	const struct action *action; /* of the session's configuration */
+	const char
+	    *orig; /* as the client wrote it when that differs; or NULL */
+	char to[]; /* local@domain, and behind it orig */
+};
+
+struct tx {
+	char msgid[ID_LEN + 1];
+	struct log_ctx log;   /* msg=, on top of the session's */
+	struct params params; /* of MAIL */
+	uint64_t begin_ms;    /* monotonic */
+	uint64_t begin_wall_ms;
+	TAILQ_HEAD(, rcpt) rcpts;
+	RB_HEAD(rcpt_tree, rcpt) by_address;
+	uint32_t nrcpt;         /* without duplicates */
+	uint32_t nrefused;      /* RCPT answered with 4xx or 5xx */
+	uint32_t nover;         /* of these: over the limit */
+	const char *from;       /* formatted; "" for <> */
+	struct str from_local;  /* unquoted */
+	struct str from_domain; /* in lower case */
+	char text[];            /* what these view */
+};
+
+/* up: the log context below msg=, must outlive the transaction. */
+struct tx *tx_new(const struct log_ctx *up, const struct path *from,
+    const struct params *params);
+/* Clears the pointer; NULL is allowed. */
+void tx_free(struct tx **tx);
+/* to as path_format writes it. One that is there already is not added again.
+ * written: what stood in the command. */
+void tx_add_rcpt(struct tx *tx, struct str to, struct str written,
+    const struct action *action);
+/* ENVELOPE_ flags as far as MAIL told them. */
+uint32_t tx_flags(const struct tx *tx);
+
+#endif

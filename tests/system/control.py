@@ -1,0 +1,277 @@
+#!/usr/bin/python3
+"""posternctl: commands, JSON as promised, exit codes, changes."""
+import base64
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from postern import *  # noqa: E402,F401,F403
+from fakemx import *  # noqa: E402,F401,F403
+
+CONF = '''
+action out relay to "$hop"
+match for domain { "example.net", "two.example" } action out
+queue retry 1h
+'''
+
+
+def held(n=1):
+    """A gateway whose next hop does not want anything yet."""
+    mx = MX(faults={"connect": Reply("421 4.3.2 not now")})
+    gw = Gateway(CONF, {"hop": mx.hop})
+    gw.start()
+    ids = []
+    c = gw.client(helo="client.example")
+    for i in range(n):
+        to = "x@two.example" if i % 2 else "x@example.net"
+        ids.append(queued_id(c.mail(f"s{i}@client.example", to,
+                                    letter(f"c{i}"))))
+    for mid in ids:
+        gw.wait_log(f"deferred.*msg={mid}|msg={mid}.*deferred")
+    wait_until(lambda: len([m for m in gw.queue()
+                            if m["state"] == "deferred"]) == n, "deferred")
+    return gw, mx, ids
+
+
+def open_door(mx):
+    with mx.changed:
+        mx.faults.clear()
+
+
+def done(gw, mx):
+    gw.remove()
+    mx.close()
+
+
+@test
+def status():
+    with Gateway(CONF, {"hop": "smtp://127.0.0.1:1"}) as gw:
+        s = gw.json("show", "status")
+        for k in ("version", "pid", "uptime", "hostname", "processes",
+                  "listeners", "paused", "dnssec"):
+            assert k in s, f"no {k}"
+        equal(s["pid"], gw.pids()[0], "pid")
+        equal(s["hostname"], "mx.test.example", "hostname")
+        roles = {p["role"] for p in s["processes"]}
+        for r in ("parent", "smtpd", "queue", "delivery", "control"):
+            assert r in roles, f"no {r} in {roles}"
+        for p in s["processes"]:
+            for k in ("role", "pid", "uptime", "restarts", "sandbox"):
+                assert k in p, f"no {k}"
+            assert is_running(p["pid"]), p
+        ports = {x["port"] for x in s["listeners"]}
+        assert gw.port in ports, ports
+        text = gw.ctl("show", "status", check=0)[1]
+        for r in ("smtpd", "queue", "delivery"):
+            match(text, r, "text")
+
+
+@test
+def stats():
+    gw, mx, ids = held(2)
+    s = gw.stats()
+    for k in ("smtpd.sessions smtpd.connections smtpd.accepted smtpd.rejected "
+              "smtpd.tempfailed smtpd.bytes queue.messages queue.active "
+              "queue.deferred queue.held queue.quarantined queue.commits "
+              "queue.commit_batch queue.bytes delivery.connections "
+              "delivery.delivered delivery.deferred delivery.bounced "
+              "resolver.queries resolver.cache_hits log.lost").split():
+        assert isinstance(s.get(k), (int, float)), f"{k}: {s.get(k)}"
+    equal(s["smtpd.accepted"], 2, "accepted")
+    equal(s["queue.messages"], 2, "messages")
+    equal(s["queue.deferred"], 2, "deferred")
+    done(gw, mx)
+
+
+@test
+def queue_listing_and_filters():
+    gw, mx, ids = held(4)
+    listing = gw.queue()
+    equal({m["id"] for m in listing}, set(ids), "ids")
+    for m in listing:
+        for k in ("id", "age", "size", "from", "state", "recipients"):
+            assert k in m, f"no {k}"
+        for r in m["recipients"]:
+            for k in ("to", "state", "attempts", "next", "reply"):
+                assert k in r, f"no {k}"
+        match(m["recipients"][0]["reply"], "421", "reply")
+        match(m["recipients"][0]["next"], r"^\d{4}-\d\d-\d\dT.*Z$", "next")
+    for words, want in (
+            (("id", ids[2]), {ids[2]}),
+            (("not", "id", ids[2]), set(ids) - {ids[2]}),
+            (("from", "s1@client.example"), {ids[1]}),
+            (("to", "x@two.example"), {ids[1], ids[3]}),
+            (("domain", "two.example"), {ids[1], ids[3]}),
+            (("domain", "two.example", "from", "s3@client.example"),
+             {ids[3]}),
+            (("state", "deferred"), set(ids)), (("state", "held"), set()),
+            (("older", "1h"), set()), (("not", "older", "1h"), set(ids)),
+            (("larger", "1M"), set()), (("tries", "1"), set(ids)),
+            (("reply", "NOT NOW"), set(ids)), (("client", "127.0.0.0/8"),
+                                               set(ids)),
+            (("client", "192.0.2.0/24"), set())):
+        got = {m["id"] for m in gw.json("show", "queue", *words)}
+        equal(got, want, words)
+    equal(len(gw.json("show", "queue", "limit", "2")), 2, "limit")
+    done(gw, mx)
+
+
+@test
+def message_and_envelope():
+    gw, mx, ids = held(1)
+    out = gw.ctl("show", "message", ids[0], check=0)[1]
+    match(out, r"^Received: .*X-Token: c0.*hello c0", "content")
+    j = gw.json("show", "message", ids[0])
+    equal(j["id"], ids[0], "id")
+    match(base64.b64decode(j["content_base64"]).decode(), "X-Token: c0\r\n",
+          "content")
+    env = gw.json("show", "envelope", ids[0])
+    for k in ("id", "from", "recipients", "received", "client", "listener"):
+        assert k in env, f"no {k}"
+    equal(env["from"], "s0@client.example", "from")
+    match(env["client"], r"^127\.", "client")
+    for what in ("message", "envelope"):
+        code, out, err = gw.ctl("show", what, "0" * 16)
+        equal(code, 1, what)
+        assert err or out, "nothing was said"
+    done(gw, mx)
+
+
+@test
+def hold_release_flush_remove():
+    gw, mx, ids = held(3)
+    r = gw.json("hold", "id", ids[0])
+    equal((r["matched"], r["changed"]), (1, 1), "hold")
+    equal(gw.json("show", "queue", "state", "held")[0]["id"], ids[0], "held")
+    open_door(mx)
+    r = gw.json("flush", "all")
+    mx.wait(2)
+    wait_until(lambda: len(gw.queue()) == 1, "the held one alone")
+    equal([m["id"] for m in gw.queue()], [ids[0]], "the held one stays")
+    gw.json("release", "id", ids[0])
+    gw.ctl("flush", "all")
+    mx.wait(3)
+    gw.wait_empty()
+    done(gw, mx)
+
+
+@test
+def remove_with_reason_and_dry_run():
+    gw, mx, ids = held(3)
+    r = gw.json("remove", "id", ids[0], "--dry-run")
+    equal((r["matched"], len(gw.queue())), (1, 3), "dry run")
+    r = gw.json("remove", "id", ids[0], "reason", "spam wave")
+    equal((r["matched"], r["changed"]), (1, 1), "remove")
+    equal({m["id"] for m in gw.queue()}, set(ids[1:]), "left")
+    line = gw.wait_log(f"removed.*msg={ids[0]}|msg={ids[0]}.*removed")
+    match(line, "spam wave", "reason")
+    equal(gw.ctl("remove", "id", "0" * 16)[0], 1, "a change of nothing")
+    equal(gw.ctl("hold", "from", "nobody@x.example")[0], 1, "nothing")
+    # and it stays removed
+    gw.kill()
+    open_door(mx)
+    gw.start()
+    gw.ctl("flush", "all")
+    mx.wait(2)
+    gw.wait_empty()
+    equal(len(mx.mails()), 2, "mails")
+    done(gw, mx)
+
+
+@test
+def hold_survives_a_crash():
+    gw, mx, ids = held(1)
+    gw.json("hold", "id", ids[0])
+    open_door(mx)
+    gw.kill()
+    gw.start()
+    gw.ctl("flush", "all")
+    equal(gw.queue()[0]["state"], "held", "state")
+    gw.json("release", "id", ids[0])
+    gw.ctl("flush", "all")
+    mx.wait(1)
+    done(gw, mx)
+
+
+@test
+def send():
+    mx = MX()
+    with Gateway(CONF, {"hop": mx.hop}) as gw:
+        data = b"X-Token: sent\nSubject: s\n\nby hand\n.\n..\n"
+        code, out, err = gw.ctl("-j", "send", "-f", "me@client.example",
+                                "x@example.net", "y@example.net", stdin=data,
+                                check=0)
+        mid = json.loads(out)["id"]
+        equal(len(mid), 16, "id")
+        mail = mx.wait()[0]
+        equal(mail.sender, "me@client.example", "sender")
+        equal(sorted(mail.rcpts), ["x@example.net", "y@example.net"], "rcpts")
+        assert mail.data.endswith(data.replace(b"\n", b"\r\n")), mail.data
+        code, out, err = gw.ctl("send", "-f", "me@c.example",
+                                "x@nowhere.example", stdin=data)
+        equal(code, 1, "refused by the rules")
+    mx.close()
+
+
+@test
+def exit_codes():
+    with Gateway(CONF, {"hop": "smtp://127.0.0.1:1"}) as gw:
+        for argv in ((), ("banana",), ("show",), ("show", "banana"),
+                     ("show", "queue", "banana"), ("remove",),
+                     ("show", "message")):
+            equal(gw.ctl(*argv)[0], 2, argv)
+        equal(gw.ctl("show", "queue", check=0)[0], 0, "an empty listing")
+        equal(json.loads(gw.ctl("-j", "show", "queue")[1]), [], "[]")
+    gw2 = Gateway(CONF, {"hop": "smtp://127.0.0.1:1"})
+    equal(gw2.ctl("show", "status")[0], 3, "nobody there")
+    gw2.remove()
+
+
+@test
+def stop():
+    gw, mx, ids = held(1)
+    pids = gw.pids()
+    gw.ctl("stop", check=0)
+    equal(gw.proc.wait(DEADLINE), 0, "exit code")
+    wait_gone(pids)
+    gw.proc = None
+    done(gw, mx)
+
+
+@test
+def garbage_hurts_nobody():
+    with Gateway(CONF, {"hop": "smtp://127.0.0.1:1"}) as gw:
+        pid = gw.role_pids("control")
+        for data in (b"", b"x", b"\xff" * 64, b"\0" * 100000,
+                     b"GET / HTTP/1.0\r\n\r\n"):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(gw.control)
+            try:
+                s.sendall(data)
+                s.shutdown(socket.SHUT_WR)
+                while s.recv(4096):
+                    pass
+            except OSError:
+                pass
+            s.close()
+        # descriptors over the control socket
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(gw.control)
+        socket.send_fds(s, [b"x" * 16], [0, 1, 2])
+        s.close()
+        gw.ctl("show", "status", check=0)
+        equal(gw.role_pids("control"), pid, "the same process")
+
+
+@test
+def strangers_are_refused():
+    if not ROOT:
+        raise Skip("needs root to become a stranger")
+    with Gateway(CONF, {"hop": "smtp://127.0.0.1:1"}) as gw:
+        p = subprocess.run(["setpriv", "--reuid=games", "--regid=60",
+                            "--clear-groups", f"{gw.build}/posternctl", "-s",
+                            gw.control, "show", "queue"],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert p.returncode in (1, 3), p
+
+
+main()

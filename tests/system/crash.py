@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""SIGKILL: to everything right after a 250, and to each role under load.
+Nothing that was acknowledged is lost, and service goes on."""
+import random
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from load import *  # noqa: E402,F401,F403
+from postern import *  # noqa: E402,F401,F403
+
+ROUNDS = int(os.environ.get("POSTERN_ROUNDS", "20"))
+
+
+@test
+def everything_right_after_a_250():
+    mx = MX()
+    ledger = Ledger()
+    gw = load_gateway(mx)
+    # Deliveries in flight at a kill may come twice: one batch each time.
+    allowed = 0
+    gw.start()
+    for n in range(ROUNDS):
+        senders = Senders(gw, ledger, 4, f"k{n}")
+        c = gw.client(helo="last.example")
+        for i in range(random.randrange(1, 20)):
+            reply = ledger.send(c, f"last{n}-{i}")
+        queued_id(reply)  # and the very next thing is:
+        gw.kill()
+        senders.stop()
+        c.close()
+        allowed += 120
+        gw.start()
+        ledger.check(gw, sinks=[mx], maildirs=["u"], duplicates=allowed)
+    doubles = settle(gw, mx, ledger, allowed)
+    print(f"  {ROUNDS} rounds, {len(ledger.acked)} acknowledged, "
+          f"{doubles} duplicates")
+    equal(gw.stop(), 0, "exit code")
+    gw.remove()
+    mx.close()
+
+
+def each_role(role):
+    mx = MX()
+    ledger = Ledger()
+    with load_gateway(mx) as gw:
+        senders = Senders(gw, ledger, 4, role)
+        for n in range(3):
+            senders.acked.clear()
+            assert senders.acked.wait(DEADLINE), f"no mail before kill {n}"
+            dead = gw.role_pids(role)
+            for pid in dead:
+                os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: len(gw.role_pids(role)) >= len(dead) and
+                       not set(gw.role_pids(role)) & set(dead),
+                       f"{role} to be back")
+        senders.acked.clear()
+        assert senders.acked.wait(DEADLINE), "no mail afterwards"
+        senders.stop()
+        status = gw.json("show", "status")
+        restarts = [p["restarts"] for p in status["processes"]
+                    if p["role"] == role]
+        assert restarts and max(restarts) >= 3, status
+        doubles = settle(gw, mx, ledger, 3 * 120)
+        print(f"  {role}: {len(ledger.acked)} acknowledged, "
+              f"{doubles} duplicates")
+    mx.close()
+
+
+@test
+def smtpd_under_load():
+    each_role("smtpd")
+
+
+@test
+def queue_under_load():
+    each_role("queue")
+
+
+@test
+def delivery_under_load():
+    each_role("delivery")
+
+
+@test
+def maildir_under_load():
+    each_role("maildir")
+
+
+@test
+def control_under_load():
+    each_role("control")
+
+
+@test
+def children_end_with_their_parent():
+    mx = MX()
+    with load_gateway(mx) as gw:
+        pids = gw.pids()
+        os.kill(pids[0], signal.SIGKILL)
+        wait_gone(pids)
+        gw.proc.wait()
+        gw.start()
+        ledger = Ledger()
+        ledger.send(gw.client(helo="c.example"), "after")
+        mx.wait()
+        gw.wait_empty()
+        ledger.check(gw, sinks=[mx])
+    mx.close()
+
+
+@test
+def a_second_gateway_on_the_same_spool_is_refused():
+    mx = MX()
+    with load_gateway(mx) as gw:
+        p = subprocess.run(gw.command("-d"), stdin=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, timeout=DEADLINE)
+        assert p.returncode != 0, "it started"
+        gw.client(helo="c.example").want("NOOP", 250)
+    mx.close()
+
+
+@test
+def a_clean_stop_under_load_loses_nothing():
+    mx = MX()
+    ledger = Ledger()
+    gw = load_gateway(mx)
+    gw.start()
+    for n in range(5):
+        senders = Senders(gw, ledger, 4, f"stop{n}")
+        assert senders.acked.wait(DEADLINE), "no mail"
+        equal(gw.stop(), 0, "exit code")
+        senders.stop()
+        gw.start()
+    doubles = settle(gw, mx, ledger, 0)
+    equal(doubles, 0, "duplicates after clean stops")
+    gw.stop()
+    gw.remove()
+    mx.close()
+
+
+main()

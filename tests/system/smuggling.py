@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+"""Matrix S: the only end of DATA is CRLF.CRLF. Whatever stands around a
+lone dot, at most one message comes out, and what is not clean is refused."""
+import itertools
+import os
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from postern import *  # noqa: E402,F401,F403
+
+CONF = '''
+action out relay to "$hop"
+match for domain { "example.net" } action out
+limit rate-per-source 100000/1m
+limit connections-per-source 1000
+limit errors 1000
+limit soft-errors 1000
+'''
+LEFT = {
+    "CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "CRCRLF": b"\r\r\n",
+    "LFCR": b"\n\r", "LFLF": b"\n\n", "CRLFLF": b"\r\n\n",
+    "LF CRLF": b"\n\r\n", "CRLF NUL": b"\r\n\0", "NUL CRLF": b"\0\r\n",
+    "CRLF SP": b"\r\n ", "CRLF TAB": b"\r\n\t", "CRLF BS": b"\r\n\b",
+    "VT": b"\v", "FF": b"\f", "NEL": b"\x85", "LS": "\u2028".encode(),
+    "start": None, "64K": b"x" * 65536}
+RIGHT = {
+    "CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "CRCRLF": b"\r\r\n",
+    "LFCR": b"\n\r", "CRCR": b"\r\r", "CRLFLF": b"\r\n\n",
+    "NUL CRLF": b"\0\r\n", "CRLF NUL": b"\r\n\0", "SP CRLF": b" \r\n",
+    "TAB CRLF": b"\t\r\n", ". CRLF": b".\r\n", "EOF": None,
+    "CR|LF": (b"\r", b"\n")}
+FORGED = b"MAIL FROM:<forged@evil.example>\r\nRCPT TO:<x@example.net>\r\n"          b"DATA\r\nX-Token: forged\r\n\r\nforged\r\n"
+END = b"\r\n.\r\n"
+
+
+def expect(content):
+    """The reference: where content (all that follows DATA's CRLF) ends, and
+    whether it is clean. (None, _) when it does not end."""
+    text = b"\r\n" + content
+    i = text.find(END)
+    if i < 0:
+        return None, False
+    message = text[:i + 2]
+    bare = re.search(rb"\r(?!\n)|(?<!\r)\n|\0", message)
+    return i + len(END) - 2, not bare
+
+
+def content_of(left, right, token):
+    """(pieces to send, all bytes)"""
+    head = b"" if left is None else         f"X-Token: {token}\r\n\r\nbegin".encode() + left
+    if right is None:
+        return [head + b"."]
+    if isinstance(right, tuple):
+        return [head + b"." + right[0], right[1] + FORGED]
+    return [head + b"." + right + FORGED]
+
+
+def play(gw, name, pieces, split=0):
+    """Sends it; returns the code for the first message, or None when the
+    gateway (rightly) still waits for its end."""
+    c = gw.client(helo="client.example")
+    c.want("MAIL FROM:<a@b.example>", 250)
+    c.want("RCPT TO:<x@example.net>", 250)
+    c.want("DATA", 354)
+    content = b"".join(pieces)
+    at, clean = expect(content)
+    if at is None and pieces[-1].endswith(FORGED):
+        pieces = pieces + [b".\r\n"]  # the true end, after all
+        at, clean = expect(content + b".\r\n")
+    try:
+        for p in pieces:
+            for i in range(0, len(p), split or len(p)):
+                c.send(p[i:i + (split or len(p))])
+        if at is None:
+            c.sock.shutdown(socket.SHUT_WR)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # it had seen enough
+    code = c.reply()[0]
+    if at is None:
+        assert code in (0, 421), f"{name}: answered {code} without an end"
+    elif clean:
+        equal(code, 250, name)
+    else:
+        equal(code, 550, name)
+    c.close()
+    return at, clean
+
+
+def run(gw, mx, cases, split):
+    accepted = 0
+    for n, ((ln, left), (rn, right)) in enumerate(cases):
+        name = f"{ln} . {rn} split {split}"
+        at, clean = play(gw, name, content_of(left, right, f"s{n}"), split)
+        accepted += at is not None and clean
+    return accepted
+
+
+@test
+def matrix_in_one_segment():
+    mx = MX()
+    cases = list(itertools.product(LEFT.items(), RIGHT.items()))
+    equal(len(cases), 266, "cases")
+    with Gateway(CONF, {"hop": mx.hop}) as gw:
+        accepted = run(gw, mx, cases, 0)
+        mx.wait(accepted)
+        gw.wait_empty()
+        # What is clean behind a true end is a transaction of its own: its
+        # commands were said after our dot, and are never content of ours.
+        for mail in mx.mails():
+            forged = mail.data.count(b"forged@evil")
+            body = mail.data.split(b"\r\n\r\n", 1)[1]
+            assert b"\r\n.\r\n" not in body, body
+            assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", mail.data),                 mail.data[-100:]
+            if mail.sender == "forged@evil.example":
+                equal(forged, 0, "the second transaction's own content")
+    mx.close()
+
+
+@test
+def subset_split_at_every_byte():
+    mx = MX()
+    cases = [c for c in itertools.product(LEFT.items(), RIGHT.items())
+             if c[0][0] in ("CRLF", "LF", "CR", "CRCRLF", "start", "CRLF NUL",
+                            "LFCR")]
+    with Gateway(CONF, {"hop": mx.hop}) as gw:
+        accepted = run(gw, mx, cases, 1)
+        mx.wait(accepted)
+        gw.wait_empty()
+    mx.close()
+
+
+@test
+def boundaries_of_buffers():
+    """The end of DATA across every likely buffer boundary."""
+    mx = MX()
+    with Gateway(CONF, {"hop": mx.hop}) as gw:
+        n = 0
+        for size in (4096, 8192, 16384, 65536):
+            for off in range(-5, 2):
+                c = gw.client(helo="client.example")
+                c.want("MAIL FROM:<a@b.example>", 250)
+                c.want("RCPT TO:<x@example.net>", 250)
+                c.want("DATA", 354)
+                head = b"X-Token: b\r\n\r\n"
+                line = b"y" * 62 + b"\r\n"
+                body = head + line * (size // len(line) + 1)
+                body = body[:size + off - 2] + b"\r\n"
+                body = body.replace(b"\r\r\n", b"z\r\n")
+                c.send(body[:size + off])
+                c.send(body[size + off:] + b".\r\nQUIT\r\n")
+                queued_id(c.reply())
+                equal(c.reply()[0], 221, "QUIT")
+                n += 1
+                mail = mx.wait(n)[-1]
+                assert mail.data.endswith(body), (size, off)
+    mx.close()
+
+
+@test
+def dots():
+    """Unstuffed once on the way in, stuffed once on the way out."""
+    mx = MX()
+    body = b"Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n x.\r\n.. x\r\n"            b"\r\n.\r\n"
+    with Gateway(CONF, {"hop": mx.hop}) as gw:
+        c = gw.client(helo="client.example")
+        queued_id(c.mail("a@b.example", "x@example.net", body))
+        assert mx.wait()[0].data.endswith(body)
+        # An empty message, the dot directly behind 354.
+        c.want("MAIL FROM:<a@b.example>", 250)
+        c.want("RCPT TO:<x@example.net>", 250)
+        c.want("DATA", 354)
+        c.send(".\r\n")
+        queued_id(c.reply())
+        match(mx.wait(2)[1].data, "Received: ", "the empty message")
+    mx.close()
+
+
+@test
+def bare_newlines_from_the_excepted():
+    """bare-newline reject except T: normalised to CRLF, for T alone."""
+    mx = MX()
+    conf = 'table old { "$old" }\nbare-newline reject except old\n' + CONF
+    old = own_address(5)
+    with Gateway(conf, {"hop": mx.hop, "old": old}) as gw:
+        content = b"X-Token: bare\n\nline one\nline two\r\n.\r\n"
+        c = gw.client(source=old, helo="client.example")
+        c.want("MAIL FROM:<a@b.example>", 250)
+        c.want("RCPT TO:<x@example.net>", 250)
+        c.want("DATA", 354)
+        c.send(content)
+        queued_id(c.reply())
+        assert mx.wait()[0].data.endswith(
+            b"X-Token: bare\r\n\r\nline one\r\nline two\r\n")
+        c = gw.client(helo="client.example")
+        c.want("MAIL FROM:<a@b.example>", 250)
+        c.want("RCPT TO:<x@example.net>", 250)
+        c.want("DATA", 354)
+        c.send(content)
+        match(c.reply(), r"^\(550, '5\.5\.2", "everybody else")
+        c.ended()
+    mx.close()
+
+
+main()

@@ -1,0 +1,566 @@
+/*
+ * The way of a question through control: who may ask what, whose uid goes on,
+ * filters, sums, processes that are down or die, callers that are rude.
+ * Around the real router stand a posternctl and processes made of channels.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "control/answerer.h"
+#include "control/asker.h"
+#include "control/router.h"
+#include "edges/control_all.h"
+#include "lib/base/log.h"
+
+enum { CONTENT_ROWS = 200, CONTENT_SIZE = 60000 };
+
+/* One of the processes that answer. */
+struct fake {
+	struct channel *ch;
+	uint64_t stat;           /* what it says to ask_stats */
+	bool is_mute, is_mortal; /* does not answer; dies when asked */
+	size_t rows_left;        /* of content */
+	uint64_t id;             /* of the question */
+};
+
+static struct loop *loop;
+static struct fake queue, smtpd;
+static struct asker *asker;
+static struct channel *client;
+
+/* What the fakes and the client saw. */
+static struct ask_change change;
+static char reason[64], term_text[64];
+static size_t nterms, nrows, nanswers;
+static uint64_t bytes, stats_sum, stats_own;
+static struct answer_done answer;
+static char answer_text[512];
+static bool is_closed;
+
+/* --- the processes --- */
+
+static void
+done(struct fake *f, uint64_t id)
+{
+	struct answer_done m = { .matched = nterms, .changed = 1 };
+
+	channel_tell(f->ch, TYPE_answer_done, &m, id);
+}
+
+static void
+on_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_term *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	ck_assert_uint_eq(id, 0);
+	nterms++;
+	memcpy(term_text, m->text.p, m->text.len);
+	term_text[m->text.len] = '\0';
+}
+
+static void
+on_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+
+	(void)ch;
+	change = *(const struct ask_change *)msg;
+	memcpy(reason, change.reason.p, change.reason.len);
+	reason[change.reason.len] = '\0';
+	if (f->is_mute) {
+		loop_stop(loop);
+		return;
+	}
+	if (f->is_mortal)
+		channel_free(&f->ch);
+	else
+		done(f, id);
+}
+
+static void
+on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+	struct row_stat row = { STR("test.shared"), f->stat, 0 };
+
+	(void)msg;
+	if (f->is_mortal) {
+		channel_free(&f->ch);
+		return;
+	}
+	channel_tell(ch, TYPE_row_stat, &row, id);
+	done(f, id);
+}
+
+static void
+send_content(void *ctx)
+{
+	static char zeros[CONTENT_SIZE];
+	struct fake *f = ctx;
+	struct row_content row = { { zeros, sizeof(zeros) }, 0 };
+
+	if (f->rows_left == 0)
+		return;
+	while (f->rows_left > 0 && !channel_is_full(f->ch)) {
+		channel_tell(f->ch, TYPE_row_content, &row, f->id);
+		f->rows_left--;
+	}
+	if (f->rows_left == 0)
+		done(f, f->id);
+}
+
+static void
+on_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+
+	(void)msg;
+	f->id = id;
+	f->rows_left = CONTENT_ROWS;
+	channel_on_drained(ch, send_content, f);
+	send_content(f);
+}
+
+static const struct handler process_handlers[] = {
+	{ TYPE_tell_term, on_term },
+	{ TYPE_ask_change, on_change },
+	{ TYPE_ask_stats, on_stats },
+	{ TYPE_ask_content, on_content },
+	{ 0, NULL },
+};
+
+static void
+start_fake(struct fake *f, enum role role, uint16_t instance)
+{
+	int sv[2];
+
+	memset(f, 0, sizeof(*f));
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	answerer_add(loop, role, instance, sv[0]);
+	f->ch = channel_new(
+	    loop, sv[1], &control_all_edge, EDGE_B, process_handlers, NULL, f);
+}
+
+/* --- posternctl --- */
+
+static void
+on_stat(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_stat *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	nrows++;
+	if (str_eq(m->name, STR("test.shared")))
+		stats_sum = m->value;
+	if (str_eq(m->name, STR("control.questions")))
+		stats_own = m->value;
+}
+
+static void
+on_bytes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_content *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	bytes += m->bytes.len;
+}
+
+static void
+on_text(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_text *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	memcpy(term_text, m->text.p, m->text.len);
+	term_text[m->text.len] = '\0';
+}
+
+static const struct handler client_handlers[] = {
+	{ TYPE_row_stat, on_stat },
+	{ TYPE_row_content, on_bytes },
+	{ TYPE_row_text, on_text },
+	{ 0, NULL },
+};
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ctx;
+	(void)ch;
+	is_closed = true;
+	loop_stop(loop);
+}
+
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	(void)ctx;
+	if (fault != NULL)
+		return;
+	ck_assert_uint_eq(type, TYPE_answer_done);
+	answer = *(const struct answer_done *)msg;
+	memcpy(answer_text, answer.text.p, answer.text.len);
+	answer_text[answer.text.len] = '\0';
+	nanswers++;
+	loop_stop(loop);
+}
+
+/* Connects as somebody; returns the end that is posternctl's. */
+static int
+connect_raw(uid_t uid, unsigned int permits)
+{
+	struct caller who = { .uid = uid, .permits = permits };
+	int sv[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	asker = asker_new(loop, sv[0], &who);
+	return sv[1];
+}
+
+static void
+connect_as(uid_t uid, unsigned int permits)
+{
+	client = channel_new(loop, connect_raw(uid, permits), &control_all_edge,
+	    EDGE_A, client_handlers, on_closed, NULL);
+}
+
+static void
+ask(uint16_t type, const void *msg)
+{
+	channel_ask(client, type, msg, on_answer, NULL);
+	loop_run(loop);
+}
+
+static void
+setup(void)
+{
+	loop = loop_new();
+	start_fake(&queue, ROLE_QUEUE, 0);
+	start_fake(&smtpd, ROLE_SMTPD, 1);
+	nterms = nrows = nanswers = 0;
+	bytes = stats_sum = stats_own = 0;
+	is_closed = false;
+	term_text[0] = '\0';
+}
+
+static void
+teardown(void)
+{
+	asker_drop_all();
+	answerer_clear();
+	channel_free(&client);
+	channel_free(&queue.ch);
+	channel_free(&smtpd.ch);
+	loop_settle(loop);
+	loop_free(&loop);
+}
+
+/* --- tests --- */
+
+START_TEST(change_goes_to_the_queue)
+{
+	struct tell_term term = { .kind = TERM_DOMAIN,
+		.text = STR("example.com") };
+	struct ask_change m = {
+		.change = CHANGE_HOLD, .uid = 4711, .reason = STR("a test")
+	};
+
+	connect_as(1000, PERMIT_ALL);
+	channel_tell(client, TYPE_tell_term, &term, 0);
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(answer.matched, 1);
+	ck_assert_uint_eq(answer.changed, 1);
+	ck_assert_str_eq(term_text, "example.com");
+	ck_assert_str_eq(reason, "a test");
+	ck_assert_uint_eq(change.change, CHANGE_HOLD);
+	/* Not who the caller says he is. */
+	ck_assert_uint_eq(change.uid, 1000);
+	/* The filter was of that question only. */
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(nterms, 1);
+}
+
+END_TEST
+
+START_TEST(permissions)
+{
+	static const struct {
+		unsigned int permits;
+		bool stats, content, change, path;
+	} cases[] = {
+		{ PERMIT_ALL, true, true, true, true },
+		{ PERMIT_VIEW, true, false, false, true },
+		{ 0, false, false, false, true },
+	};
+	struct ask_change change_all = { .change = CHANGE_REMOVE };
+	struct ask_content content = { .msgid = STR("0000000000000000") };
+	struct ask_stats stats = { 0 };
+	struct ask_submit_path path = { 0 };
+
+	route_set_submit_path("/x/submit.sock");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		connect_as(1000, cases[i].permits);
+		ask(TYPE_ask_stats, &stats);
+		ck_assert_int_eq(answer.code == ANSWER_OK, cases[i].stats);
+		ask(TYPE_ask_content, &content);
+		ck_assert_int_eq(answer.code == ANSWER_OK, cases[i].content);
+		ask(TYPE_ask_change, &change_all);
+		ck_assert_int_eq(answer.code == ANSWER_OK, cases[i].change);
+		if (!cases[i].change)
+			ck_assert_str_eq(answer_text, "permission denied");
+		ask(TYPE_ask_submit_path, &path);
+		ck_assert_int_eq(answer.code == ANSWER_OK, cases[i].path);
+		ck_assert_str_eq(term_text, "/x/submit.sock");
+		channel_free(&client);
+	}
+}
+
+END_TEST
+
+START_TEST(equal_names_are_one_number)
+{
+	struct ask_stats m = { 0 };
+
+	queue.stat = 30;
+	smtpd.stat = 12;
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_stats, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(stats_sum, 42);
+	ck_assert_uint_ge(stats_own, 1);
+}
+
+END_TEST
+
+START_TEST(numbers_of_those_that_are_there)
+{
+	struct ask_stats m = { 0 };
+
+	queue.is_mortal = true;
+	smtpd.stat = 12;
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_stats, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(stats_sum, 12);
+}
+
+END_TEST
+
+START_TEST(a_process_that_dies)
+{
+	struct ask_change m = { .change = CHANGE_FLUSH };
+
+	queue.is_mortal = true;
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+	ck_assert_str_eq(answer_text, "temporarily unavailable");
+	/* Nor is it there for the next one, until it is started again. */
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+	start_fake(&queue, ROLE_QUEUE, 0);
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(nanswers, 3);
+}
+
+END_TEST
+
+START_TEST(a_process_is_replaced)
+{
+	struct ask_change m = { .change = CHANGE_FLUSH };
+	struct channel *old = queue.ch;
+
+	queue.is_mute = true;
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(nanswers, 0);
+	start_fake(&queue, ROLE_QUEUE, 0);
+	loop_run(loop);
+	ck_assert_uint_eq(nanswers, 1);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+	ask(TYPE_ask_change, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	channel_free(&old);
+}
+
+END_TEST
+
+static void
+when_stalled(void *ctx)
+{
+	struct timer **t = ctx;
+
+	if (!asker->is_stalled)
+		timer_set(*t, 1);
+	else
+		channel_resume(client);
+}
+
+START_TEST(a_caller_that_reads_late)
+{
+	struct ask_content m = { .msgid = STR("0000000000000000") };
+	struct timer *t;
+
+	connect_as(0, PERMIT_ALL);
+	t = timer_new(loop, when_stalled, &t);
+	timer_set(t, 1);
+	channel_pause(client);
+	ask(TYPE_ask_content, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(bytes, (uint64_t)CONTENT_ROWS * CONTENT_SIZE);
+	ck_assert(!asker->is_stalled);
+	timer_free(&t);
+}
+
+END_TEST
+
+static void
+when_stalled_leave(void *ctx)
+{
+	struct timer **t = ctx;
+
+	if (!asker->is_stalled) {
+		timer_set(*t, 1);
+		return;
+	}
+	channel_free(&client);
+	loop_stop(loop);
+}
+
+START_TEST(a_caller_that_leaves_in_the_middle)
+{
+	struct ask_content m = { .msgid = STR("0000000000000000") };
+	struct ask_change flush = { .change = CHANGE_FLUSH };
+	struct timer *t;
+
+	connect_as(0, PERMIT_ALL);
+	t = timer_new(loop, when_stalled_leave, &t);
+	timer_set(t, 1);
+	channel_pause(client);
+	ask(TYPE_ask_content, &m);
+	timer_free(&t);
+	/* The queue is read again, and answers others. */
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_change, &flush);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(asker_count(), 1);
+	ck_assert_uint_eq(route_count(), 0);
+}
+
+END_TEST
+
+START_TEST(garbage_costs_one_connection)
+{
+	static const struct {
+		const char *p;
+		size_t len;
+	} garbage[] = {
+		{ "GET / HTTP/1.0\r\n\r\n", 18 },
+		{ "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16 },
+		{ "\xff\xff\xff\x7f\0\0\0\0\0\0\0\0\0\0\0\0", 16 },
+		{ "\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0abcdefgh", 24 },
+	};
+	struct ask_change m = { .change = CHANGE_FLUSH };
+
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		int fd = connect_raw(1000, PERMIT_ALL);
+		ck_assert_int_eq(write(fd, garbage[i].p, garbage[i].len),
+		    (int)garbage[i].len);
+		connect_as(0, PERMIT_ALL);
+		ask(TYPE_ask_change, &m);
+		ck_assert_uint_eq(answer.code, ANSWER_OK);
+		ck_assert_uint_eq(asker_count_uid(1000), 0);
+		close(fd);
+		channel_free(&client);
+	}
+}
+
+END_TEST
+
+START_TEST(too_many_filters)
+{
+	struct tell_term term = { .kind = TERM_ID };
+
+	connect_as(0, PERMIT_ALL);
+	for (int i = 0; i < ASKER_TERMS_MAX + 1; i++)
+		channel_tell(client, TYPE_tell_term, &term, 0);
+	loop_run(loop);
+	ck_assert(is_closed);
+	ck_assert_uint_eq(asker_count(), 0);
+}
+
+END_TEST
+
+START_TEST(filters_where_there_are_none)
+{
+	struct tell_term term = { .kind = TERM_ID };
+	struct ask_stats m = { 0 };
+
+	connect_as(0, PERMIT_ALL);
+	channel_tell(client, TYPE_tell_term, &term, 0);
+	ask(TYPE_ask_stats, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_REFUSED_IT);
+	ask(TYPE_ask_stats, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(nterms, 0);
+}
+
+END_TEST
+
+START_TEST(too_many_questions)
+{
+	struct ask_change m = { .change = CHANGE_FLUSH };
+
+	queue.is_mute = true;
+	connect_as(0, PERMIT_ALL);
+	for (int i = 0; i < ASKER_QUESTIONS_MAX; i++)
+		channel_ask(client, TYPE_ask_change, &m, on_answer, NULL);
+	channel_ask(client, TYPE_ask_change, &m, on_answer, NULL);
+	while (nanswers == 0)
+		loop_run(loop);
+	ck_assert_uint_eq(answer.code, ANSWER_REFUSED_IT);
+	ck_assert_uint_eq(nanswers, 1);
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("router");
+	TCase *c = tcase_create("all");
+
+	log_set_level(LOG_LEVEL_WARN);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, change_goes_to_the_queue);
+	tcase_add_test(c, permissions);
+	tcase_add_test(c, equal_names_are_one_number);
+	tcase_add_test(c, numbers_of_those_that_are_there);
+	tcase_add_test(c, a_process_that_dies);
+	tcase_add_test(c, a_process_is_replaced);
+	tcase_add_test(c, a_caller_that_reads_late);
+	tcase_add_test(c, a_caller_that_leaves_in_the_middle);
+	tcase_add_test(c, garbage_costs_one_connection);
+	tcase_add_test(c, too_many_filters);
+	tcase_add_test(c, filters_where_there_are_none);
+	tcase_add_test(c, too_many_questions);
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,468 @@
+/* A configuration goes through a channel and comes out the same; nonsense is
+ * refused. */
+#include <check.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/loop.h"
+#include "lib/proc/conf_wire.h"
+#include "lib/rules/instance.h"
+
+static struct loop *loop;
+static struct config *got, *building;
+static int result;
+
+/* --- a configuration with one of everything --- */
+
+static void
+add_table(
+    struct config *c, const char *name, const char *key, const char *value)
+{
+	struct fault why = { 0 };
+	struct table_builder *b = table_builder_new(name);
+	ck_assert_int_eq(table_builder_add(b, str_of(key), value, &why), 0);
+	int fd = table_builder_seal(&b, &why);
+	ck_assert_int_ge(fd, 0);
+	size_t n = c->ntables++;
+	c->tables = xreallocarray(c->tables, c->ntables, sizeof(*c->tables));
+	c->table_fds =
+	    xreallocarray(c->table_fds, c->ntables, sizeof(*c->table_fds));
+	c->table_fds[n] = fd;
+	c->tables[n] = table_open(dup(fd), name, &why);
+	ck_assert_ptr_nonnull(c->tables[n]);
+}
+
+static void
+add_listeners(struct config *c)
+{
+	c->nlisteners = 3;
+	c->listeners = xcalloc(c->nlisteners, sizeof(*c->listeners));
+	for (uint32_t i = 0; i < c->nlisteners; i++)
+		c->listeners[i] = (struct listener){ .id = i, .line = 10 + i };
+	ck_assert_int_eq(
+	    addr_parse(STR("192.0.2.7"), &c->listeners[0].addr), 0);
+	c->listeners[0].port = 25;
+	c->listeners[0].hostname = xstrdup("mx.example.com");
+	c->listeners[0].tag = xstrdup("outer");
+	c->listeners[0].max_size = UINT64_C(5000000000);
+	ck_assert_int_eq(
+	    addr_parse(STR("2001:db8::1"), &c->listeners[1].addr), 0);
+	c->listeners[1].port = 2525;
+	c->listeners[2].addr.family = ADDR_LOCAL;
+	c->listeners[2].path = xstrdup("/run/postern/submit.sock");
+	c->listeners[2].flags = LISTENER_SUBMIT;
+}
+
+static void
+add_actions(struct config *c)
+{
+	c->nactions = 3;
+	c->actions = xcalloc(c->nactions, sizeof(*c->actions));
+	c->actions[0] = (struct action){ .id = 0,
+		.line = 20,
+		.name = xstrdup("inside"),
+		.kind = ACTION_RELAY,
+		.hops = xstrdup("smtp://10.0.0.5:25 smtp://10.0.0.6:25"),
+		.helo = xstrdup("out.example.com"),
+		.ttl_ms = 86400000 };
+	c->actions[1] = (struct action){ .id = 1,
+		.line = 21,
+		.name = xstrdup("mapped"),
+		.kind = ACTION_RELAY,
+		.routes = c->tables[1] };
+	c->actions[2] = (struct action){ .id = 2,
+		.line = 22,
+		.name = xstrdup("box"),
+		.kind = ACTION_MAILDIR,
+		.path = xstrdup("/var/mail/%{rcpt.user}"),
+		.base = xstrdup("/var/mail"),
+		.user = xstrdup("vmail") };
+}
+
+static void
+add_rules(struct config *c)
+{
+	c->nrules = 3;
+	c->rules = xcalloc(c->nrules, sizeof(*c->rules));
+	struct cond *k = xcalloc(3, sizeof(*k));
+	k[0] = (struct cond){
+		.kind = COND_FROM_SOURCE, .negate = true, .table = c->tables[2]
+	};
+	k[1] = (struct cond){ .kind = COND_TAG, .text = xstrdup("outer") };
+	k[2] = (struct cond){ .kind = COND_FOR_DOMAIN, .table = c->tables[0] };
+	c->rules[0] = (struct rule){ .line = 30,
+		.text = xstrdup("match !from source ... action inside"),
+		.conds = k,
+		.nconds = 3,
+		.verdict = VERDICT_ACTION,
+		.action = &c->actions[0] };
+	c->rules[1] = (struct rule){ .line = 31,
+		.text = xstrdup("match from any reject"),
+		.conds = xcalloc(1, sizeof(struct cond)),
+		.nconds = 1,
+		.verdict = VERDICT_REJECT,
+		.reply = xstrdup("550 5.7.1 no") };
+	c->rules[2] = (struct rule){ .line = 32,
+		.text = xstrdup("match tempfail"),
+		.verdict = VERDICT_TEMPFAIL };
+}
+
+static struct config *
+make_config(void)
+{
+	struct config *c = config_new();
+	c->domain = xstrdup("example.com");
+	c->postmaster = xstrdup("admin@example.com");
+	c->submit_path = xstrdup("/run/postern/submit.sock");
+	add_table(c, "domains", "example.com", NULL);
+	add_table(c, "routes", "example.com", "smtp://10.0.0.9:25");
+	add_table(c, "old", "192.0.2.0/24", NULL);
+	c->limits.message_size = 12345678;
+	c->limits.rate_per_source_period = 7000;
+	c->queue.undo = 4711;
+	c->queue.retry_s[0] = 1;
+	c->queue.retry_s[1] = 60;
+	c->queue.nretry = 2;
+	c->ndelivers = 2;
+	c->delivers = xcalloc(2, sizeof(*c->delivers));
+	c->delivers[0].domains = c->tables[0];
+	c->delivers[0].set = 5;
+	c->delivers[0].numbers.concurrency = 3;
+	c->delivers[0].numbers.rate = 100;
+	c->delivers[1].set = 1;
+	c->delivers[1].numbers.quit_timeout = 99;
+	add_listeners(c);
+	add_actions(c);
+	add_rules(c);
+	c->bare_newline_except = c->tables[2];
+	return c;
+}
+
+/* --- the channel --- */
+
+static void
+take(uint16_t type, const void *msg)
+{
+	if (result == 0)
+		result = conf_receive(&building, type, msg);
+	if (result == 1) {
+		got = building;
+		building = NULL;
+		loop_stop(loop);
+	}
+}
+
+#define PARTS(C)              \
+	C(tell_conf)          \
+	C(tell_conf_numbers)  \
+	C(tell_conf_retry)    \
+	C(tell_conf_table)    \
+	C(tell_conf_listener) \
+	C(tell_conf_action)   \
+	C(tell_conf_rule)     \
+	C(tell_conf_cond)     \
+	C(tell_conf_end)
+#define HANDLER(name)                                                    \
+	static void on_##name(                                           \
+	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
+	{                                                                \
+		(void)ctx;                                               \
+		(void)ch;                                                \
+		(void)id;                                                \
+		take(TYPE_##name, msg);                                  \
+	}
+PARTS(HANDLER)
+#define ROW(name) { TYPE_##name, on_##name },
+static const struct handler handlers[] = { PARTS(ROW){ 0, NULL } };
+
+static void
+send_over(const struct config *c)
+{
+	int pair[2];
+	loop = loop_new();
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	struct channel *parent = channel_new(
+	    loop, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
+	struct channel *child = channel_new(
+	    loop, pair[1], &all_parent_edge, EDGE_A, handlers, NULL, NULL);
+	ck_assert_int_eq(conf_send(parent, c), 0);
+	loop_run(loop);
+	channel_free(&parent);
+	channel_free(&child);
+	loop_settle(loop);
+	loop_free(&loop);
+}
+
+/* --- the same? --- */
+
+static void
+same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		ck_assert_ptr_eq(a, b);
+	else
+		ck_assert_str_eq(a, b);
+}
+
+static void
+same_table(const struct table *a, const struct table *b)
+{
+	if (a == NULL || b == NULL) {
+		ck_assert_ptr_eq(a, b);
+		return;
+	}
+	ck_assert_str_eq(table_name(a), table_name(b));
+	ck_assert_uint_eq(table_count(a), table_count(b));
+}
+
+static void
+same_rules(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nrules, b->nrules);
+	for (size_t i = 0; i < a->nrules; i++) {
+		const struct rule *x = &a->rules[i], *y = &b->rules[i];
+		ck_assert_uint_eq(x->line, y->line);
+		same_text(x->text, y->text);
+		same_text(x->reply, y->reply);
+		ck_assert_int_eq(x->verdict, y->verdict);
+		if (x->action == NULL)
+			ck_assert_ptr_null(y->action);
+		else
+			ck_assert_str_eq(x->action->name, y->action->name);
+		ck_assert_uint_eq(x->nconds, y->nconds);
+		for (size_t k = 0; k < x->nconds; k++) {
+			ck_assert_int_eq(x->conds[k].kind, y->conds[k].kind);
+			ck_assert_int_eq(
+			    x->conds[k].negate, y->conds[k].negate);
+			same_table(x->conds[k].table, y->conds[k].table);
+			if (x->conds[k].text != NULL)
+				ck_assert_str_eq(
+				    x->conds[k].text, y->conds[k].text);
+		}
+	}
+}
+
+static void
+same_actions(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nactions, b->nactions);
+	for (size_t i = 0; i < a->nactions; i++) {
+		const struct action *x = &a->actions[i], *y = &b->actions[i];
+		ck_assert_uint_eq(x->id, y->id);
+		ck_assert_uint_eq(x->line, y->line);
+		ck_assert_int_eq(x->kind, y->kind);
+		ck_assert_uint_eq(x->ttl_ms, y->ttl_ms);
+		same_text(x->name, y->name);
+		same_text(x->hops, y->hops);
+		same_text(x->helo, y->helo);
+		same_text(x->path, y->path);
+		same_text(x->base, y->base);
+		same_text(x->user, y->user);
+		same_table(x->routes, y->routes);
+	}
+}
+
+static void
+same_listeners(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nlisteners, b->nlisteners);
+	for (size_t i = 0; i < a->nlisteners; i++) {
+		const struct listener *x = &a->listeners[i];
+		const struct listener *y = &b->listeners[i];
+		ck_assert_uint_eq(x->id, y->id);
+		ck_assert_uint_eq(x->line, y->line);
+		ck_assert(x->addr.family == ADDR_LOCAL ?
+			      y->addr.family == ADDR_LOCAL :
+			      addr_eq(&x->addr, &y->addr));
+		ck_assert_uint_eq(x->port, y->port);
+		ck_assert_uint_eq(x->max_size, y->max_size);
+		ck_assert_uint_eq(x->flags, y->flags);
+		same_text(x->path, y->path);
+		same_text(x->hostname, y->hostname);
+		same_text(x->tag, y->tag);
+	}
+}
+
+static void
+same_numbers(const struct config *a, const struct config *b)
+{
+	ck_assert_mem_eq(&a->limits, &b->limits, sizeof(a->limits));
+	ck_assert_uint_eq(a->queue.nretry, b->queue.nretry);
+	for (size_t i = 0; i < a->queue.nretry; i++)
+		ck_assert_uint_eq(a->queue.retry_s[i], b->queue.retry_s[i]);
+#define SAME(name, keyword, unit, def, min, max) \
+	ck_assert_uint_eq(a->queue.name, b->queue.name);
+	QUEUE_NUMBERS(SAME)
+	ck_assert_uint_eq(a->ndelivers, b->ndelivers);
+	for (size_t i = 0; i < a->ndelivers; i++) {
+		ck_assert_uint_eq(a->delivers[i].set, b->delivers[i].set);
+		ck_assert_mem_eq(&a->delivers[i].numbers,
+		    &b->delivers[i].numbers, sizeof(struct deliver_numbers));
+		same_table(a->delivers[i].domains, b->delivers[i].domains);
+	}
+}
+
+START_TEST(round_trip)
+{
+	struct config *c = make_config();
+	result = 0;
+	send_over(c);
+	ck_assert_int_eq(result, 1);
+	ck_assert_str_eq(c->hostname, got->hostname);
+	same_text(c->domain, got->domain);
+	same_text(c->postmaster, got->postmaster);
+	same_text(c->submit_path, got->submit_path);
+	same_numbers(c, got);
+	ck_assert_uint_eq(c->ntables, got->ntables);
+	for (size_t i = 0; i < c->ntables; i++)
+		same_table(c->tables[i], got->tables[i]);
+	ck_assert(table_find(got->tables[0], STR("example.com"), NULL));
+	same_listeners(c, got);
+	same_actions(c, got);
+	same_rules(c, got);
+	same_table(c->bare_newline_except, got->bare_newline_except);
+	config_unref(&c);
+	config_unref(&got);
+}
+
+END_TEST
+
+START_TEST(defaults_round_trip)
+{
+	struct config *c = config_new();
+	result = 0;
+	send_over(c);
+	ck_assert_int_eq(result, 1);
+	same_numbers(c, got);
+	ck_assert_ptr_null(got->domain);
+	ck_assert_ptr_null(got->bare_newline_except);
+	ck_assert_uint_eq(got->nrules, 0);
+	config_unref(&c);
+	config_unref(&got);
+}
+
+END_TEST
+
+/* --- nonsense --- */
+
+static struct config *
+begun(void)
+{
+	struct config *c = NULL;
+	struct tell_conf m = { .hostname = STR("h") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf, &m), 0);
+	return c;
+}
+
+START_TEST(refuses_nonsense)
+{
+	struct config *c = NULL;
+	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	/* A part without a beginning; two beginnings; an end too early. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	c = begun();
+	struct tell_conf again = { .hostname = STR("h") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf, &again), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	/* A list of the wrong length; a deliver line of no table. */
+	struct tell_conf_numbers n = { .list = 0, .numbers = STR("12345678") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_numbers, &n), -1);
+	n.list = 2;
+	n.domains = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_numbers, &n), -1);
+	/* Ids out of order; an address that is none; a listener nowhere. */
+	struct tell_conf_listener l = { .id = 1, .address = STR("192.0.2.1") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	l.id = 0;
+	l.address = STR("mx.example.com");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	l.address = STR("");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	struct tell_conf_action a = { .name = STR("x"), .routes = 0 };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_rules_that_do_not_add_up)
+{
+	struct config *c = begun();
+	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	struct tell_conf_retry retry = { .seconds = 1 };
+	struct tell_conf_rule r = { .text = STR("match"),
+		.verdict = VERDICT_ACTION,
+		.action = 0,
+		.nconds = 1 };
+	/* An action that is not there; none where one is needed. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
+	r.action = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
+	r.verdict = VERDICT_REJECT;
+	struct tell_conf_cond k = { .kind = COND_TAG, .table = UINT32_MAX };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_retry, &retry), 0);
+	/* Its condition is missing; needs a table; has one; one too many. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
+	k.kind = COND_FOR_DOMAIN;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	k.kind = COND_TAG;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	/* No actions behind rules; no table of exceptions that is not there. */
+	struct tell_conf_action a = { .name = STR("x"), .routes = UINT32_MAX };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	end.bare_newline_except = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	end.bare_newline_except = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), 1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(maildir_instances)
+{
+	struct config *c = config_new();
+	static const char *const users[] = { "a", NULL, "b", "a", NULL };
+	static const uint16_t expected[] = { 0, 1, 2, 0, 1 };
+	c->nactions = 5;
+	c->actions = xcalloc(c->nactions, sizeof(*c->actions));
+	for (size_t i = 0; i < c->nactions; i++) {
+		c->actions[i].kind = ACTION_MAILDIR;
+		if (users[i] != NULL)
+			c->actions[i].user = xstrdup(users[i]);
+	}
+	ck_assert_uint_eq(config_maildir_count(c), 3);
+	for (size_t i = 0; i < c->nactions; i++)
+		ck_assert_uint_eq(
+		    config_maildir_instance(c, &c->actions[i]), expected[i]);
+	config_unref(&c);
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("conf_wire");
+	TCase *tc = tcase_create("conf_wire");
+	tcase_add_test(tc, round_trip);
+	tcase_add_test(tc, defaults_round_trip);
+	tcase_add_test(tc, refuses_nonsense);
+	tcase_add_test(tc, refuses_rules_that_do_not_add_up);
+	tcase_add_test(tc, maildir_instances);
+	suite_add_tcase(suite, tc);
+	SRunner *sr = srunner_create(suite);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}

@@ -1,0 +1,245 @@
+/* The record format: round trips, and refusal of everything else. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/record.h"
+
+static const struct mail_rcpt RCPTS[] = {
+	{ { "a@example.net", 13 }, { "out", 3 }, { "", 0 } },
+	{ { "b@example.net", 13 }, { "box", 3 }, { "B@example.net", 13 } },
+};
+
+static const struct mail_record MAIL = { .seq = 77,
+	.msgid = { "0123456789abcdef", 16 },
+	.from = { "", 0 },
+	.client = { "192.0.2.7", 9 },
+	.client_name = { "client", 6 },
+	.listener = { "127.0.0.1:25", 12 },
+	.flags = 3,
+	.received_ms = 1700000000000,
+	.rcpts = RCPTS,
+	.nrcpt = 2,
+	.header_size = 8,
+	.bodyfile = 5,
+	.body_size = 1000000,
+	.content = { "A: b\r\n\r\nbody\0more", 18 } };
+
+static void
+same_str(struct str a, struct str b)
+{
+	ck_assert(str_eq(a, b));
+}
+
+START_TEST(mail_round_trip)
+{
+	size_t len = mail_size(&MAIL);
+	uint8_t *p = malloc(len);
+	struct mail_decoded d;
+
+	mail_encode(p, &MAIL);
+	ck_assert_int_eq(mail_decode(p, len, 77, &d), 0);
+	same_str(d.mail.msgid, MAIL.msgid);
+	same_str(d.mail.from, MAIL.from);
+	same_str(d.mail.client, MAIL.client);
+	same_str(d.mail.client_name, MAIL.client_name);
+	same_str(d.mail.listener, MAIL.listener);
+	same_str(d.mail.content, MAIL.content);
+	ck_assert_uint_eq(d.mail.seq, 77);
+	ck_assert_uint_eq(d.mail.flags, 3);
+	ck_assert_uint_eq(d.mail.received_ms, MAIL.received_ms);
+	ck_assert_uint_eq(d.mail.header_size, 8);
+	ck_assert_uint_eq(d.mail.bodyfile, 5);
+	ck_assert_uint_eq(d.mail.body_size, 1000000);
+	ck_assert_uint_eq(d.mail.nrcpt, 2);
+	for (int i = 0; i < 2; i++) {
+		same_str(d.mail.rcpts[i].to, RCPTS[i].to);
+		same_str(d.mail.rcpts[i].action, RCPTS[i].action);
+		same_str(d.mail.rcpts[i].orig, RCPTS[i].orig);
+	}
+	mail_decoded_clear(&d);
+	for (size_t cut = 0; cut < len; cut++)
+		ck_assert_int_eq(mail_decode(p, cut, 77, &d), -1);
+	free(p);
+}
+
+END_TEST
+
+START_TEST(mail_changed_bytes)
+{
+	size_t len = mail_size(&MAIL);
+	uint8_t *p = malloc(len);
+	struct mail_decoded d;
+
+	/* Whatever the payload says, its views stay inside it. */
+	for (size_t i = 0; i < len; i++) {
+		mail_encode(p, &MAIL);
+		for (unsigned int v = 0; v < 256; v += 51) {
+			p[i] = (uint8_t)v;
+			if (mail_decode(p, len, 77, &d) == 0)
+				mail_decoded_clear(&d);
+		}
+	}
+	free(p);
+}
+
+END_TEST
+
+START_TEST(mail_too_long_for_the_format)
+{
+	struct mail_record m = MAIL;
+
+	m.from.len = 65536;
+	ck_assert_uint_eq(mail_size(&m), 0);
+	m = MAIL;
+	m.header_size = 19;
+	ck_assert_uint_eq(mail_size(&m), 0);
+}
+
+END_TEST
+
+START_TEST(state_round_trip)
+{
+	struct state_rcpt r[] = {
+		{ 1, STATE_RCPT_DELIVERED, 3, 0, { "250 ok", 6 }, { "mx", 2 } },
+		{ 0, STATE_RCPT_WAITING, 1, 99, { "451 no", 6 }, { "", 0 } },
+	};
+	struct state_record s = { 9, 123456, 4, r, 2 };
+	uint8_t p[256];
+	size_t len = state_size(&s);
+	struct state_decoded d;
+
+	ck_assert_uint_le(len, sizeof(p));
+	state_encode(p, &s);
+	ck_assert_int_eq(state_decode(p, len, 9, &d), 0);
+	ck_assert_uint_eq(d.state.seq, 9);
+	ck_assert_uint_eq(d.state.when_ms, 123456);
+	ck_assert_uint_eq(d.state.operation, 4);
+	ck_assert_uint_eq(d.state.nrcpt, 2);
+	ck_assert_uint_eq(d.state.rcpts[0].index, 1);
+	ck_assert_uint_eq(d.state.rcpts[0].state, STATE_RCPT_DELIVERED);
+	ck_assert_uint_eq(d.state.rcpts[1].next_ms, 99);
+	same_str(d.state.rcpts[1].reply, r[1].reply);
+	same_str(d.state.rcpts[0].relay, r[0].relay);
+	state_decoded_clear(&d);
+	for (size_t cut = 0; cut < len; cut++)
+		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
+	p[24 + 16] = STATE_RCPT_HELD + 1;
+	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
+}
+
+END_TEST
+
+START_TEST(segment_header_round_trip)
+{
+	struct segment_header h = { .number = 3,
+		.size = 4194304,
+		.generation = 0x500000001,
+		.prev_generation = 0x400000009,
+		.prev_end = 8192,
+		.next_batch = 17,
+		.last_seq = 1000,
+		.ncuts = SEGMENT_CUTS_MAX };
+	struct segment_header got;
+	uint8_t p[SEGMENT_BLOCK];
+
+	h.cuts[SEGMENT_CUTS_MAX - 1] = (struct segment_cut){ 7, 12288 };
+	segment_header_encode(p, &h);
+	ck_assert_int_eq(segment_header_decode(p, &got), 0);
+	ck_assert_uint_eq(got.number, 3);
+	ck_assert_uint_eq(got.size, 4194304);
+	ck_assert_uint_eq(got.generation, 0x500000001);
+	ck_assert_uint_eq(got.prev_generation, 0x400000009);
+	ck_assert_uint_eq(got.prev_end, 8192);
+	ck_assert_uint_eq(got.next_batch, 17);
+	ck_assert_uint_eq(got.last_seq, 1000);
+	ck_assert_uint_eq(got.cuts[SEGMENT_CUTS_MAX - 1].generation, 7);
+	ck_assert_uint_eq(got.cuts[SEGMENT_CUTS_MAX - 1].end, 12288);
+	for (size_t i = 0; i < SEGMENT_BLOCK; i++) {
+		p[i] ^= 0x10;
+		ck_assert_int_eq(segment_header_decode(p, &got), -1);
+		p[i] ^= 0x10;
+	}
+}
+
+END_TEST
+
+START_TEST(every_bit_of_a_batch_header_counts)
+{
+	struct batch_header h = { .used = 4000,
+		.generation = 5,
+		.sequence = 6,
+		.offset = 8192,
+		.mark_generation = 4,
+		.mark_offset = 100,
+		.records = 2 };
+	struct batch_header got;
+	uint8_t p[BATCH_HEADER];
+
+	batch_header_encode(p, &h);
+	ck_assert_int_eq(batch_header_decode(p, 5, &got), 0);
+	ck_assert_uint_eq(got.sequence, 6);
+	ck_assert_uint_eq(got.mark_offset, 100);
+	ck_assert_int_eq(batch_header_decode(p, 6, &got), -1);
+	for (unsigned int bit = 0; bit < 8 * BATCH_HEADER; bit++) {
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ck_assert_int_eq(batch_header_decode(p, 5, &got), -1);
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
+END_TEST
+
+START_TEST(every_bit_of_a_record_counts)
+{
+	enum { PAYLOAD = 20 };
+
+	uint8_t p[RECORD_HEADER + PAYLOAD] = { 0 };
+	struct record_header got;
+	struct record_header h = { .kind = RECORD_STATE,
+		.flags = RECORD_WHOLE,
+		.length = PAYLOAD,
+		.generation = 5,
+		.seq = 12 };
+
+	memset(p + RECORD_HEADER, 'x', PAYLOAD);
+	record_seal(p, &h, p + RECORD_HEADER);
+	ck_assert_int_eq(record_header_decode(p, 5, &got), 0);
+	ck_assert_uint_eq(got.seq, 12);
+	ck_assert_uint_eq(got.flags, RECORD_WHOLE);
+	ck_assert_uint_eq(got.length, PAYLOAD);
+	ck_assert(record_payload_is_good(&got, p + RECORD_HEADER));
+	/* An older use of the segment, even with the number put right. */
+	ck_assert_int_eq(record_header_decode(p, 4, &got), -1);
+	for (unsigned int bit = 0; bit < 8 * sizeof(p); bit++) {
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		ck_assert(record_header_decode(p, 5, &got) == -1 ||
+			  !record_payload_is_good(&got, p + RECORD_HEADER));
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("record");
+	TCase *t = tcase_create("record");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_test(t, mail_round_trip);
+	tcase_add_test(t, mail_changed_bytes);
+	tcase_add_test(t, mail_too_long_for_the_format);
+	tcase_add_test(t, state_round_trip);
+	tcase_add_test(t, segment_header_round_trip);
+	tcase_add_test(t, every_bit_of_a_batch_header_counts);
+	tcase_add_test(t, every_bit_of_a_record_counts);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}

@@ -1,0 +1,271 @@
+/* Recovery from damage, torn tails and files that do not belong there. */
+#include "queue/record.h"
+#include "tests/unit/queue/spool.h"
+
+enum { FIRST = 8192 + 64 }; /* the first record of a segment */
+
+/* Three mails in three batches of 4096 bytes. */
+static void
+three(uint64_t seq[static 3])
+{
+	for (int i = 0; i < 3; i++) {
+		seq[i] = spool_add(1000);
+		spool_commit();
+	}
+}
+
+static void
+only(const uint64_t seq[static 3], bool first, bool second, bool third)
+{
+	ck_assert_uint_eq(spool.mails, (unsigned int)(first + second + third));
+	ck_assert_int_eq(spool.seen[seq[0]].seq != 0, first);
+	ck_assert_int_eq(spool.seen[seq[1]].seq != 0, second);
+	ck_assert_int_eq(spool.seen[seq[2]].seq != 0, third);
+}
+
+START_TEST(damage_costs_one_message)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	spool_flip("log/00000001", FIRST + 4096 + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, false, true);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+	/* Known, and not counted twice. */
+	spool_reopen();
+	only(seq, true, false, true);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+}
+
+END_TEST
+
+START_TEST(damaged_record_header)
+{
+	uint64_t seq[3];
+
+	for (int i = 0; i < 3; i++)
+		seq[i] = spool_add(1000);
+	spool_commit();
+	spool_close();
+	spool_flip("log/00000001", FIRST + 5);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, false, true, true);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+}
+
+END_TEST
+
+START_TEST(damaged_batch_header_costs_nothing)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	spool_flip("log/00000001", 8192 + 4096 + 5);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+}
+
+END_TEST
+
+START_TEST(the_last_batch_is_protected_by_the_mark)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	spool_flip("log/00000001", FIRST + 2 * 4096 + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, false);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+}
+
+END_TEST
+
+static void
+copy_spool(void)
+{
+	char from[64], command[256];
+
+	/* A dead process's spool: no mark was written at its end. */
+	strcpy(from, spool.dir);
+	strcpy(spool.dir, "/tmp/postern-spool.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(spool.dir));
+	snprintf(
+	    command, sizeof(command), "cp -r '%s'/. '%s'", from, spool.dir);
+	ck_assert_int_eq(system(command), 0);
+	spool_close();
+	snprintf(command, sizeof(command), "rm -rf '%s'", from);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(a_torn_tail_is_cut_for_good)
+{
+	uint64_t seq[3], next;
+
+	three(seq);
+	copy_spool();
+	spool_flip("log/00000001", FIRST + 2 * 4096 + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, false);
+	ck_assert_uint_eq(spool_files("corrupt"), 0);
+	next = spool_add(1000);
+	spool_commit();
+	/* Even when the missing page turns up after all. */
+	spool_close();
+	spool_flip("log/00000001", FIRST + 2 * 4096 + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, next == seq[2]);
+	ck_assert_uint_eq(spool.seen[next].seq, next);
+	ck_assert_uint_eq(spool_files("corrupt"), 0);
+}
+
+END_TEST
+
+START_TEST(behind_a_tear_nothing_counts)
+{
+	uint64_t seq[3];
+
+	for (int i = 0; i < 3; i++)
+		seq[i] = spool_add(1000);
+	spool_commit();
+	copy_spool();
+	spool_flip("log/00000001", FIRST + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, false, false, false);
+	ck_assert_uint_eq(spool_files("corrupt"), 0);
+}
+
+END_TEST
+
+START_TEST(one_header_copy_is_enough)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	spool_flip("log/00000001", 30);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+	spool_close();
+	spool_flip("log/00000001", 30);
+	spool_flip("log/00000001", 4096 + 30);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+	spool_close();
+	spool_flip("log/00000001", 30);
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, false, false, false);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+}
+
+END_TEST
+
+static void
+in_spool(const char *command)
+{
+	char all[512];
+
+	snprintf(all, sizeof(all), "cd '%s' && %s", spool.dir, command);
+	ck_assert_int_eq(system(all), 0);
+}
+
+START_TEST(what_does_not_belong_there)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	in_spool("echo x >log/readme && mkdir -p log/deep/er large/00 && "
+		 "cp log/00000001 log/000000aa && ln -s /etc/passwd log/l && "
+		 "echo y >large/0x12 && mkfifo log/00000bbb && "
+		 ": >log/00000ccc && echo z >large/999");
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+	/* readme, deep, the copy, the link, 00, 0x12, the pipe */
+	ck_assert_uint_eq(spool_files("corrupt"), 14);
+	ck_assert_uint_eq(spool_files("large"), 0);
+	ck_assert_uint_gt(store_next_seq(spool.store), 999);
+}
+
+END_TEST
+
+START_TEST(a_truncated_segment)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	spool_close();
+	in_spool("truncate -s 12500 log/00000001");
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, false, false);
+	ck_assert_uint_gt(spool_files("corrupt"), 0);
+	spool_reopen();
+	only(seq, true, false, false);
+}
+
+END_TEST
+
+START_TEST(copied_elsewhere)
+{
+	uint64_t seq[3];
+
+	three(seq);
+	copy_spool();
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+}
+
+END_TEST
+
+START_TEST(every_byte_of_a_batch)
+{
+	uint64_t seq[3];
+
+	/* Whatever is flipped in the second batch, the others live. */
+	three(seq);
+	spool_close();
+	for (off_t at = 8192 + 4096; at < 8192 + 2 * 4096; at += 61) {
+		spool_flip("log/00000001", at);
+		ck_assert_int_eq(spool_open(), 0);
+		ck_assert_uint_eq(spool.seen[seq[0]].seq, seq[0]);
+		ck_assert_uint_eq(spool.seen[seq[2]].seq, seq[2]);
+		spool_close();
+		spool_flip("log/00000001", at);
+	}
+	ck_assert_int_eq(spool_open(), 0);
+	only(seq, true, true, true);
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("recover");
+	TCase *t = tcase_create("recover");
+	SRunner *sr;
+	int failed;
+
+	tcase_add_checked_fixture(t, spool_start, spool_stop);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, damage_costs_one_message);
+	tcase_add_test(t, damaged_record_header);
+	tcase_add_test(t, damaged_batch_header_costs_nothing);
+	tcase_add_test(t, the_last_batch_is_protected_by_the_mark);
+	tcase_add_test(t, a_torn_tail_is_cut_for_good);
+	tcase_add_test(t, behind_a_tear_nothing_counts);
+	tcase_add_test(t, one_header_copy_is_enough);
+	tcase_add_test(t, what_does_not_belong_there);
+	tcase_add_test(t, a_truncated_segment);
+	tcase_add_test(t, copied_elsewhere);
+	tcase_add_test(t, every_byte_of_a_batch);
+	suite_add_tcase(s, t);
+	sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed != 0;
+}
