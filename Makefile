@@ -46,5 +46,6 @@ $(foreach r,$(ROLES),$(eval $(call program,$(B)/libexec/postern/$(r),$(r))))
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(p))))
 
 include mk/tests.mk
+include mk/targets.mk
 
 -include $(shell test -d $(B) && find $(B) -name '*.d' -not -path '$(B)/asan/*')

@@ -20,8 +20,8 @@ enum {
 	ASKER_PER_UID_MAX = 32,      /* connections of one uid */
 	ASKER_MAX = 256,             /* connections in all */
 	ASKER_QUESTION_MS = 5000,    /* to say a whole question */
-	ASKER_STALL_MS = 10000,      /* without reading, once */
-	ASKER_STALL_TOTAL_MS = 30000 /* the same, in all */
+	ASKER_STALL_MS = 3000,       /* without reading, once */
+	ASKER_STALL_TOTAL_MS = 10000 /* the same, in all */
 };
 
 /* A filter as it came, kept until its question comes. */

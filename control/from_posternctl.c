@@ -120,10 +120,12 @@ on_deadline(void *ctx)
 {
 	struct asker *a = ctx;
 
-	/* After an answer silence is how a connection ends, not a fault. */
-	log_debug(NULL, "control-dropped", "uid=%u why=%s",
-	    (unsigned int)a->who.uid,
-	    a->is_stalled ? "\"does not read\"" : "silent");
+	/* Others waited for one who does not read; one who is silent harms
+	 * nobody, and after an answer it is how a connection ends. */
+	if (a->is_stalled)
+		log_info(NULL, "control-dropped", "uid=%u pid=%d why=%s",
+		    (unsigned int)a->who.uid, (int)a->who.pid,
+		    log_cstr("does not read"));
 	asker_drop(a);
 }
 
@@ -139,8 +141,9 @@ on_drained(void *ctx)
 	a->stall_left_ms -= took < a->stall_left_ms ? took : a->stall_left_ms;
 	a->is_stalled = false;
 	timer_stop(a->deadline);
-	TAILQ_FOREACH(r, &a->requests, link)
+	TAILQ_FOREACH(r, &a->requests, link) {
 		route_resume(r);
+	}
 	if (a->nrequests == 0)
 		timer_set(a->deadline, ASKER_QUESTION_MS);
 }

@@ -17,18 +17,18 @@
 enum target { TO_ROLE, TO_ALL, TO_SELF };
 
 struct route {
-	uint16_t type;
-	const char *name;     /* for the log */
-	unsigned int permits; /* of enum permit, all needed; 0: anybody */
-	enum target target;
-	enum role role; /* of TO_ROLE */
-	bool has_terms; /* filters may stand before it */
-	unsigned int silence_ms;
+	const char *name; /* for the log */
 	/* Sends it over ch for this caller; NULL: as it came. */
 	uint64_t (*send)(struct request *r, struct channel *ch, const void *msg,
 	    answer_fn *fn, void *ctx);
 	/* What it is called in the log; NULL: name. */
 	const char *(*describe)(const void *msg);
+	enum target target;
+	enum role role;       /* of TO_ROLE */
+	unsigned int permits; /* of enum permit, all needed; 0: anybody */
+	unsigned int silence_ms;
+	uint16_t type;
+	bool has_terms; /* filters may stand before it */
 };
 
 static uint64_t send_change(struct request *r, struct channel *ch,
@@ -41,20 +41,20 @@ static const char *describe_change(const void *msg);
  * a change of a million messages may take its time. */
 /* clang-format off */
 static const struct route routes[] = {
-	{ TYPE_ask_status, "show-status", PERMIT_VIEW, TO_ROLE, ROLE_PARENT,
-	    false, 10000, NULL, NULL },
-	{ TYPE_ask_stats, "show-stats", PERMIT_VIEW, TO_ALL, ROLE_COUNT,
-	    false, 3000, NULL, NULL },
-	{ TYPE_ask_queue, "show-queue", PERMIT_VIEW, TO_ROLE, ROLE_QUEUE,
-	    true, ROUTE_SILENCE_MS, NULL, NULL },
-	{ TYPE_ask_content, "show-message", PERMIT_CONTENT, TO_ROLE,
-	    ROLE_QUEUE, false, ROUTE_SILENCE_MS, NULL, NULL },
-	{ TYPE_ask_change, "change", PERMIT_CHANGE, TO_ROLE, ROLE_QUEUE,
-	    true, ROUTE_SILENCE_MS, send_change, describe_change },
-	{ TYPE_ask_stop, "stop", PERMIT_CHANGE, TO_ROLE, ROLE_PARENT,
-	    false, 10000, send_stop, NULL },
-	{ TYPE_ask_submit_path, "submit-path", 0, TO_SELF, ROLE_COUNT,
-	    false, 0, NULL, NULL },
+	{ "show-status", NULL, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_VIEW, 10000, TYPE_ask_status, false },
+	{ "show-stats", NULL, NULL, TO_ALL, ROLE_COUNT,
+	    PERMIT_VIEW, 3000, TYPE_ask_stats, false },
+	{ "show-queue", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_queue, true },
+	{ "show-message", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CONTENT, ROUTE_SILENCE_MS, TYPE_ask_content, false },
+	{ "change", send_change, describe_change, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_change, true },
+	{ "stop", send_stop, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_CHANGE, 10000, TYPE_ask_stop, false },
+	{ "submit-path", NULL, NULL, TO_SELF, ROLE_COUNT,
+	    0, 0, TYPE_ask_submit_path, false },
 };
 /* clang-format on */
 
@@ -265,10 +265,12 @@ void
 route_gone(struct leg_list *legs, struct channel *ch)
 {
 	struct fault gone;
-	struct leg *leg;
+	struct leg *leg, *next;
 
 	fault_set(&gone, FAULT_OURS, "%s is gone", channel_peer(ch));
-	while ((leg = TAILQ_FIRST(legs)) != NULL) {
+	/* A request has one leg at a process: what ends here frees no other
+	 * leg of the list. */
+	TAILQ_FOREACH_SAFE(leg, legs, link, next) {
 		channel_cancel(ch, leg->id);
 		on_answer(leg, &gone, 0, NULL);
 	}
@@ -331,6 +333,11 @@ sum_own(struct sum *s)
 	for (const struct counter *c = counters; c->name != NULL; c++)
 		sum_add(s, str_of(c->name), c->value);
 	sum_add(s, STR("log.lost"), log_lost());
+	const struct channel_totals *t = channel_totals();
+	sum_add(s, STR("control.ipc_sent"), t->sent);
+	sum_add(s, STR("control.ipc_received"), t->received);
+	sum_add(s, STR("control.ipc_sends"), t->send_calls);
+	sum_add(s, STR("control.ipc_receives"), t->receive_calls);
 	/* Next hops are addresses: no name is ever looked up, and both
 	 * numbers are what they are. */
 	sum_add(s, STR("resolver.queries"), 0);
@@ -441,14 +448,22 @@ route_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 
 /* --- rows on their way back --- */
 
-void
-route_row(struct leg_list *legs, uint64_t id, uint16_t type, const void *msg)
+static struct leg *
+leg_find(struct leg_list *legs, uint64_t id)
 {
 	struct leg *leg;
 
 	TAILQ_FOREACH(leg, legs, link)
 		if (leg->id == id)
-			break;
+			return leg;
+	return NULL;
+}
+
+void
+route_row(struct leg_list *legs, uint64_t id, uint16_t type, const void *msg)
+{
+	struct leg *leg = leg_find(legs, id);
+
 	if (leg == NULL)
 		return;
 	struct request *r = leg->request;

@@ -45,6 +45,7 @@ struct conn {
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
 	bool is_idle;
+	uint64_t idle_since_ms;
 	/* the dialogue, see smtp_client.c */
 	enum client_state hearing; /* whose reply comes next */
 	enum client_state saying;  /* what is said next, STATE_NONE: nothing */

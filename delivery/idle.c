@@ -6,16 +6,17 @@
 
 static size_t nidle;
 
-/* The one that was not used for longest; connections are few. */
+/* The one that was idle for longest. */
 static struct conn *
 oldest(void)
 {
-	struct conn *c;
+	struct conn *c, *found = NULL;
 
 	TAILQ_FOREACH(c, conn_all(), entry)
-		if (c->is_idle)
-			return TAILQ_LAST(&c->hop->idle, conn_list);
-	return NULL;
+		if (c->is_idle &&
+		    (found == NULL || c->idle_since_ms < found->idle_since_ms))
+			found = c;
+	return found;
 }
 
 void
@@ -24,6 +25,7 @@ idle_add(struct conn *c)
 	if (nidle >= IDLE_MAX)
 		client_quit(oldest());
 	c->is_idle = true;
+	c->idle_since_ms = loop_now_ms(c->loop);
 	nidle++;
 	TAILQ_INSERT_HEAD(&c->hop->idle, c, idle_entry);
 	stream_deadline(c->stream, c->numbers.idle_timeout);

@@ -11,11 +11,25 @@
  * twice.
  * Read next: from_queue.c, agent.c, smtp_states.c, smtp_client.c.
  */
+#include <malloc.h>
+
 #include "delivery/agent.h"
 #include "delivery/from_control.h"
 #include "delivery/from_queue.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
+
+enum { KEPT_MEMORY = 8 << 20 };
+
+/* Mails come and go: memory that would be given back and fetched again with
+ * each of them stays here. */
+static void
+prepare(struct loop *l)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
+	(void)mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY / 8);
+	agent_init(l);
+}
 
 static void
 on_peer(enum role peer, uint16_t instance, int socket)
@@ -49,7 +63,7 @@ main(int argc, char **argv)
 	static const struct child_ops ops = {
 		.role = ROLE_DELIVERY,
 		.promises = PROMISE_CONNECT,
-		.prepare = agent_init,
+		.prepare = prepare,
 		.on_config = agent_set_config,
 		.on_peer = on_peer,
 		.on_go = on_go,

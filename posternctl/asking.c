@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"
 

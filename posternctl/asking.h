@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "edges/control_all.h"
-#include "posternctl/filter.h"
+#include "posternctl/terms.h"
 
 /* A row of this TYPE_row_; its views live until the call returns. */
 typedef void row_fn(void *ctx, uint16_t type, const void *msg);

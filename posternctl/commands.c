@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 
 #define FILTERS "[filter ...]"
 #define CHANGES "all | ID | filter ... [--dry-run] [reason TEXT]"

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "posternctl/asking.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"

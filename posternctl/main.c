@@ -6,12 +6,12 @@
  * Trusts: the gateway about everything but the text of remote people, which
  * never reaches the terminal unescaped.
  * Edges: control_all.
- * Read next: commands.c, asking.c, listing.c.
+ * Read next: commands.c, asking.c, queue_view.c.
  */
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/out.h"
 
 #define DEFAULT_SOCKET "/run/postern/postern.sock"

@@ -6,7 +6,7 @@
 
 #include "lib/mail/path.h"
 #include "posternctl/asking.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
 #include "posternctl/smtp.h"

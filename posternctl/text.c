@@ -97,8 +97,8 @@ text_duration(uint64_t seconds, char out[static 24])
 	static const struct {
 		uint64_t from, unit;
 		char letter;
-	} units[] = { { 2 * 86400, 86400, 'd' }, { 2 * 3600, 3600, 'h' },
-		{ 2 * 60, 60, 'm' }, { 0, 1, 's' } };
+	} units[] = { { 172800, 86400, 'd' }, { 7200, 3600, 'h' },
+		{ 120, 60, 'm' }, { 0, 1, 's' } };
 
 	size_t i = 0;
 

@@ -135,9 +135,14 @@ set_json(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
-static const struct conf_keyword log_formats[] = { CONF_CHOICE(
-						       "text", set_json, 0),
-	CONF_CHOICE("json", set_json, 1), CONF_NO_MORE };
+/* clang-format off */
+static const struct conf_keyword log_formats[] = {
+	CONF_CHOICE("text", set_json, 0),
+	CONF_CHOICE("json", set_json, 1),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
 
 static int
 set_log_format(struct conf_parser *p, const struct conf_keyword *k, void *into)
@@ -149,12 +154,16 @@ set_log_format(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return format == NULL ? -1 : format->parse(p, format, into);
 }
 
+/* clang-format off */
 static const struct conf_keyword log_options[] = {
 	CONF_CHOICE("stderr", set_log_sink, LOG_KIND_STDERR),
 	CONF_CHOICE("syslog", set_log_sink, LOG_KIND_SYSLOG),
 	CONF_CHOICE("file", set_log_sink, LOG_KIND_FILE),
-	CONF_OPTION("format", set_log_format), CONF_NO_MORE
+	CONF_OPTION("format", set_log_format),
+	CONF_NO_MORE
 };
+
+/* clang-format on */
 
 int
 conf_log(struct conf_parser *p, const struct conf_keyword *k, void *into)

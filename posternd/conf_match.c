@@ -76,16 +76,23 @@ cond_tag(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
-static const struct conf_keyword from_words[] = { CONF_CHOICE("any", cond_plain,
-						      COND_FROM_ANY),
+/* clang-format off */
+static const struct conf_keyword from_words[] = {
+	CONF_CHOICE("any", cond_plain, COND_FROM_ANY),
 	CONF_CHOICE("local", cond_plain, COND_FROM_LOCAL),
-	CONF_CHOICE("source", cond_table, COND_FROM_SOURCE), CONF_LATER("auth"),
-	CONF_NO_MORE };
+	CONF_CHOICE("source", cond_table, COND_FROM_SOURCE),
+	CONF_LATER("auth"),
+	CONF_NO_MORE
+};
 
-static const struct conf_keyword for_words[] = { CONF_CHOICE("any", cond_plain,
-						     COND_FOR_ANY),
+static const struct conf_keyword for_words[] = {
+	CONF_CHOICE("any", cond_plain, COND_FOR_ANY),
 	CONF_CHOICE("domain", cond_table, COND_FOR_DOMAIN),
-	CONF_CHOICE("rcpt", cond_table, COND_FOR_RCPT), CONF_NO_MORE };
+	CONF_CHOICE("rcpt", cond_table, COND_FOR_RCPT),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
 
 static int
 cond_from(struct conf_parser *p, const struct conf_keyword *k, void *into)

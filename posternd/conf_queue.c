@@ -37,8 +37,13 @@ set_number(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	NUMBER(struct deliver_line, set_deliver, numbers.field, word, unit, \
 	    least, most)
 
-static const struct conf_keyword limit_options[] = { LIMITS(LIMIT)
-	    CONF_NO_MORE };
+/* clang-format off */
+static const struct conf_keyword limit_options[] = {
+	LIMITS(LIMIT)
+	CONF_NO_MORE
+};
+
+/* clang-format on */
 
 /* queue retry T T T ...: up to what is not a time. */
 static int
@@ -64,15 +69,24 @@ set_retry(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	}
 }
 
+/* clang-format off */
 static const struct conf_keyword queue_options[] = {
-	CONF_OPTION("retry", set_retry), QUEUE_NUMBERS(QUEUE) CONF_NO_MORE
+	CONF_OPTION("retry", set_retry),
+	QUEUE_NUMBERS(QUEUE)
+	CONF_NO_MORE
 };
+/* clang-format on */
 
 static int set_deliver(
     struct conf_parser *p, const struct conf_keyword *k, void *into);
 
-static const struct conf_keyword deliver_options[] = { DELIVER_NUMBERS(DELIVER)
-	    CONF_NO_MORE };
+/* clang-format off */
+static const struct conf_keyword deliver_options[] = {
+	DELIVER_NUMBERS(DELIVER)
+	CONF_NO_MORE
+};
+
+/* clang-format on */
 
 /* The set bits count the list's rows. */
 static int
@@ -115,9 +129,13 @@ conf_queue(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return conf_options(p, queue_options, &c->queue, CONF_ONCE_A_FILE);
 }
 
+/* clang-format off */
 static const struct conf_keyword deliver_for[] = {
-	CONF_OPTION("domain", conf_deliver), CONF_NO_MORE
+	CONF_OPTION("domain", conf_deliver),
+	CONF_NO_MORE
 };
+
+/* clang-format on */
 
 int
 conf_deliver(struct conf_parser *p, const struct conf_keyword *k, void *into)

@@ -425,6 +425,7 @@ fate_removed(struct queue *q, struct rcpt *r)
 void
 fate_active(struct queue *q, struct rcpt *r)
 {
+	r->marks &= (uint8_t)~MARK_UNREADABLE & 0x3f;
 	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
 	rcpt_changed(q, r);
 }

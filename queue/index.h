@@ -30,12 +30,13 @@ enum rcpt_place {
 };
 
 enum rcpt_marks {
-	MARK_DUPLICATE = 1, /* an attempt ended unheard: the next may be a
-			     * second delivery */
-	MARK_HOLD = 2,      /* hold once the attempt under way is over */
-	MARK_REMOVE = 4,    /* remove then */
-	MARK_RECOVERED = 8, /* not tried since we started */
-	MARK_CHANGED = 16   /* the store does not know yet */
+	MARK_DUPLICATE = 1,  /* an attempt ended unheard: the next may be a
+			      * second delivery */
+	MARK_HOLD = 2,       /* hold once the attempt under way is over */
+	MARK_REMOVE = 4,     /* remove then */
+	MARK_RECOVERED = 8,  /* not tried since we started */
+	MARK_CHANGED = 16,   /* the store does not know yet */
+	MARK_UNREADABLE = 32 /* its content could not be read last time */
 };
 
 struct rcpt {

@@ -48,10 +48,12 @@ queue_run_soon(struct queue *q)
 	loop_after(q->loop, &q->run);
 }
 
+/* In the line of a destination that cannot be reached mail grows old without
+ * a try; elsewhere it gets one, whatever its age. */
 static bool
-admit(void *ctx, struct rcpt *r)
+admit(void *ctx, const struct destination *d, struct rcpt *r)
 {
-	return !fate_expire(ctx, r);
+	return d->failures == 0 || !fate_expire(ctx, r);
 }
 
 static const struct schedule_ops schedule_ops = {

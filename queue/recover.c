@@ -244,6 +244,21 @@ book_segment(struct recovery *r, struct found_segment *f)
 	r->j->mark_offset = s->end;
 }
 
+/* A segment has its full length before it is used: what is missing was
+ * taken away, and no tail of what is left is merely torn. */
+static void
+note_length(struct recovery *r, struct found_segment *f)
+{
+	struct damage d = { .what =
+				"the file is not as long as its header says",
+		.segment = f->name,
+		.generation = f->header.generation,
+		.offset = f->header.size };
+
+	f->scan.limit = f->header.size;
+	set_aside(r, &d, NULL, 0);
+}
+
 static int
 read_all(struct recovery *r)
 {
@@ -262,6 +277,8 @@ read_all(struct recovery *r)
 		s->generation = f->header.generation;
 		/* A file of another length is not used again. */
 		s->size = f->is_whole ? f->header.size : 0;
+		if (!f->is_whole)
+			note_length(r, f);
 		scan_records(&f->scan, &record_ops, r);
 		disk_close(f->scan.fd);
 		book_segment(r, f);

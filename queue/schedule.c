@@ -373,7 +373,7 @@ pick(struct schedule *s, struct destination *d, struct rcpt_list *out)
 			break;
 		take(d, r);
 		/* The message may end with one that is not admitted. */
-		if (!s->ops->admit(s->ctx, r))
+		if (!s->ops->admit(s->ctx, d, r))
 			continue;
 		e = rcpt_entry(r);
 		TAILQ_INSERT_TAIL(out, r, link);

@@ -78,9 +78,9 @@ struct pool {
 };
 
 struct schedule_ops {
-	/* Asked before r is given away; false: r was dealt with otherwise
-	 * (it expired) and is nowhere any more. */
-	bool (*admit)(void *ctx, struct rcpt *r);
+	/* Asked before r, the next of d's line, is given away; false: it was
+	 * dealt with otherwise (it expired) and is nowhere any more. */
+	bool (*admit)(void *ctx, const struct destination *d, struct rcpt *r);
 	/* These recipients of one message are d's next work for agent a;
 	 * both are counted in flight until schedule_done. The list is the
 	 * callee's. */

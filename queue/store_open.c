@@ -269,6 +269,7 @@ store_open(struct store *s, int dir, const struct queue_settings *settings,
 	finish_given_up(s);
 	/* Before the first mail there is a segment to write it to. */
 	reuse_tend(s);
+	housekeep_drain(s->housekeep);
 	reuse_look(s);
 	return 0;
 }

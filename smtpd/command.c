@@ -28,7 +28,8 @@ command_new(
 	c->session = s;
 	c->verb = verb;
 	c->followed = followed;
-	memcpy(c->line, args.p, args.len);
+	if (args.len > 0)
+		memcpy(c->line, args.p, args.len);
 	c->line[args.len] = '\0';
 	c->args = (struct str){ c->line, args.len };
 	return c;

@@ -23,7 +23,8 @@ place(char **p, struct str s)
 {
 	char *at = *p;
 
-	memcpy(at, s.p, s.len);
+	if (s.len > 0)
+		memcpy(at, s.p, s.len);
 	at[s.len] = '\0';
 	*p = at + s.len + 1;
 	return at;

@@ -108,8 +108,13 @@ header_scan_feed(struct header_scan *h, struct str content, bool whole)
 		h->seen = h->size;
 	}
 	if (!h->done) {
+		/* A fold that has not ended yet is part of its field. */
+		bool fold =
+		    h->size < content.len &&
+		    (content.p[h->size] == ' ' || content.p[h->size] == '\t');
+
 		h->seen = content.len;
-		field_ended(h, whole ? h->size : content.len);
+		field_ended(h, fold ? content.len : h->size);
 		h->done = whole;
 	}
 	return h->done;

@@ -257,7 +257,9 @@ stream_close(struct stream **p)
 	if (s == NULL)
 		return;
 	s->closed = true; /* no callback from this last try */
-	if (s->out.len > 0 && !s->ended)
+	/* A peer that ended its own side may still read (a failed connection
+	 * has no output left). */
+	if (s->out.len > 0)
 		on_flush(s);
 	close_now(p);
 }

@@ -59,6 +59,7 @@ static const int common[] = {
 	SCMP_SYS(futex),
 	SCMP_SYS(sched_yield),
 	SCMP_SYS(sched_getaffinity), /* malloc, when it makes an arena */
+	SCMP_SYS(sysinfo),           /* qsort, before it takes memory */
 	SCMP_SYS(set_robust_list),   /* a thread that is just starting */
 	SCMP_SYS(rseq),              /* the same; glibc aborts without */
 	SCMP_SYS(getrandom),

@@ -77,7 +77,7 @@ def smtp_source_to_smtp_sink():
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o777)
         behind = subprocess.Popen(
-            [sink, *args, "-8", "-D", f"{d}/", f"{address}:{port}", "1000"],
+            [sink, *args, "-8", f"{address}:{port}", "1000"],
             stdout=subprocess.DEVNULL, start_new_session=True)
         try:
             wait_until(lambda: connects(address, port), "smtp-sink")

@@ -288,6 +288,23 @@ call_malloc(void)
 }
 
 static int
+compare(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* The C library looks at the machine's memory for a large array. */
+static int
+call_qsort(void)
+{
+	static int numbers[4096];
+	for (int i = 0; i < 4096; i++)
+		numbers[i] = 4096 - i;
+	qsort(numbers, 4096, sizeof(numbers[0]), compare);
+	return numbers[0] == 1 ? WENT : REFUSED;
+}
+
+static int
 call_fstat(void)
 {
 	struct stat st;
@@ -390,6 +407,7 @@ static const struct {
 	{ "mmap exec", 0, call_mmap_exec, KILLED },
 	{ "mprotect exec", 0, call_mprotect_exec, KILLED },
 	{ "malloc", 0, call_malloc, WENT },
+	{ "qsort", 0, call_qsort, WENT },
 	{ "fstat", 0, call_fstat, WENT },
 	{ "stat", 0, call_stat, KILLED },
 	{ "fcntl owner", 0, call_fcntl_owner, KILLED },

@@ -16,7 +16,7 @@
 
 #include "edges/control_all.h"
 #include "lib/base/clock.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/out.h"
 
 #define ID "0Kx3f9aBcDeFgHiJ"

@@ -190,20 +190,6 @@ spool_add(size_t size)
 }
 
 static inline void
-spool_commit(void)
-{
-	store_commit(spool.store);
-	loop_settle(spool.loop);
-}
-
-static inline void
-spool_finish(uint64_t seq)
-{
-	spool.seen[seq].over = true;
-	store_finish(spool.store, spool.seen[seq].ref, seq);
-}
-
-static inline void
 spool_turn(void *loop)
 {
 	loop_stop(loop);
@@ -218,6 +204,23 @@ spool_round(void)
 	timer_set(t, 1);
 	loop_run(spool.loop);
 	timer_free(&t);
+}
+
+static inline void
+spool_commit(void)
+{
+	store_commit(spool.store);
+	if (spool.thread)
+		spool_round();
+	else
+		loop_settle(spool.loop);
+}
+
+static inline void
+spool_finish(uint64_t seq)
+{
+	spool.seen[seq].over = true;
+	store_finish(spool.store, spool.seen[seq].ref, seq);
 }
 
 static inline unsigned int

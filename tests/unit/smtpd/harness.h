@@ -30,11 +30,11 @@ enum fake_answer { FAKE_COMMIT, FAKE_REFUSE, FAKE_HOLD, FAKE_DIE };
 /* The fake queue, and the last mail it was handed. */
 struct fake {
 	struct channel *ch;
-	enum fake_answer answer;   /* to a commit */
-	enum fake_answer file;     /* to the wish for a file */
+	enum fake_answer answer; /* to a commit */
+	enum fake_answer file;   /* to the wish for a file */
 	enum queue_refusal why;
-	uint64_t held;             /* request not answered yet */
-	unsigned int ncommits;     /* mails handed over in whole */
+	uint64_t held;         /* request not answered yet */
+	unsigned int ncommits; /* mails handed over in whole */
 	unsigned int nfiles, ndropped;
 	char msgid[ID_LEN + 1];
 	char from[400], to[4000], client[70], client_name[300], orig[400];
@@ -48,9 +48,9 @@ struct harness {
 	struct loop *loop;
 	struct config *config;
 	struct stream *client;
-	struct buf got;      /* what the client was told */
+	struct buf got; /* what the client was told */
 	bool eof;
-	size_t nwant;        /* replies to wait for */
+	size_t nwant; /* replies to wait for */
 	struct timer *guard, *tick;
 	unsigned int rounds;
 	bool (*until)(struct harness *h);
@@ -59,7 +59,7 @@ struct harness {
 
 /* --- the fake queue --- */
 
-static void
+static inline void
 fake_take_file(struct harness *h)
 {
 	struct fake *f = &h->fake;
@@ -73,7 +73,7 @@ fake_take_file(struct harness *h)
 		buf_add(&f->content, piece, (size_t)n);
 }
 
-static void
+static inline void
 fake_whole(struct harness *h, uint64_t id)
 {
 	struct fake *f = &h->fake;
@@ -100,7 +100,7 @@ fake_whole(struct harness *h, uint64_t id)
 	}
 }
 
-static void
+static inline void
 copy(char *to, size_t size, struct str s)
 {
 	size_t n = s.len < size ? s.len : size - 1;
@@ -109,7 +109,7 @@ copy(char *to, size_t size, struct str s)
 	to[n] = '\0';
 }
 
-static void
+static inline void
 fake_commit(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct harness *h = ctx;
@@ -133,7 +133,7 @@ fake_commit(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	fake_whole(h, id);
 }
 
-static void
+static inline void
 fake_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct harness *h = ctx;
@@ -152,7 +152,7 @@ fake_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	fake_whole(h, id);
 }
 
-static void
+static inline void
 fake_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct harness *h = ctx;
@@ -163,7 +163,7 @@ fake_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	fake_whole(h, id);
 }
 
-static void
+static inline void
 fake_bodyfile(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct harness *h = ctx;
@@ -192,7 +192,7 @@ fake_bodyfile(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	channel_tell(ch, TYPE_answer_bodyfile, &yes, id);
 }
 
-static void
+static inline void
 fake_dropped(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct harness *h = ctx;
@@ -203,7 +203,7 @@ fake_dropped(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	h->fake.ndropped++;
 }
 
-static void
+static inline void
 fake_closed(void *ctx, struct channel *ch)
 {
 	struct harness *h = ctx;
@@ -241,11 +241,12 @@ count_replies(struct str s)
 	return n;
 }
 
-static void
+static inline void
 client_check(struct harness *h)
 {
-	if (h->until != NULL ? h->until(h) :
-			       h->nwant > 0 &&
+	if (h->until != NULL ?
+		h->until(h) :
+		h->nwant > 0 &&
 		    (h->eof || count_replies(buf_str(&h->got)) >= h->nwant))
 		loop_stop(h->loop);
 }
@@ -260,13 +261,13 @@ client_data(void *ctx, struct str in)
 	return in.len;
 }
 
-static void
+static inline void
 client_timeout(void *ctx)
 {
 	(void)ctx;
 }
 
-static void
+static inline void
 client_end(void *ctx, int error)
 {
 	struct harness *h = ctx;
@@ -276,12 +277,12 @@ client_end(void *ctx, int error)
 	client_check(h);
 }
 
-static const struct stream_ops client_ops = { client_data, NULL,
-	client_timeout, client_end };
+static const struct stream_ops client_ops = { client_data, NULL, client_timeout,
+	client_end };
 
 /* --- the stage --- */
 
-static void
+static inline void
 on_guard(void *ctx)
 {
 	struct harness *h = ctx;
@@ -291,7 +292,7 @@ on_guard(void *ctx)
 	abort();
 }
 
-static void
+static inline void
 on_tick(void *ctx)
 {
 	struct harness *h = ctx;
@@ -340,7 +341,7 @@ harness_config(void)
 	return c;
 }
 
-static void
+static inline void
 fake_start(struct harness *h)
 {
 	int sv[2];
@@ -352,7 +353,7 @@ fake_start(struct harness *h)
 	from_queue_start(h->loop, sv[0]);
 }
 
-static void
+static inline void
 harness_open(struct harness *h)
 {
 	memset(h, 0, sizeof(*h));
@@ -367,7 +368,7 @@ harness_open(struct harness *h)
 }
 
 /* Runs till nothing local can happen any more. */
-static void
+static inline void
 harness_settle(struct harness *h)
 {
 	h->rounds = HARNESS_ROUNDS;
@@ -376,7 +377,7 @@ harness_settle(struct harness *h)
 }
 
 /* Runs till the client has n replies more (or the end). */
-static void
+static inline void
 harness_replies(struct harness *h, size_t n)
 {
 	h->nwant = n;
@@ -386,7 +387,7 @@ harness_replies(struct harness *h, size_t n)
 	h->nwant = 0;
 }
 
-static void
+static inline void
 harness_until(struct harness *h, bool (*until)(struct harness *h))
 {
 	h->until = until;
@@ -399,13 +400,16 @@ harness_until(struct harness *h, bool (*until)(struct harness *h))
 
 /* A client connects to listener 0 (from 192.0.2.1) or 1 (uid 1000); early:
  * what it says before the session begins. */
-static void
+static inline void
 harness_connect_to(struct harness *h, uint32_t listener, const char *early)
 {
 	int sv[2];
-	struct session_args a = { .loop = h->loop, .config = h->config,
+	struct session_args a = { .loop = h->loop,
+		.config = h->config,
 		.listener = &h->config->listeners[listener],
-		.listener_name = "192.0.2.25:25", .port = 4242, .uid = 1000 };
+		.listener_name = "192.0.2.25:25",
+		.port = 4242,
+		.uid = 1000 };
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
 		sv) != 0)
@@ -425,7 +429,7 @@ harness_connect_to(struct harness *h, uint32_t listener, const char *early)
 }
 
 /* Drops what was said so far, sends, waits for n replies; returns them. */
-static const char *
+static inline const char *
 harness_say(struct harness *h, struct str bytes, size_t n)
 {
 	buf_reset(&h->got);
@@ -439,21 +443,21 @@ harness_say(struct harness *h, struct str bytes, size_t n)
 	return h->got.p;
 }
 
-static void
+static inline void
 harness_connect(struct harness *h)
 {
 	harness_connect_to(h, 0, NULL);
 	harness_replies(h, 1);
 }
 
-static void
+static inline void
 harness_hang_up(struct harness *h)
 {
 	stream_close(&h->client);
 	harness_settle(h);
 }
 
-static void
+static inline void
 harness_close(struct harness *h)
 {
 	stream_close(&h->client);

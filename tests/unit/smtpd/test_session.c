@@ -39,9 +39,9 @@ talk_bytes(struct str bytes, const char *want, int line)
 		size_t lf = str_find(s, '\n');
 
 		if (s.p[3] == ' ' && len + 5 < sizeof(codes))
-			len += (size_t)snprintf(codes + len,
-			    sizeof(codes) - len, "%s%.3s", len > 0 ? " " : "",
-			    s.p);
+			len +=
+			    (size_t)snprintf(codes + len, sizeof(codes) - len,
+				"%s%.3s", len > 0 ? " " : "", s.p);
 		s = str_skip(s, lf + 1);
 	}
 	if (h.eof)
@@ -76,8 +76,8 @@ START_TEST(one_mail)
 
 	accept_all();
 	harness_connect(&h);
-	ck_assert(str_starts_nocase(
-	    buf_str(&h.got), STR("220 mx.example ESMTP")));
+	ck_assert(
+	    str_starts_nocase(buf_str(&h.got), STR("220 mx.example ESMTP")));
 	TALK("EHLO client.example\r\n", "250");
 	ck_assert_ptr_nonnull(strstr(h.got.p, "250-SIZE 26214400\r\n"));
 	ck_assert_ptr_nonnull(strstr(h.got.p, "250-PIPELINING\r\n"));
@@ -98,9 +98,9 @@ START_TEST(one_mail)
 	    h.fake.header_size + h.fake.body_size, h.fake.content.len);
 	ck_assert_uint_eq(h.fake.body_size, strlen(".dot\r\nline\r\n"));
 	c = buf_str(&h.fake.content);
-	ck_assert(str_starts_nocase(c,
-	    STR("Received: from client.example ([192.0.2.1])\r\n"
-		"\tby mx.example with ESMTP id ")));
+	ck_assert(str_starts_nocase(
+	    c, STR("Received: from client.example ([192.0.2.1])\r\n"
+		   "\tby mx.example with ESMTP id ")));
 	buf_add_char(&h.fake.content, '\0');
 	ck_assert_ptr_nonnull(
 	    strstr(h.fake.content.p, "\r\n\tfor <X@y.example>;\r\n\t"));
@@ -108,6 +108,7 @@ START_TEST(one_mail)
 	    h.fake.content.p, "\r\nSubject: hi\r\n\r\n.dot\r\nline\r\n"));
 	TALK("QUIT\r\n", "221 EOF");
 }
+
 END_TEST
 
 START_TEST(pipelined)
@@ -123,6 +124,7 @@ START_TEST(pipelined)
 	ck_assert_str_eq(h.fake.from, "");
 	ck_assert_uint_eq(h.fake.ncommits, 1);
 }
+
 END_TEST
 
 /* Every split of a transcript gives the same replies and the same mail. */
@@ -152,6 +154,7 @@ START_TEST(every_split)
 	}
 	ck_assert_uint_eq(h.fake.ncommits, all - 1);
 }
+
 END_TEST
 
 START_TEST(order)
@@ -195,6 +198,7 @@ START_TEST(order)
 	ck_assert_str_eq(h.fake.to, "Postmaster@example.com");
 	TALK("DATA\r\n", "503");
 }
+
 END_TEST
 
 START_TEST(verdicts)
@@ -216,6 +220,7 @@ START_TEST(verdicts)
 	TALK("VRFY\r\n", "501");
 	TALK("RCPT TO:<a@b>\r\n", "250");
 }
+
 END_TEST
 
 START_TEST(size)
@@ -256,6 +261,7 @@ START_TEST(size)
 	talk_bytes(buf_str(&b), "421 EOF", __LINE__);
 	buf_clear(&b);
 }
+
 END_TEST
 
 /* n lines of 62 bytes and CRLF, then the dot. */
@@ -271,8 +277,8 @@ send_lines(size_t n, const char *want, int line)
 	buf_add_str(&b, STR(".\r\n"));
 	talk_bytes(buf_str(&b), want, line);
 	if (h.fake.bodyfile != 0 || h.fake.inline_size > 0) {
-		struct str body = str_skip(
-		    buf_str(&h.fake.content), h.fake.header_size);
+		struct str body =
+		    str_skip(buf_str(&h.fake.content), h.fake.header_size);
 		struct str sent = str_skip(buf_str(&b), 16);
 
 		sent.len -= 3;
@@ -300,6 +306,7 @@ START_TEST(large)
 	ck_assert_uint_eq(h.fake.ndropped, 0);
 	TALK("QUIT\r\n", "221 EOF");
 }
+
 END_TEST
 
 START_TEST(large_refused)
@@ -334,6 +341,7 @@ START_TEST(large_refused)
 	ck_assert_uint_eq(h.fake.ndropped, 2);
 	ck_assert_uint_eq(sessions_count(), 0);
 }
+
 END_TEST
 
 /* The channel dies while a file is open, another takes its place: the file
@@ -356,6 +364,7 @@ START_TEST(large_other_queue)
 	TALK(".\r\n", "451");
 	ck_assert_uint_eq(h.fake.ncommits, 0);
 }
+
 END_TEST
 
 static bool
@@ -388,6 +397,7 @@ START_TEST(queue_says_no)
 	fake_start(&h);
 	TALK("MAIL FROM:<a@b>\r\n", "250");
 }
+
 END_TEST
 
 START_TEST(space)
@@ -408,6 +418,7 @@ START_TEST(space)
 	harness_settle(&h);
 	TALK("MAIL FROM:<a@b>\r\n", "250");
 }
+
 END_TEST
 
 /* Commands behind the dot wait for the queue's answer; replies in order. */
@@ -424,6 +435,7 @@ START_TEST(commit_waits)
 	channel_tell(h.fake.ch, TYPE_answer_commit, &yes, h.fake.held);
 	TALK("", "250 250 500 221 EOF");
 }
+
 END_TEST
 
 /* The client is gone before the answer: the commit stands. */
@@ -444,6 +456,7 @@ START_TEST(gone_after_the_dot)
 	ck_assert_uint_eq(stats_all()[STAT_ACCEPTED].value, accepted + 1);
 	ck_assert_uint_eq(sessions_count(), 0);
 }
+
 END_TEST
 
 /* One that closed its side only still gets its replies. */
@@ -461,13 +474,15 @@ START_TEST(half_closed)
 	channel_tell(h.fake.ch, TYPE_answer_commit, &yes, h.fake.held);
 	TALK("", "250 250 EOF");
 }
+
 END_TEST
 
 /* Disconnects at each byte leave nothing behind. */
 START_TEST(gone_at_each_byte)
 {
-	static const char text[] = "EHLO x\r\nMAIL FROM:<a@b>\r\n"
-				   "RCPT TO:<c@d>\r\nDATA\r\nA: b\r\n\r\nx\r\n.";
+	static const char text[] =
+	    "EHLO x\r\nMAIL FROM:<a@b>\r\n"
+	    "RCPT TO:<c@d>\r\nDATA\r\nA: b\r\n\r\nx\r\n.";
 
 	accept_all();
 	for (size_t n = 0; n <= strlen(text); n++) {
@@ -478,13 +493,13 @@ START_TEST(gone_at_each_byte)
 	}
 	ck_assert_uint_eq(h.fake.ncommits, 0);
 }
+
 END_TEST
 
 START_TEST(bad_lines)
 {
 	static const struct str bad[] = { { "NOOP\n", 5 }, { "NO\rOP\r\n", 7 },
-		{ "NOOP\n\r\n", 7 }, { "NOOP\r\r\n", 7 },
-		{ "NO\0OP\r\n", 7 } };
+		{ "NOOP\n\r\n", 7 }, { "NOOP\r\r\n", 7 }, { "NO\0OP\r\n", 7 } };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		begin();
@@ -502,6 +517,7 @@ START_TEST(bad_lines)
 	harness_connect_to(&h, 0, "EHLO x\r\n");
 	TALK("", "554 EOF");
 }
+
 END_TEST
 
 START_TEST(long_lines)
@@ -532,6 +548,7 @@ START_TEST(long_lines)
 	talk_bytes(buf_str(&b), "421 EOF", __LINE__);
 	buf_clear(&b);
 }
+
 END_TEST
 
 START_TEST(errors)
@@ -551,6 +568,7 @@ START_TEST(errors)
 	    "250 250 250 250 250 250 250 250 250");
 	TALK("NOOP\r\nNOOP\r\n", "421 EOF");
 }
+
 END_TEST
 
 START_TEST(counts)
@@ -567,6 +585,7 @@ START_TEST(counts)
 	TALK("MAIL FROM:<a@b>\r\nRSET\r\n", "250 250");
 	TALK("MAIL FROM:<a@b>\r\n", "421 EOF");
 }
+
 END_TEST
 
 START_TEST(header_caps)
@@ -582,17 +601,24 @@ START_TEST(header_caps)
 	h.config->limits.errors = h.config->limits.soft_errors = 100;
 	begin();
 	buf_init(&b, 1 << 20);
+
 	static const struct {
 		const char *field;
 		int n, pad;
 		const char *want;
 	} cases[] = {
-		{ "Received: x", 3, 0, "250" }, { "Received: x", 4, 0, "554" },
-		{ "X: y", 5, 0, "250" }, { "X: y", 6, 0, "554" },
-		{ "X: ", 1, 1019, "250" }, { "X: ", 1, 1020, "552" },
-		{ "X: ", 2, 990, "250" }, { "X: ", 3, 990, "552" },
-		{ "\r\n", 1, 2996, "250" }, { "\r\n", 1, 3001, "554" },
+		{ "Received: x", 3, 0, "250" },
+		{ "Received: x", 4, 0, "554" },
+		{ "X: y", 5, 0, "250" },
+		{ "X: y", 6, 0, "554" },
+		{ "X: ", 1, 1019, "250" },
+		{ "X: ", 1, 1020, "552" },
+		{ "X: ", 2, 990, "250" },
+		{ "X: ", 3, 990, "552" },
+		{ "\r\n", 1, 2996, "250" },
+		{ "\r\n", 1, 3001, "554" },
 	};
+
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		TALK("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n",
 		    "250 250 354");
@@ -608,6 +634,7 @@ START_TEST(header_caps)
 	}
 	buf_clear(&b);
 }
+
 END_TEST
 
 START_TEST(submit)
@@ -623,6 +650,7 @@ START_TEST(submit)
 	    STR("Received: from localhost (uid 1000)\r\n"
 		"\tby mx.example with SMTP id ")));
 }
+
 END_TEST
 
 /* Content that came together with a DATA that is refused is no command. */
@@ -633,6 +661,7 @@ START_TEST(refused_data)
 	TALK("MAIL FROM:<a@b>\r\nDATA\r\nMAIL FROM:<c@d>\r\n.\r\n",
 	    "250 503 EOF");
 }
+
 END_TEST
 
 static bool emptied;
@@ -659,6 +688,7 @@ START_TEST(stop)
 	harness_hang_up(&h);
 	ck_assert(emptied);
 }
+
 END_TEST
 
 START_TEST(timeouts)
@@ -681,6 +711,7 @@ START_TEST(timeouts)
 	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n",
 	    "250 250 354 421 EOF");
 }
+
 END_TEST
 
 /* --- matrix S: what stands around a lone dot --- */
@@ -709,8 +740,7 @@ reference(struct str s, bool *clean)
 	}
 	*clean = true;
 	for (size_t i = 0; i < end; i++) {
-		if (s.p[i] == '\0' ||
-		    (s.p[i] == '\r' && s.p[i + 1] != '\n') ||
+		if (s.p[i] == '\0' || (s.p[i] == '\r' && s.p[i + 1] != '\n') ||
 		    (s.p[i] == '\n' && (i == 0 || s.p[i - 1] != '\r')))
 			*clean = false;
 	}
@@ -757,11 +787,13 @@ START_TEST(matrix)
 {
 	accept_all();
 	for (size_t l = 0; l < sizeof(lefts) / sizeof(lefts[0]); l++)
-		for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]); r++) {
+		for (size_t r = 0; r < sizeof(rights) / sizeof(rights[0]);
+		     r++) {
 			smuggle(lefts[l], rights[r], false);
 			smuggle(lefts[l], rights[r], true);
 		}
 }
+
 END_TEST
 
 int
@@ -769,8 +801,8 @@ main(void)
 {
 	Suite *s = suite_create("session");
 	TCase *t = tcase_create("session");
-	const TTest *const tests[] = { one_mail, pipelined, every_split,
-		order, verdicts, size, large, large_refused, large_other_queue,
+	const TTest *const tests[] = { one_mail, pipelined, every_split, order,
+		verdicts, size, large, large_refused, large_other_queue,
 		queue_says_no, space, commit_waits, gone_after_the_dot,
 		half_closed, gone_at_each_byte, bad_lines, long_lines, errors,
 		counts, header_caps, submit, refused_data, stop, timeouts,

@@ -1,6 +1,6 @@
 /* Which messages: the words that show queue and the changes share. */
-#ifndef POSTERN_POSTERNCTL_FILTER_H
-#define POSTERN_POSTERNCTL_FILTER_H
+#ifndef POSTERN_POSTERNCTL_TERMS_H
+#define POSTERN_POSTERNCTL_TERMS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 
 #include "lib/base/clock.h"
 #include "posternctl/asking.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/names.h"
 #include "posternctl/out.h"

@@ -1,6 +1,6 @@
 /* posternctl's commands: what every one of them gets, and the table. */
-#ifndef POSTERN_POSTERNCTL_COMMAND_H
-#define POSTERN_POSTERNCTL_COMMAND_H
+#ifndef POSTERN_POSTERNCTL_COMMANDS_H
+#define POSTERN_POSTERNCTL_COMMANDS_H
 
 #include <stdbool.h>
 
@@ -39,10 +39,10 @@ int command_usage(const struct call *c);
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 command_fn show_status, show_stats;                  /* show.c */
-command_fn show_queue, show_envelope;                /* listing.c */
+command_fn show_queue, show_envelope;                /* queue_view.c */
 command_fn show_message, show_headers;               /* mail.c */
-command_fn do_flush, do_hold, do_release, do_remove; /* change.c */
-command_fn do_stop;                                  /* change.c */
+command_fn do_flush, do_hold, do_release, do_remove; /* changing.c */
+command_fn do_stop;                                  /* changing.c */
 command_fn do_send;                                  /* send.c */
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "posternctl/asking.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
 

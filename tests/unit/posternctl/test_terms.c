@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "posternctl/filter.h"
+#include "posternctl/terms.h"
 
 #define ID "0Kx3f9aBcDeFgHiJ"
 
@@ -150,7 +150,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("filter");
+	Suite *s = suite_create("terms");
 	TCase *c = tcase_create("all");
 
 	/* What is refused is said on stderr; here nobody reads it. */

@@ -1,19 +1,19 @@
 /* THE TABLE OF FILTERS. */
-#include "posternctl/filter.h"
+#include "posternctl/terms.h"
 
 #include <string.h>
 
 #include "lib/net/addr.h"
-#include "posternctl/command.h"
+#include "posternctl/commands.h"
 
 struct keyword {
 	const char *word;
-	enum term_kind kind;
 	const char *value; /* what follows, for messages; NULL: nothing does */
 	/* Takes the value. Returns 0, or -1 when it is not one (and why, when
 	 * there is more to say than that). */
 	int (*take)(struct filter *f, struct tell_term *t, struct str value,
 	    const char **why);
+	enum term_kind kind;
 	bool is_term;
 	bool is_change; /* of changes only */
 	bool no_not;
@@ -147,23 +147,23 @@ take_reason(
 
 /* clang-format off */
 static const struct keyword keywords[] = {
-	{ "id",      TERM_ID,     "ID",      take_text,    true, false, false },
-	{ "state",   TERM_STATE,  "active, deferred or held",
-	                                     take_state,   true, false, false },
-	{ "from",    TERM_FROM,   "ADDRESS", take_address, true, false, false },
-	{ "to",      TERM_TO,     "ADDRESS", take_address, true, false, false },
-	{ "domain",  TERM_DOMAIN, "DOMAIN",  take_text,    true, false, false },
-	{ "client",  TERM_CLIENT, "NETWORK", take_network, true, false, false },
-	{ "older",   TERM_OLDER,  "TIME",    take_age,     true, false, false },
-	{ "larger",  TERM_LARGER, "SIZE",    take_size,    true, false, false },
-	{ "tries",   TERM_TRIES,  "NUMBER",  take_number,  true, false, false },
-	{ "reply",   TERM_REPLY,  "TEXT",    take_text,    true, false, false },
-	{ "limit",   TERM_LIMIT,  "NUMBER",  take_number,  true, false, true },
-	{ "milter",  TERM_ID,     "NAME",    take_milter,  true, false, false },
-	{ "all",     TERM_ID,     NULL,      take_all,     false, true, true },
-	{ "reason",  TERM_ID,     "TEXT",    take_reason,  false, true, true },
-	{ "--dry-run", TERM_ID,   NULL,      take_dry_run, false, true, true },
-	{ "-y",      TERM_ID,     NULL,      take_yes,     false, true, true },
+	{ "id",      "ID",      take_text,    TERM_ID,     true, false, false },
+	{ "state",   "active, deferred or held",
+	                        take_state,   TERM_STATE,  true, false, false },
+	{ "from",    "ADDRESS", take_address, TERM_FROM,   true, false, false },
+	{ "to",      "ADDRESS", take_address, TERM_TO,     true, false, false },
+	{ "domain",  "DOMAIN",  take_text,    TERM_DOMAIN, true, false, false },
+	{ "client",  "NETWORK", take_network, TERM_CLIENT, true, false, false },
+	{ "older",   "TIME",    take_age,     TERM_OLDER,  true, false, false },
+	{ "larger",  "SIZE",    take_size,    TERM_LARGER, true, false, false },
+	{ "tries",   "NUMBER",  take_number,  TERM_TRIES,  true, false, false },
+	{ "reply",   "TEXT",    take_text,    TERM_REPLY,  true, false, false },
+	{ "limit",   "NUMBER",  take_number,  TERM_LIMIT,  true, false, true },
+	{ "milter",  "NAME",    take_milter,  TERM_ID,     true, false, false },
+	{ "all",       NULL,    take_all,     TERM_ID,     false, true, true },
+	{ "reason",    "TEXT",  take_reason,  TERM_ID,     false, true, true },
+	{ "--dry-run", NULL,    take_dry_run, TERM_ID,     false, true, true },
+	{ "-y",        NULL,    take_yes,     TERM_ID,     false, true, true },
 };
 
 /* clang-format on */
@@ -192,39 +192,48 @@ is_bare_id(const char *word, bool is_change)
 	return id_is_valid(str_of(word));
 }
 
-/* One keyword and its value; *words moves behind them. */
+/* The keyword at *words, which moves behind it and its value (a bare id is
+ * its own value). NULL after having said why. */
+static const struct keyword *
+take_keyword(char ***words, bool is_change, const char **value)
+{
+	static const struct keyword bare = { "id", "ID", take_text, TERM_ID,
+		true, false, false };
+	char **w = *words;
+	const struct keyword *k = find(*w, is_change);
+
+	if (k == NULL && !is_bare_id(*w, is_change)) {
+		complain("no such filter, and not an id: %s", *w);
+		return NULL;
+	}
+	if (k == NULL)
+		k = &bare;
+	else if (k->value != NULL && *++w == NULL) {
+		complain("%s: %s is missing", k->word, k->value);
+		return NULL;
+	}
+	*value = *w;
+	*words = w + 1;
+	return k;
+}
+
+/* One filter with what belongs to it; *words moves behind it. */
 static int
 parse_one(struct filter *f, char ***words, bool is_change)
 {
-	static const struct keyword bare = { "id", TERM_ID, "ID", take_text,
-		true, false, false };
-	char **w = *words;
-	bool negate = strcmp(*w, "not") == 0;
+	bool negate = strcmp(**words, "not") == 0;
 	const char *why = NULL, *value = "";
 	struct tell_term term = { .negate = negate };
 
-	if (negate && *++w == NULL) {
+	if (negate && *++*words == NULL) {
 		complain("`not' of what?");
 		return -1;
 	}
-	const char *word = *w;
-	const struct keyword *k = find(word, is_change);
-	if (k == NULL && is_bare_id(word, is_change)) {
-		k = &bare;
-		value = *w++;
-	} else if (k == NULL) {
-		complain("no such filter, and not an id: %s", word);
+	const struct keyword *k = take_keyword(words, is_change, &value);
+	if (k == NULL)
 		return -1;
-	} else if (k->value == NULL) {
-		w++;
-	} else if ((value = *++w) == NULL) {
-		complain("%s: %s is missing", word, k->value);
-		return -1;
-	} else {
-		w++;
-	}
 	if (negate && k->no_not) {
-		complain("`not' makes no sense before %s", word);
+		complain("`not' makes no sense before %s", k->word);
 		return -1;
 	}
 	if (k->is_term && f->n == FILTER_TERMS_MAX) {
@@ -233,14 +242,13 @@ parse_one(struct filter *f, char ***words, bool is_change)
 	}
 	term.kind = (uint8_t)k->kind;
 	if (k->take(f, &term, str_of(value), &why) == -1) {
-		complain("%s %s: %s%s", word, value,
+		complain("%s %s: %s%s", k->word, value,
 		    why == NULL ? "this is not " : why,
 		    why == NULL ? k->value : "");
 		return -1;
 	}
 	if (k->is_term)
 		f->terms[f->n++] = term;
-	*words = w;
 	return 0;
 }
 

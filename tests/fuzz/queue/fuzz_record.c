@@ -1,0 +1,83 @@
+/* The decoders of the log's format, on anything. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "queue/record.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What was decoded says the same when it is encoded again. */
+static void
+mail_again(const struct mail_decoded *d)
+{
+	size_t len = mail_size(&d->mail);
+	uint8_t *p;
+	struct mail_decoded again;
+
+	if (len == 0)
+		abort();
+	p = malloc(len);
+	if (p == NULL)
+		abort();
+	mail_encode(p, &d->mail);
+	if (mail_decode(p, len, d->mail.seq, &again) == -1 ||
+	    again.mail.nrcpt != d->mail.nrcpt ||
+	    !str_eq(again.mail.content, d->mail.content))
+		abort();
+	mail_decoded_clear(&again);
+	free(p);
+}
+
+static void
+state_again(const struct state_decoded *d)
+{
+	size_t len = state_size(&d->state);
+	uint8_t *p;
+	struct state_decoded again;
+
+	if (len == 0)
+		abort();
+	p = malloc(len);
+	if (p == NULL)
+		abort();
+	state_encode(p, &d->state);
+	if (state_decode(p, len, d->state.seq, &again) == -1 ||
+	    again.state.nrcpt != d->state.nrcpt)
+		abort();
+	state_decoded_clear(&again);
+	free(p);
+}
+
+static void
+headers(const uint8_t *data, size_t size)
+{
+	static struct segment_header s;
+	uint8_t block[SEGMENT_BLOCK] = { 0 };
+	struct batch_header b;
+	struct record_header r;
+
+	memcpy(block, data, size < sizeof(block) ? size : sizeof(block));
+	segment_header_decode(block, &s);
+	batch_header_decode(block, 1, &b);
+	if (record_header_decode(block, 1, &r) == 0 &&
+	    r.length <= sizeof(block) - RECORD_HEADER)
+		record_payload_is_good(&r, block + RECORD_HEADER);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct mail_decoded m;
+	struct state_decoded s;
+
+	if (mail_decode(data, size, 1, &m) == 0) {
+		mail_again(&m);
+		mail_decoded_clear(&m);
+	}
+	if (state_decode(data, size, 1, &s) == 0) {
+		state_again(&s);
+		state_decoded_clear(&s);
+	}
+	headers(data, size);
+	return 0;
+}

@@ -1,0 +1,330 @@
+#!/usr/bin/python3
+"""The jail of the running roles, asked of the kernel.
+
+/proc says what each process is (filter, capabilities, ids, root, limits,
+descriptors). Then a helper traces the running role and makes it ask for what
+it may not have: it has to die of SIGSYS, or be refused where the table says
+so. Each such death is one that the parent has to see, name and repair.
+"""
+import collections
+import os
+import platform
+import sys
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from postern import *  # noqa: E402,F401,F403
+
+PROBE = os.path.join(BUILD, "tests", "lib", "sandbox_probe")
+ROLES = ("smtpd", "queue", "delivery", "maildir", "control")
+CONF = '''
+action out relay to "smtp://127.0.0.1:9"
+action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+match from any for domain { "box.example" } action box
+match from any for any action out
+'''
+OWNER = {"queue": "daemon", "maildir": "mail"}  # else nobody
+
+FILES = ("queue", "maildir")
+ACCEPT = ("smtpd", "control")
+CONNECT = ("delivery",)
+NET = ACCEPT + CONNECT
+
+# name, number on x86-64, arguments, roles that may (their answer is not ours
+# to judge).
+FORBIDDEN = (
+    ("open", 2, ("@/etc/passwd", 0), ()),
+    ("openat", 257, (-100, "@/etc/passwd", 0), FILES),
+    ("creat", 85, ("@/tmp/x", 0o600), ()),
+    ("unlink", 87, ("@/tmp/x",), ()),
+    ("unlinkat", 263, (-100, "@/tmp/x", 0), FILES),
+    ("renameat2", 316, (-100, "@/a", -100, "@/b", 0), FILES),
+    ("mkdirat", 258, (-100, "@/tmp/x", 0o700), FILES),
+    ("symlinkat", 266, ("@/etc", -100, "@/tmp/x"), ()),
+    ("mknodat", 259, (-100, "@/tmp/x", 0o600, 0), ()),
+    ("chmod", 90, ("@/tmp/x", 0o777), ()),
+    ("fchownat", 260, (-100, "@/tmp/x", 0, 0, 0), ()),
+    ("socket inet", 41, (2, 1, 0), CONNECT),
+    ("socket inet udp", 41, (2, 2, 0), ()),
+    ("socket unix", 41, (1, 1, 0), ()),
+    ("socket netlink", 41, (16, 3, 0), ()),
+    ("socketpair", 53, (1, 1, 0, 0), ()),
+    ("connect", 42, (3, 0, 0), CONNECT),
+    ("bind", 49, (3, 0, 0), CONNECT),
+    ("listen", 50, (3, 1), ()),
+    ("accept", 43, (3, 0, 0), ()),
+    ("accept4", 288, (3, 0, 0, 0), ACCEPT),
+    ("execve", 59, ("@/bin/true", 0, 0), ()),
+    ("execveat", 322, (-100, "@/bin/true", 0, 0, 0), ()),
+    ("fork", 57, (), ()),
+    ("vfork", 58, (), ()),
+    ("clone", 56, (17, 0, 0, 0, 0), ()),
+    ("ptrace", 101, (16, 1, 0, 0), ()),
+    ("process_vm_readv", 310, (1, 0, 0, 0, 0, 0), ()),
+    ("process_vm_writev", 311, (1, 0, 0, 0, 0, 0), ()),
+    ("pidfd_open", 434, (1, 0), ()),
+    ("kill", 62, (1, 0), ()),
+    ("tkill", 200, (1, 0), ()),
+    ("tgkill of another", 234, (1, 1, 0), ()),
+    ("setuid", 105, (0,), ()),
+    ("setresuid", 117, (0, 0, 0), ()),
+    ("setgroups", 116, (0, 0), ()),
+    ("capset", 126, (0, 0), ()),
+    ("prctl", 157, (4, 1, 0, 0, 0), ()),
+    ("seccomp", 317, (0, 0, 0), ()),
+    ("mmap exec", 9, (0, 4096, 4, 0x22, -1, 0), ()),
+    ("mprotect exec", 10, (0, 4096, 4), ()),
+    ("memfd_create", 319, ("@x", 0), ()),
+    ("chroot", 161, ("@/",), ()),
+    ("chdir", 80, ("@/",), ()),
+    ("mount", 165, ("@/", "@/", 0, 0, 0), ()),
+    ("unshare", 272, (0x10000000,), ()),
+    ("setns", 308, (0, 0), ()),
+    ("bpf", 321, (0, 0, 0), ()),
+    ("perf_event_open", 298, (0, 0, 0, 0, 0), ()),
+    ("io_uring_setup", 425, (1, 0), ()),
+    ("userfaultfd", 323, (0,), ()),
+    ("keyctl", 250, (0, 0, 0), ()),
+    ("reboot", 169, (0, 0, 0, 0), ()),
+    ("init_module", 175, (0, 0, 0), ()),
+    ("a call of x32", 0x40000000 | 39, (), ()),
+)
+
+# What is refused and survived: name, number, arguments, roles, answers.
+HIDDEN = ("errno EACCES", "errno ENOENT", "errno EXDEV", "errno EPERM")
+REFUSED = (
+    ("clone3", 435, (0, 0), ROLES, ("errno ENOSYS",)),
+    ("openat2", 437, (-100, "@/", 0, 0), NET, ("errno ENOSYS",)),
+    ("openat /etc/passwd", 257, (-100, "@/etc/passwd", 0), FILES, HIDDEN),
+    ("openat /proc/self/mem", 257, (-100, "@/proc/self/mem", 2), FILES,
+     HIDDEN),
+    ("openat of a new file", 257, (-100, "@/tmp/probe", 0o102, 0o600), FILES,
+     HIDDEN),
+    ("mkdirat /tmp/probe", 258, (-100, "@/tmp/probe", 0o700), FILES, HIDDEN),
+    ("unlinkat /etc/passwd", 263, (-100, "@/etc/passwd", 0), FILES, HIDDEN),
+)
+
+
+class Counts:
+    passed = failed = 0
+
+
+def check(ok, what, got=""):
+    if ok:
+        Counts.passed += 1
+        print(f"ok {what}", flush=True)
+    else:
+        Counts.failed += 1
+        print(f"FAIL {what}: {got}", flush=True)
+
+
+# --- what /proc says ---
+
+def proc(pid, name):
+    with open(f"/proc/{pid}/{name}") as f:
+        return f.read()
+
+
+def fields(pid, name="status"):
+    return dict(line.split(":\t", 1) for line in proc(pid, name).splitlines()
+                if ":\t" in line)
+
+
+def check_ids(role, pid, user):
+    who = pwd.getpwnam(user)
+    f = fields(pid)
+    check(set(f["Uid"].split()) == {str(who.pw_uid)}, f"{role}: uid {user}",
+          f["Uid"])
+    check(set(f["Gid"].split()) == {str(who.pw_gid)}, f"{role}: gid", f["Gid"])
+    check(set(f["Groups"].split()) <= {str(who.pw_gid)},
+          f"{role}: no other groups", f["Groups"])
+
+
+def check_process(role, pid, limit_nproc):
+    f = fields(pid)
+    for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        check(int(f[key], 16) == 0, f"{role}: {key} is empty", f[key])
+    tasks = os.listdir(f"/proc/{pid}/task")
+    for tid in tasks:
+        t = fields(f"{pid}/task/{tid}")
+        check(t["Seccomp"] == "2" and t["NoNewPrivs"] == "1",
+              f"{role}: filter and no_new_privs, a thread of {len(tasks)}",
+              t)
+    check(os.stat(f"/proc/{pid}/mem").st_uid == 0, f"{role}: not dumpable")
+    limits = proc(pid, "limits")
+    check(re.search(r"Max core file size +0 +0", limits), f"{role}: no core",
+          limits)
+    if limit_nproc:
+        check(re.search(r"Max processes +0 +0", limits),
+              f"{role}: no processes", limits)
+    check(cmdline(pid) == [role], f"{role}: its own program", cmdline(pid))
+    env = proc(pid, "environ").split("\0")
+    check(not [e for e in env if e.startswith("HOSTILE")],
+          f"{role}: a clean environment", env)
+
+
+def check_descriptors(role, pid, gw):
+    own = {"queue": gw.dir + "/spool", "maildir": gw.dir + "/mail"}.get(role)
+    strange = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        if re.match(r"socket:|pipe:|anon_inode:|/dev/null$|/memfd:postern-",
+                    link):
+            continue
+        if own is None or not link.startswith(own):
+            strange.append(link)
+    check(not strange, f"{role}: no descriptors but its own", strange)
+
+
+def check_root(role, pid, gw, jailed):
+    link = os.readlink(f"/proc/{pid}/root")
+    if not jailed:
+        want = link == "/"
+    elif role == "queue":
+        want = link == os.path.realpath(gw.dir + "/spool")
+    else:
+        want = link.endswith(" (deleted)") and \
+            os.listdir(f"/proc/{pid}/root/") == []
+    check(want, f"{role}: its root", link)
+
+
+def check_status(gw, jailed):
+    rows = gw.json("show", "status")["processes"]
+    for row in rows:
+        if row["role"] == "parent":
+            continue
+        words = row["sandbox"].split()
+        want = ["chroot", "uid"] if jailed else []
+        check("seccomp" in words and all(w in words for w in want),
+              f"{row['role']}: show status says {row['sandbox']}", row)
+
+
+def check_proc(user):
+    with Gateway(CONF, user=user, env={"HOSTILE": "1"}) as gw:
+        for role in ROLES:
+            pid = gw.role_pids(role)[0]
+            if user or role not in OWNER:
+                check_ids(role, pid, user or "nobody")
+            else:
+                check_ids(role, pid, OWNER[role])
+            check_process(role, pid, not user)
+            check_descriptors(role, pid, gw)
+            check_root(role, pid, gw, not user)
+        check_status(gw, not user)
+
+
+# --- what the running role may ask for ---
+
+def probe(pid, number, args):
+    p = subprocess.run([PROBE, str(pid), str(number), *map(str, args)],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       timeout=DEADLINE)
+    if p.returncode != 0:
+        return p.stderr.decode().strip()
+    return p.stdout.decode().strip()
+
+
+def restarted(gw, role, pid, mark):
+    """The parent names the death, and another process takes the place."""
+    gw.wait_log(rf"parent died process={role} .*pid={pid} .*"
+                r"sandbox violation", since=mark)
+
+    def there():
+        if role == "control" or not gw.role_pids("control"):
+            # It answers itself when it is back.
+            code, out, _ = gw.ctl("-j", "show", "status")
+            if code != 0:
+                return False
+        else:
+            out = gw.ctl("-j", "show", "status", check=0)[1]
+        rows = [r for r in json.loads(out)["processes"] if r["role"] == role]
+        return any(r["restarts"] == 1 and r["pid"] not in (0, pid) and
+                   "seccomp" in r["sandbox"] for r in rows)
+    wait_until(there, f"the restart of {role}")
+    return True
+
+
+def refused(gw, who):
+    for name, number, args, roles, answers in REFUSED:
+        for role in roles:
+            got = probe(gw.role_pids(role)[0], number, args)
+            check(got in answers, f"{who} {role}: {name}: {got}", got)
+
+
+def lethal(user, who):
+    """Each gateway loses each role once: then the parent starts them again
+    without delay."""
+    todo = {role: collections.deque(
+        p for p in FORBIDDEN if role not in p[3]) for role in ROLES}
+    first = True
+    while any(todo.values()):
+        with Gateway(CONF, user=user) as gw:
+            if first:
+                refused(gw, who)
+            for role in ROLES:
+                if not todo[role]:
+                    continue
+                name, number, args, _ = todo[role].popleft()
+                pid = gw.role_pids(role)[0]
+                mark = gw.mark()
+                got = probe(pid, number, args)
+                check(got == "SIGSYS", f"{who} {role}: {name}: {got}", got)
+                if first and got == "SIGSYS":
+                    check(restarted(gw, role, pid, mark),
+                          f"{who} {role}: named and started again")
+        first = False
+
+
+def threads(who):
+    """The filter holds in a thread that was there before it."""
+    with Gateway(CONF) as gw:
+        pid = gw.role_pids("queue")[0]
+        others = [t for t in os.listdir(f"/proc/{pid}/task") if t != str(pid)]
+        check(others, f"{who} queue: has a thread")
+        for tid in others[:1]:
+            got = probe(tid, 41, (2, 1, 0))
+            check(got == "SIGSYS", f"{who} queue: socket in a thread: {got}",
+                  got)
+
+
+def aborts(who):
+    """A check of the C library that fails is seen as what it is."""
+    with Gateway(CONF) as gw:
+        mark = gw.mark()
+        pid = gw.role_pids("smtpd")[0]
+        got = probe(pid, 234, (pid, pid, 6))  # tgkill(self, SIGABRT)
+        if got == "returned 0":
+            gw.wait_log(rf"parent died process=smtpd .*pid={pid} .*SIGABRT",
+                        since=mark)
+            got = "SIGABRT"
+        check(got == "SIGABRT", f"{who} smtpd: abort is SIGABRT", got)
+
+
+def run():
+    if SANITIZED:
+        print("skip: sanitizer builds have no sandbox")
+        return
+    if not ROOT:
+        print("skip: only root may trace processes that are not dumpable")
+        return
+    if platform.machine() != "x86_64":
+        print("skip: the probe knows x86-64 only")
+        return
+    check_proc(None)
+    check_proc("nobody")
+    lethal(None, "root")
+    lethal("nobody", "user")
+    threads("root")
+    aborts("root")
+
+
+try:
+    run()
+except Exception:  # the report is the point
+    Counts.failed += 1
+    print(f"FAIL {traceback.format_exc()}", flush=True)
+    for running in list(Gateway.running):
+        running.show_log()
+finally:
+    for running in list(Gateway.running):
+        running.kill()
+print(f"{Counts.passed} passed, {Counts.failed} failed")
+sys.exit(1 if Counts.failed else 0)
