@@ -141,9 +141,8 @@ on_drained(void *ctx)
 	a->stall_left_ms -= took < a->stall_left_ms ? took : a->stall_left_ms;
 	a->is_stalled = false;
 	timer_stop(a->deadline);
-	TAILQ_FOREACH(r, &a->requests, link) {
+	for (r = TAILQ_FIRST(&a->requests); r != NULL; r = TAILQ_NEXT(r, link))
 		route_resume(r);
-	}
 	if (a->nrequests == 0)
 		timer_set(a->deadline, ASKER_QUESTION_MS);
 }
@@ -184,7 +183,7 @@ asker_fed(struct asker *a)
 	timer_set(a->deadline, a->stall_left_ms < ASKER_STALL_MS ?
 				   a->stall_left_ms :
 				   ASKER_STALL_MS);
-	TAILQ_FOREACH(r, &a->requests, link)
+	for (r = TAILQ_FIRST(&a->requests); r != NULL; r = TAILQ_NEXT(r, link))
 		route_stall(r);
 }
 

@@ -270,7 +270,8 @@ route_gone(struct leg_list *legs, struct channel *ch)
 	fault_set(&gone, FAULT_OURS, "%s is gone", channel_peer(ch));
 	/* A request has one leg at a process: what ends here frees no other
 	 * leg of the list. */
-	TAILQ_FOREACH_SAFE(leg, legs, link, next) {
+	for (leg = TAILQ_FIRST(legs); leg != NULL; leg = next) {
+		next = TAILQ_NEXT(leg, link);
 		channel_cancel(ch, leg->id);
 		on_answer(leg, &gone, 0, NULL);
 	}

@@ -39,14 +39,14 @@ verdict_set(struct verdict *v, const char *status, const char *fmt, ...)
 	struct str rest;
 	va_list ap;
 
+	va_start(ap, fmt);
+	(void)vsnprintf(v->text, sizeof(v->text), fmt, ap);
+	va_end(ap);
 	if (status_parse(str_of(status), &v->status, &rest) == -1)
 		v->status = (struct status){ .class = 4 };
 	v->code = 0;
 	v->outcome = outcome_of_class(v->status.class);
 	v->possible_duplicate = false;
-	va_start(ap, fmt);
-	(void)vsnprintf(v->text, sizeof(v->text), fmt, ap);
-	va_end(ap);
 }
 
 bool

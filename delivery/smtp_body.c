@@ -28,6 +28,7 @@ next_piece(const struct conn *c, const char **p, size_t *n)
 	uint64_t at, left;
 	ssize_t got;
 
+	*p = "";
 	*n = 0;
 	if (c->sent < w->inline_size) {
 		*p = w->content + c->sent;

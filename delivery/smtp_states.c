@@ -12,19 +12,19 @@
  * RCPT or DATA is about the mail. */
 /* clang-format off */
 static const struct client_row rows[] = {
-/*                  name         say        accept timeout               on 2xx/3xx       on 4xx        on 5xx        heard         run         joins */
-[STATE_CONNECT]  = { "connect",   NULL,      0, T(connect_timeout),    { STATE_LOST,     STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
-[STATE_GREETING] = { "greeting",  NULL,      2, T(greeting_timeout),   { STATE_EHLO,     STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
-[STATE_EHLO]     = { "EHLO",      say_ehlo,  2, T(helo_timeout),       { STATE_READY,    STATE_LOST,   STATE_HELO }, NULL,         STATE_NONE, false },
-[STATE_HELO]     = { "HELO",      say_helo,  2, T(helo_timeout),       { STATE_READY,    STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
-[STATE_READY]    = { "idle",      NULL,      0, T(idle_timeout),       { STATE_LOST,     STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
-[STATE_MAIL]     = { "MAIL FROM", say_mail,  2, T(mail_timeout),       { STATE_RUN,      STATE_RUN,    STATE_RUN  }, heard_mail,   STATE_RCPT, false },
-[STATE_RCPT]     = { "RCPT TO",   say_rcpt,  2, T(rcpt_timeout),       { STATE_RUN,      STATE_RUN,    STATE_RUN  }, heard_rcpt,   STATE_DATA, true  },
-[STATE_DATA]     = { "DATA",      say_data,  3, T(data_init_timeout),  { STATE_BODY,     STATE_RSET,   STATE_RSET }, heard_data,   STATE_NONE, true  },
-[STATE_BODY]     = { "the mail",  say_body,  0, T(data_block_timeout), { STATE_END,      STATE_END,    STATE_END  }, heard_early,  STATE_NONE, false },
-[STATE_DOT]      = { "end of data", NULL,    2, T(data_end_timeout),   { STATE_READY,    STATE_READY,  STATE_READY}, heard_dot,    STATE_NONE, false },
-[STATE_RSET]     = { "RSET",      say_rset,  2, T(mail_timeout),       { STATE_READY,    STATE_LOST,   STATE_LOST }, NULL,         STATE_NONE, false },
-[STATE_QUIT]     = { "QUIT",      say_quit,  2, T(quit_timeout),       { STATE_END,      STATE_END,    STATE_END  }, NULL,         STATE_NONE, false },
+/*                   name           say     accept timeout                  on 2xx/3xx      on 4xx       on 5xx         run         heard        joins */
+[STATE_CONNECT]  = { "connect",     NULL,      0, T(connect_timeout),     { STATE_LOST,     STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_GREETING] = { "greeting",    NULL,      2, T(greeting_timeout),    { STATE_EHLO,     STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_EHLO]     = { "EHLO",        say_ehlo,  2, T(helo_timeout),        { STATE_READY,    STATE_LOST,  STATE_HELO   }, STATE_NONE, NULL,        false },
+[STATE_HELO]     = { "HELO",        say_helo,  2, T(helo_timeout),        { STATE_READY,    STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_READY]    = { "idle",        NULL,      0, T(idle_timeout),        { STATE_LOST,     STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_MAIL]     = { "MAIL FROM",   say_mail,  2, T(mail_timeout),        { STATE_RUN,      STATE_RUN,   STATE_RUN    }, STATE_RCPT, heard_mail,  false },
+[STATE_RCPT]     = { "RCPT TO",     say_rcpt,  2, T(rcpt_timeout),        { STATE_RUN,      STATE_RUN,   STATE_RUN    }, STATE_DATA, heard_rcpt,  true  },
+[STATE_DATA]     = { "DATA",        say_data,  3, T(data_init_timeout),   { STATE_BODY,     STATE_RSET,  STATE_RSET   }, STATE_NONE, heard_data,  true  },
+[STATE_BODY]     = { "the mail",    say_body,  0, T(data_block_timeout),  { STATE_END,      STATE_END,   STATE_END    }, STATE_NONE, heard_early, false },
+[STATE_DOT]      = { "end of data", NULL,      2, T(data_end_timeout),    { STATE_READY,    STATE_READY, STATE_READY  }, STATE_NONE, heard_dot,   false },
+[STATE_RSET]     = { "RSET",        say_rset,  2, T(mail_timeout),        { STATE_READY,    STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_QUIT]     = { "QUIT",        say_quit,  2, T(quit_timeout),        { STATE_END,      STATE_END,   STATE_END    }, STATE_NONE, NULL,        false },
 };
 
 /* clang-format on */

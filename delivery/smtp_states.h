@@ -38,14 +38,14 @@ struct client_row {
 	const char *name; /* for texts: "in MAIL FROM" */
 	/* Writes the command. NULL: nothing is said. */
 	void (*say)(struct conn *c);
-	uint8_t accept; /* first digit of the reply that means success */
-	size_t timeout; /* of the reply: offset in struct deliver_numbers */
+	uint32_t accept;  /* first digit of the reply that means success */
+	uint32_t timeout; /* of the reply: offset in struct deliver_numbers */
 	enum client_state next[3]; /* by enum client_heard */
+	enum client_state run;     /* the row behind it in its run */
 	/* What the reply means for the work; before next. May be NULL, and
 	 * may end the connection. */
 	void (*heard)(struct conn *c, enum client_heard what);
-	enum client_state run; /* the row behind it in its run */
-	bool joins;            /* may be said while replies are awaited */
+	bool joins; /* may be said while replies are awaited */
 };
 
 const struct client_row *client_row(enum client_state st);

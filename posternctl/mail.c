@@ -28,8 +28,8 @@ add_group(struct buf *out, const char *p, size_t n)
 	for (size_t i = 0; i < 3; i++)
 		v = v << 8 | (i < n ? (uint8_t)p[i] : 0);
 	for (size_t i = 0; i < 4; i++)
-		buf_add_char(
-		    out, i <= n ? alphabet[v >> (18 - 6 * i) & 63] : '=');
+		buf_add(
+		    out, i <= n ? &alphabet[v >> (18 - 6 * i) & 63] : "=", 1);
 }
 
 static void

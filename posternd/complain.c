@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TEXT_MAX = 2048 };
+
 static unsigned int count;
 
 unsigned int
@@ -13,31 +15,33 @@ complaints(void)
 	return count;
 }
 
-__attribute__((format(printf, 1, 0))) static void
-say(const char *fmt, va_list ap, const char *error)
+static void
+say(const char *text, const char *error)
 {
 	count++;
-	fprintf(stderr, "posternd: ");
-	vfprintf(stderr, fmt, ap);
-	fprintf(stderr, "%s%s\n", error != NULL ? ": " : "",
+	fprintf(stderr, "posternd: %s%s%s\n", text, error != NULL ? ": " : "",
 	    error != NULL ? error : "");
 }
 
 void
 complain(const char *fmt, ...)
 {
+	char text[TEXT_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	say(fmt, ap, NULL);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	say(text, NULL);
 }
 
 void
 complain_errno(const char *fmt, ...)
 {
 	const char *error = strerror(errno);
+	char text[TEXT_MAX];
 	va_list ap;
 	va_start(ap, fmt);
-	say(fmt, ap, error);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	say(text, error);
 }

@@ -22,6 +22,9 @@ insert(struct conf_message **list, size_t *n, uint64_t order, char *text)
 	(*n)++;
 }
 
+static char *format(const char *file, uint32_t line, const char *prefix,
+    const char *fmt, va_list ap) __attribute__((format(printf, 4, 0)));
+
 static char *
 format(const char *file, uint32_t line, const char *prefix, const char *fmt,
     va_list ap)

@@ -99,6 +99,7 @@ struct conf_parser {
 	struct conf_statement *statements;
 	size_t nstatements, statements_cap;
 	size_t total; /* bytes read so far */
+	unsigned int nfiles;
 	struct conf_tables tables;
 	unsigned int anonymous; /* tables without a name, for their names */
 	struct conf_seen *seen;

@@ -11,7 +11,7 @@
 #include "lib/base/utf8.h"
 #include "posternd/conf_parse.h"
 
-enum { MACROS_MAX = 1000 };
+enum { MACROS_MAX = 1000, FILES_MAX = 1000 };
 
 /* The files that are being read, from the inner one out. */
 struct frame {
@@ -378,6 +378,9 @@ read_named(struct conf_parser *p, const char *path, const struct frame *up,
 		    "more than %d files include each other",
 		    CONF_INCLUDE_DEPTH);
 	p->unread = true; /* until it is */
+	if (++p->nfiles > FILES_MAX)
+		return fault_set(
+		    why, FAULT_PERM, "more than %d files", FILES_MAX);
 	if ((fd = conf_file_open(path, why)) == -1)
 		return -1;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_open(up, &st)) {

@@ -81,7 +81,7 @@ environment_clean(bool keep)
 }
 
 void
-environment_raise_nofile(unsigned long wanted)
+environment_raise_nofile(unsigned long wanted, unsigned long needed)
 {
 	struct rlimit had, rl;
 	if (getrlimit(RLIMIT_NOFILE, &had) == -1)
@@ -96,8 +96,8 @@ environment_raise_nofile(unsigned long wanted)
 		if (setrlimit(RLIMIT_NOFILE, &rl) == -1)
 			rl = had;
 	}
-	if (rl.rlim_max < wanted)
-		log_warn(NULL, "limits", "descriptors=%lu wanted=%lu why=%s",
-		    (unsigned long)rl.rlim_max, wanted,
+	if (rl.rlim_max < needed)
+		log_warn(NULL, "limits", "descriptors=%lu needed=%lu why=%s",
+		    (unsigned long)rl.rlim_max, needed,
 		    log_cstr("limit connections may not be reached"));
 }

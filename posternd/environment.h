@@ -11,7 +11,8 @@
 void environment_clean(bool keep);
 /* The variables of the children; ended by NULL. */
 char *const *environment_of_children(void);
-/* As many descriptors as there may be; as root at least this many. */
-void environment_raise_nofile(unsigned long wanted);
+/* As many descriptors as there may be; as root at least those wanted. Fewer
+ * than needed get a warning. */
+void environment_raise_nofile(unsigned long wanted, unsigned long needed);
 
 #endif

@@ -176,6 +176,9 @@ done(struct changing *c, enum answer_code code, const char *text)
 		.operation = c->operation,
 	};
 
+	/* What was changed stays changed, whatever happens after the answer. */
+	if (c->changed > 0 && !c->dry_run)
+		pace_now(&c->asking.peer->q->pace);
 	if (code == ANSWER_OK)
 		log_info(NULL, "operation",
 		    "change=%s uid=%u matched=%" PRIu64 " changed=%" PRIu64

@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/net/addr.h"
+#include "queue/schedule.h"
 
 struct term {
 	uint8_t kind; /* enum term_kind */
@@ -60,6 +61,8 @@ is_larger(const struct term *t, const struct look *l)
 static bool
 in_state(const struct term *t, const struct look *l)
 {
+	if (schedule_is_put_off(l->r))
+		return t->state == RCPT_DEFERRED;
 	return l->r->state == t->state;
 }
 

@@ -89,10 +89,16 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	const struct channel_totals *ipc = channel_totals();
 	uint64_t open = ix->nstate[STATE_ACTIVE] + ix->nstate[STATE_DEFERRED] +
 			ix->nstate[STATE_HELD];
+	uint64_t active = ix->nstate[STATE_ACTIVE];
+	uint64_t put_off = schedule_count_put_off(&q->schedule);
+
+	/* Counted by recipient: never more than there are. */
+	if (put_off > active)
+		put_off = active;
 	const struct counter rows[] = {
 		{ "queue.messages", open },
-		{ "queue.active", ix->nstate[STATE_ACTIVE] },
-		{ "queue.deferred", ix->nstate[STATE_DEFERRED] },
+		{ "queue.active", active - put_off },
+		{ "queue.deferred", ix->nstate[STATE_DEFERRED] + put_off },
 		{ "queue.held", ix->nstate[STATE_HELD] },
 		{ "queue.quarantined", 0 },
 		{ "queue.kept", ix->nkept },

@@ -319,6 +319,8 @@ peer_free(struct smtpd_peer *p)
 		    p->intakes.count, p->nbodyfiles);
 	intakes_clear(&p->intakes);
 	while ((b = LIST_FIRST(&p->bodyfiles)) != NULL) {
+		/* It is out of the list once it is freed. */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		store_bodyfile_drop(q->store, b->number);
 		forget_bodyfile(p, b);
 	}

@@ -30,7 +30,7 @@ index_init(struct index *ix)
 {
 	*ix = (struct index){ .nbuckets = INDEX_FIRST };
 	RB_INIT(&ix->by_seq);
-	ix->buckets = xcalloc(ix->nbuckets, sizeof(*ix->buckets));
+	ix->buckets = xcalloc(ix->nbuckets, sizeof(struct entry *));
 	words_init(&ix->words);
 }
 
@@ -73,7 +73,7 @@ grow(struct index *ix)
 	struct entry **from = ix->buckets, *next;
 
 	ix->nbuckets = old * 2;
-	ix->buckets = xcalloc(ix->nbuckets, sizeof(*ix->buckets));
+	ix->buckets = xcalloc(ix->nbuckets, sizeof(struct entry *));
 	for (size_t i = 0; i < old; i++) {
 		for (struct entry *e = from[i]; e != NULL; e = next) {
 			struct entry **to = bucket_of(ix, e->msgid);

@@ -17,6 +17,20 @@ struct listing {
 	uint64_t matched;
 };
 
+/* Mail that waits for a destination to come back counts as active, but who
+ * looks at it wants to know that it is put off. */
+static enum message_state
+shown_state(const struct entry *e)
+{
+	enum message_state state = entry_state(e);
+
+	for (uint32_t i = 0; state == STATE_ACTIVE && i < e->nrcpt; i++)
+		if (e->rcpts[i].state == RCPT_ACTIVE &&
+		    !schedule_is_put_off(&e->rcpts[i]))
+			return STATE_ACTIVE;
+	return state == STATE_ACTIVE ? STATE_DEFERRED : state;
+}
+
 static void
 tell_message(struct listing *l, const struct entry *e)
 {
@@ -25,7 +39,7 @@ tell_message(struct listing *l, const struct entry *e)
 		.received_ms = e->received_ms,
 		.size = entry_size(e),
 		.from = entry_from(e),
-		.state = (uint8_t)entry_state(e),
+		.state = (uint8_t)shown_state(e),
 		.flags = e->flags,
 		.client = word_str(e->client),
 		.client_name = word_str(e->client_name),
@@ -36,11 +50,19 @@ tell_message(struct listing *l, const struct entry *e)
 	    l->asking.peer->channel, TYPE_row_message, &m, l->asking.id);
 }
 
+/* Monotonic time of the next try; 0: none is set. */
+static uint64_t
+next_try_ms(const struct rcpt *r)
+{
+	if (r->place == PLACE_RETRY && rcpt_is_open(r))
+		return r->due_ms;
+	return schedule_is_put_off(r) ? r->in.destination->not_before_ms : 0;
+}
+
 static void
 tell_rcpt(struct listing *l, const struct rcpt *r)
 {
-	struct queue *q = l->asking.peer->q;
-	uint64_t now = queue_now_ms(q);
+	uint64_t now = queue_now_ms(l->asking.peer->q), next = next_try_ms(r);
 	struct row_rcpt m = {
 		.to = rcpt_to(r),
 		.state = r->state,
@@ -50,9 +72,13 @@ tell_rcpt(struct listing *l, const struct rcpt *r)
 		.relay = word_str(r->relay),
 	};
 
-	if (r->place == PLACE_RETRY && rcpt_is_open(r))
-		m.next_ms =
-		    clock_wall_ms() + (r->due_ms > now ? r->due_ms - now : 0);
+	if (next != 0)
+		m.next_ms = clock_wall_ms() + (next > now ? next - now : 0);
+	if (schedule_is_put_off(r)) {
+		m.state = RCPT_DEFERRED;
+		if (m.reply.len == 0)
+			m.reply = STR("4.4.1 destination unreachable");
+	}
 	channel_tell(l->asking.peer->channel, TYPE_row_rcpt, &m, l->asking.id);
 }
 

@@ -5,6 +5,6 @@
 #include "queue/from_control.h"
 
 void message_start(
-    struct control_peer *p, uint64_t id, const struct ask_content *m);
+    struct control_peer *p, uint64_t id, const struct ask_content *ask);
 
 #endif

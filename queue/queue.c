@@ -17,7 +17,8 @@
 enum {
 	DUE_LOOK_MS = 30000, /* the clocks are compared at least so often */
 	DUE_BATCH = 1000,    /* due recipients seen to in one go */
-	JUMP_MS = 5000,      /* a difference that is worth a log line */
+	BACKOFF_MAX_MS = 300000,
+	JUMP_MS = 5000, /* a difference that is worth a log line */
 	STOP_MARGIN_MS = 1000
 };
 
@@ -432,8 +433,15 @@ void
 queue_set_config(struct queue *q, struct config *c)
 {
 	struct config *old = q->config;
+	uint64_t first_ms;
 
 	q->config = config_ref(c);
+	/* Nobody wants a destination to rest for longer than a mail. */
+	first_ms = retry_delay(&c->queue, 1, 0);
+	if (first_ms < BACKOFF_MAX_MS)
+		q->schedule.backoff_max_ms = first_ms > 1000 ? first_ms : 1000;
+	else
+		q->schedule.backoff_max_ms = BACKOFF_MAX_MS;
 	router_set_config(&q->router, c);
 	cache_set_max(&q->cache, c->queue.cache);
 	if (old == NULL)

@@ -71,7 +71,7 @@ retry_add(struct retry *t, struct rcpt *r, uint64_t due_ms)
 	assert(r->place == PLACE_NONE);
 	if (t->count == t->cap) {
 		t->cap = t->cap == 0 ? RETRY_FIRST : t->cap * 2;
-		t->heap = xreallocarray(t->heap, t->cap, sizeof(*t->heap));
+		t->heap = xreallocarray(t->heap, t->cap, sizeof(struct rcpt *));
 	}
 	r->place = PLACE_RETRY;
 	r->due_ms = due_ms;
@@ -107,7 +107,7 @@ step_ms(const struct queue_settings *q, uint32_t attempts)
 	size_t step = attempts > 0 ? attempts - 1 : 0;
 
 	if (q->nretry == 0)
-		return RETRY_DEFAULT_S * 1000U;
+		return RETRY_DEFAULT_S * UINT64_C(1000);
 	if (step >= q->nretry)
 		step = q->nretry - 1;
 	return (uint64_t)q->retry_s[step] * 1000U;

@@ -50,7 +50,12 @@ void
 schedule_init(struct schedule *s, const struct schedule_ops *ops, void *ctx,
     struct words *words)
 {
-	*s = (struct schedule){ .ops = ops, .ctx = ctx, .words = words };
+	*s = (struct schedule){
+		.ops = ops,
+		.ctx = ctx,
+		.words = words,
+		.backoff_max_ms = BACKOFF_MAX_MS,
+	};
 	RB_INIT(&s->destinations);
 	RB_INIT(&s->sleepers);
 }
@@ -212,12 +217,11 @@ settle(struct schedule *s, struct destination *d, uint64_t now_ms)
 		unready(s, d);
 		if (d->nflight > 0)
 			return;
-		if (d->failures == 0 && d->rate_ms <= now_ms)
+		if ((d->failures == 0 && d->rate_ms <= now_ms) ||
+		    (d->asleep && d->wake_ms <= now_ms))
 			destination_free(s, d);
 		else if (!d->asleep)
 			sleep_until(s, d, now_ms + FORGET_MS);
-		else if (d->wake_ms <= now_ms)
-			destination_free(s, d);
 		return;
 	}
 	if (d->nflight >= allowed_works(d)) {
@@ -436,14 +440,33 @@ schedule_run(struct schedule *s, uint64_t now_ms)
 }
 
 static void
-back_off(struct destination *d, uint64_t now_ms)
+back_off(const struct schedule *s, struct destination *d, uint64_t now_ms)
 {
 	uint64_t ms = BACKOFF_FIRST_MS;
 
-	for (uint32_t i = 0; i < d->failures && ms < BACKOFF_MAX_MS; i++)
+	for (uint32_t i = 0; i < d->failures && ms < s->backoff_max_ms; i++)
 		ms *= 2;
 	d->failures++;
-	d->not_before_ms = now_ms + (ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS);
+	d->not_before_ms =
+	    now_ms + (ms < s->backoff_max_ms ? ms : s->backoff_max_ms);
+}
+
+bool
+schedule_is_put_off(const struct rcpt *r)
+{
+	return r->place == PLACE_WAITING && r->in.destination->failures > 0;
+}
+
+uint64_t
+schedule_count_put_off(struct schedule *s)
+{
+	struct destination *d;
+	uint64_t n = 0;
+
+	RB_FOREACH(d, destination_tree, &s->destinations)
+		if (d->failures > 0)
+			n += d->nwaiting;
+	return n;
 }
 
 void
@@ -461,7 +484,7 @@ schedule_done(struct schedule *s, struct destination *d, struct agent *a,
 	case WORK_UNREACHABLE:
 		/* Of many under way, the first to fail counts. */
 		if (d->not_before_ms <= now_ms)
-			back_off(d, now_ms);
+			back_off(s, d, now_ms);
 		break;
 	case WORK_LOST:
 		break;

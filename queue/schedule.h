@@ -96,6 +96,7 @@ struct schedule {
 	RB_HEAD(wake_tree, destination) sleepers;
 	struct pool *pools; /* owned */
 	uint32_t npools;
+	uint64_t backoff_max_ms;
 	bool stopped; /* starts nothing more */
 };
 
@@ -121,6 +122,11 @@ void schedule_del(struct schedule *s, struct rcpt *r);
 void schedule_take_all(struct schedule *s, struct rcpt_list *out);
 /* Next try of r's destination: now, whatever its back-off. */
 void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
+
+/* Waits for a destination that could not be reached the last time. */
+bool schedule_is_put_off(const struct rcpt *r);
+/* How many of those there are. */
+uint64_t schedule_count_put_off(struct schedule *s);
 
 /* --- turns --- */
 /* Starts all that can be started. Returns when to come again (monotonic), 0

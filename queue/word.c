@@ -13,7 +13,7 @@ words_init(struct words *w)
 {
 	w->nbuckets = WORDS_FIRST;
 	w->count = 0;
-	w->buckets = xcalloc(w->nbuckets, sizeof(*w->buckets));
+	w->buckets = xcalloc(w->nbuckets, sizeof(struct word *));
 }
 
 void
@@ -37,7 +37,7 @@ static void
 grow(struct words *w)
 {
 	size_t n = w->nbuckets * 2;
-	struct word **buckets = xcalloc(n, sizeof(*buckets));
+	struct word **buckets = xcalloc(n, sizeof(struct word *));
 
 	for (size_t i = 0; i < w->nbuckets; i++) {
 		struct word *next;

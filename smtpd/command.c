@@ -158,8 +158,9 @@ log_refusal(const struct command *c)
 	if (c->quiet)
 		return;
 	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
-	    "stage=%s reply=%s why=%s client=%s arg=%s", c->verb->stage,
-	    log_cstr(c->reply), c->why != NULL ? c->why : "refused",
+	    "stage=%s reply=%s why=%s client=%s arg=%s",
+	    log_cstr(c->verb->stage), log_cstr(c->reply),
+	    log_cstr(c->why != NULL ? c->why : "refused"),
 	    log_cstr(s->client_text), log_str(c->args));
 }
 

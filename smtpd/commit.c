@@ -34,13 +34,17 @@ log_accepted(const struct session *s)
 {
 	const struct tx *tx = s->tx;
 	const struct body *b = s->body;
-	/* The client was gone before it could hear of it. */
-	bool unsent = s->state != SESSION_BUSY || s->ended;
+	unsigned long long ms = clock_mono_ms() - tx->begin_ms;
 
-	log_info(&tx->log, "accepted", "from=%s nrcpt=%u size=%llu ms=%llu%s",
-	    log_cstr(tx->from), tx->nrcpt, (unsigned long long)b->size,
-	    (unsigned long long)(clock_mono_ms() - tx->begin_ms),
-	    unsent ? " reply=unsent" : "");
+	if (s->state == SESSION_BUSY && !s->ended)
+		log_info(&tx->log, "accepted",
+		    "from=%s nrcpt=%u size=%llu ms=%llu", log_cstr(tx->from),
+		    tx->nrcpt, (unsigned long long)b->size, ms);
+	else /* the client was gone before it could hear of it */
+		log_info(&tx->log, "accepted",
+		    "from=%s nrcpt=%u size=%llu ms=%llu reply=%s",
+		    log_cstr(tx->from), tx->nrcpt, (unsigned long long)b->size,
+		    ms, log_cstr("unsent"));
 	stats_add(STAT_ACCEPTED, 1);
 	stats_add(STAT_BYTES, b->size);
 }

@@ -39,6 +39,7 @@ struct door {
 static LIST_HEAD(, door) doors = LIST_HEAD_INITIALIZER(doors);
 static struct config *config;
 static int reserve = -1;
+static bool started;
 
 static const char busy[] = "421 4.3.2 Too busy, try again later\r\n";
 
@@ -120,8 +121,8 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 	if (reply != NULL) {
 		stats_add(STAT_TEMPFAILED, 1);
 		log_info(NULL, "reject",
-		    "stage=connect reply=%s why=%s client=%s listener=%s",
-		    log_cstr(reply), why,
+		    "stage=%s reply=%s why=%s client=%s listener=%s",
+		    log_cstr("connect"), log_cstr(reply), log_cstr(why),
 		    log_cstr(addr_format(&a.client, text)), log_cstr(d->name));
 		turn_away(fd, reply);
 		return;
@@ -228,7 +229,9 @@ listener_add(struct loop *loop, uint32_t id, int socket)
 		    a.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", text,
 		    (unsigned int)port);
 	}
-	door_new(loop, id, socket, name);
+	struct door *d = door_new(loop, id, socket, name);
+	if (started)
+		loop_fd_want(d->watch, LOOP_READ);
 	if (reserve < 0)
 		reserve = fcntl(socket, F_DUPFD_CLOEXEC, 0);
 }

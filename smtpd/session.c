@@ -54,7 +54,7 @@ log_end(const struct session *s)
 	log_info(&s->log, "disconnect",
 	    "client=%s reason=%s cmds=%u errs=%u mails=%u rcpt-ok=%u "
 	    "rcpt-bad=%u bytes=%llu ms=%llu",
-	    log_cstr(s->client_text), s->reason, s->ncmds, s->nerrors,
+	    log_cstr(s->client_text), log_cstr(s->reason), s->ncmds, s->nerrors,
 	    s->naccepted, s->nrcpt_ok, s->nrcpt_bad,
 	    (unsigned long long)s->bytes,
 	    (unsigned long long)(clock_mono_ms() - s->begin_ms));
@@ -257,8 +257,9 @@ early_end(struct session *s, const char *why, const char *reply)
 	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
 
 	stats_add(STAT_REJECTED, 1);
-	log_info(&s->log, "reject", "stage=%s reply=%s why=%s client=%s", stage,
-	    log_cstr(reply), why, log_cstr(s->client_text));
+	log_info(&s->log, "reject", "stage=%s reply=%s why=%s client=%s",
+	    log_cstr(stage), log_cstr(reply), log_cstr(why),
+	    log_cstr(s->client_text));
 	session_end(s, reply, why);
 }
 

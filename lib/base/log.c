@@ -223,6 +223,26 @@ value_length(struct str s)
 	return i < s.len ? i + 1 : s.len;
 }
 
+/* As JSON writes numbers: -?digits, perhaps with a fraction. */
+static bool
+is_number(struct str s)
+{
+	bool digits = false, point = false;
+
+	if (s.len > 0 && s.p[0] == '-')
+		s = str_skip(s, 1);
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '.' && digits && !point)
+			point = true;
+		else if (chr_is_digit(s.p[i]))
+			digits = true;
+		else
+			return false;
+	}
+	return digits && chr_is_digit(s.p[s.len - 1]) &&
+	       (s.p[0] != '0' || s.len == 1 || s.p[1] == '.');
+}
+
 /* `key=value key=value` as members of an object. */
 static void
 add_json_pairs(struct buf *b, struct str s)
@@ -243,8 +263,11 @@ add_json_pairs(struct buf *b, struct str s)
 			buf_add_json(b, buf_str(&plain));
 		} else if (v.len == 0) {
 			buf_add(b, "null", 4);
-		} else {
+		} else if (is_number(v)) {
 			buf_add_str(b, v);
+		} else {
+			/* A word of ours that did not come by log_str(). */
+			buf_add_json(b, v);
 		}
 	}
 }

@@ -99,7 +99,8 @@ path_is_literal(struct str s)
 		family = AF_INET6;
 		s = str_skip(s, 5);
 	}
-	if (s.len >= sizeof(text) || memchr(s.p, '\0', s.len) != NULL)
+	if (s.len == 0 || s.len >= sizeof(text) ||
+	    memchr(s.p, '\0', s.len) != NULL)
 		return false;
 	memcpy(text, s.p, s.len);
 	text[s.len] = '\0';
@@ -219,6 +220,8 @@ enum path_error
 path_parse(
     struct str in, unsigned int flags, struct path *out, struct str *rest)
 {
+	if (in.len == 0)
+		in = STR("");
 	struct cursor c = { in.p, in.p + in.len };
 	enum path_error e;
 	bool angle = at(&c, '<');
@@ -279,12 +282,11 @@ path_format(const struct path *p, struct buf *out)
 int
 path_split(struct str address, struct path *out)
 {
-	struct cursor c = { address.p, address.p + address.len };
-
-	out->local = out->domain = (struct str){ address.p, 0 };
+	out->local = out->domain = STR("");
 	out->is_literal = out->is_utf8 = false;
 	if (address.len == 0)
 		return 0;
+	struct cursor c = { address.p, address.p + address.len };
 	if (parse_local(&c, out) != PATH_OK || !at(&c, '@'))
 		return -1;
 	c.p++;

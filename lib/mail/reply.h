@@ -9,7 +9,7 @@
 #include "lib/base/str.h"
 
 enum {
-	REPLY_LINE_MAX = 4096,   /* bytes of one line */
+	REPLY_LINE_MAX = 4096, /* bytes of one line */
 	REPLY_LINES_MAX = 100,
 	REPLY_TOTAL_MAX = 65536, /* bytes of one reply */
 	REPLY_KEPT_MAX = 512     /* bytes of its text that we keep */
@@ -31,7 +31,7 @@ struct reply {
 	struct status status;
 	size_t nlines, nbytes;
 	char text[REPLY_KEPT_MAX + 1]; /* printable ASCII, lines joined by a
-	                                * blank, cut */
+					* blank, cut */
 	size_t text_len;
 };
 

@@ -224,6 +224,8 @@ size_t
 dot_writer_feed(struct dot_writer *d, struct str in,
     void (*out)(void *ctx, const char *p, size_t len), void *ctx)
 {
+	if (in.len == 0)
+		return 0;
 	const char *p = in.p, *end = in.p + in.len, *start = in.p;
 	const char *lf = NULL;
 	size_t changed = 0;

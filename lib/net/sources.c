@@ -144,7 +144,7 @@ check(int fd, struct header *h, struct fault *why)
 struct sources *
 sources_map(int fd, uint32_t column, struct fault *why)
 {
-	struct header h;
+	struct header h = { 0 };
 	if (check(fd, &h, why) == -1)
 		return NULL;
 	if (column >= h.ncolumns) {

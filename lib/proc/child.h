@@ -41,8 +41,8 @@ struct child_ops {
 	 * of edges_between. A former channel to the same peer is dead. */
 	void (*on_peer)(enum role peer, uint16_t instance, int socket);
 	/* Everything was handed over: begin. Returns 0, or -1 with why: then
-	 * the process says so to the parent and exits. tell_ready leaves when this
-	 * returned 0. */
+	 * the process says so to the parent and exits. tell_ready leaves when
+	 * this returned 0. */
 	int (*on_go)(struct fault *why);
 	/* Take nothing new; call child_exit when the rest is done. When grace
 	 * has passed the process exits anyway. NULL: exits at once. */

@@ -28,6 +28,8 @@
 
 enum {
 	MAILS = 60,
+	STAY = 6, /* the first mails are never over: small, in one segment,
+		   * while all others are used again */
 	MESSAGES_MAX = 4096, /* seqs the ledger holds */
 	CONTENT_MAX = 262144,
 	MAX_MESSAGE = 1024
@@ -62,7 +64,9 @@ static const struct queue_settings SETTINGS = { .segment_size = 4194304 };
 static size_t
 size_of(uint64_t seq)
 {
-	return seq % 3 == 0 ? 200000 + seq * 37 % 50000 : seq * 7919 % 30000;
+	if (seq <= STAY || seq % 4 == 0)
+		return seq * 7919 % 30000;
+	return 200000 + seq * 37 % 50000;
 }
 
 static void
@@ -261,12 +265,13 @@ change_some(unsigned int i)
 
 		if (!m->live)
 			continue;
-		if (seq % 10 != 1 && (seq * 31 + i) % 3 == 0) {
+		if (seq > STAY && (seq * 31 + i) % 3 == 0) {
 			m->live = false;
 			report('E', seq, 0);
 			store_finish(child.store, m->ref, seq);
 			child.ends[child.nends++] = seq;
-		} else if ((seq + i) % 5 == 0) {
+		} else if (seq <= STAY ? i == 8 + 9 * seq :
+					 (seq + i) % 5 == 0) {
 			m->value++;
 			report('S', seq, m->value);
 			say_state(m, false);

@@ -516,7 +516,7 @@ class Ledger:
     def __init__(self):
         self.lock = threading.Lock()
         self.acked = {}  # token -> (id, recipients)
-        self.unsure = set()  # sent whole, and no reply was heard
+        self.unsure = set()  # sent, and no final reply was heard
 
     def ack(self, token, reply, nrcpt=1):
         with self.lock:
@@ -531,7 +531,8 @@ class Ledger:
         reply = client.mail(sender, rcpts, letter(token, size))
         if reply[0] == 250:
             self.ack(token, reply, len(rcpts))
-        if reply[0] != 0:
+        # A 4xx may come from a queue that died after it was durable.
+        if reply[0] >= 500:
             with self.lock:
                 self.unsure.discard(token)
         return reply

@@ -10,9 +10,11 @@ CONF = '''
 action out relay to "$hop"
 match for domain { "example.net" } action out
 queue retry 1h
-queue disk-reserve 4M segment-size 1M
-limit message-size 20M
-limit errors 1000
+queue disk-reserve 8M segment-size 1M
+limit message-size 4M
+limit errors 10000 soft-errors 10000 junk-commands 100000
+limit rate-per-source 100000/1m
+limit messages-per-connection 100000
 '''
 
 
@@ -81,10 +83,11 @@ def run(kind, size):
         gw.wait_empty()
         ledger.check(gw, sinks=[mx])
         # ...then there is room again, and a crash has nothing to lose.
-        c.cmd("RSET")
-        wait_until(lambda: gw.client(helo="c.example").cmd(
-            f"MAIL FROM:<a@b.example> SIZE={size}")[0] == 250, "room")
-        ledger.send(gw.client(helo="c.example"), "again", size=size)
+        with gw.client(helo="c.example") as c:
+            wait_until(lambda: c.cmd("RSET")[0] == 250 and c.cmd(
+                f"MAIL FROM:<a@b.example> SIZE={size}")[0] == 250, "room")
+            c.want("RSET", 250)
+            queued_id(ledger.send(c, "again", size=size))
         gw.kill()
         gw.start()
         mx.wait(n + 1)

@@ -17,6 +17,16 @@ queue retry 1s
 SIZE = 50 << 20
 
 
+def gateway(mx):
+    owner = ' user "mail"' if ROOT else ""
+    return Gateway(CONF, {"hop": mx.hop, "owner": owner})
+
+
+def body_files(gw):
+    return [f for _, _, files in os.walk(f"{gw.dir}/spool/large")
+            for f in files]
+
+
 def peak(pid):
     with open(f"/proc/{pid}/status") as f:
         return int(re.search(r"VmHWM:\s+(\d+)", f.read()).group(1)) << 10
@@ -25,8 +35,7 @@ def peak(pid):
 @test
 def fifty_mib():
     mx = MX(extensions=("PIPELINING", "SIZE 100000000", "8BITMIME"))
-    owner = ' user "mail"' if ROOT else ""
-    with Gateway(CONF, {"hop": mx.hop, "owner": owner}) as gw:
+    with gateway(mx) as gw:
         ledger = Ledger()
         c = gw.client(helo="client.example")
         for n in range(2):
@@ -41,16 +50,14 @@ def fifty_mib():
         if not SANITIZED:
             for pid in gw.pids():
                 assert peak(pid) < 100 << 20,                     f"{cmdline(pid)}: {peak(pid) >> 20} MiB"
-        left = [f for r, _, fs in os.walk(f"{gw.dir}/spool/large")
-                for f in fs]
-        equal(left, [], "files left in large/")
+        wait_until(lambda: not body_files(gw), "large/ to be empty")
     mx.close()
 
 
 @test
 def sizes_around_the_threshold():
     mx = MX()
-    with Gateway(CONF, {"hop": mx.hop}) as gw:
+    with gateway(mx) as gw:
         c = gw.client(helo="client.example")
         n = 0
         for size in (65535, 65536, 65537, 262000, 262144, 262145, 263000,
@@ -70,7 +77,7 @@ def sizes_around_the_threshold():
 @test
 def a_large_mail_survives_a_crash():
     mx = MX(faults={"connect": Reply("421 4.3.2 not now")})
-    gw = Gateway(CONF, {"hop": mx.hop})
+    gw = gateway(mx)
     gw.start()
     ledger = Ledger()
     with gw.client(helo="client.example") as c:
@@ -88,8 +95,7 @@ def a_large_mail_survives_a_crash():
     gw.wait_empty()
     ledger.check(gw, sinks=[mx])
     equal(len(mx.mails()), 1, "mails")
-    left = [f for r, _, fs in os.walk(f"{gw.dir}/spool/large") for f in fs]
-    equal(left, [], "files left in large/")
+    wait_until(lambda: not body_files(gw), "large/ to be empty")
     gw.remove()
     mx.close()
 

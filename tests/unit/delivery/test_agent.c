@@ -150,9 +150,10 @@ START_TEST(test_endless_replies)
 	memset(line, '2', sizeof(line) - 1);
 	lines[0] = total[0] = '\0';
 	for (int i = 0; i < 120; i++)
-		strcat(lines, "220-hello\r\n");
+		(void)strlcat(lines, "220-hello\r\n", sizeof(lines));
 	for (int i = 0; i < 40; i++)
-		sprintf(total + strlen(total), "220-%01990d\r\n", 0);
+		(void)snprintf(
+		    total + strlen(total), 2010, "220-%01990d\r\n", 0);
 	server_start(&servers[0], all[_i]);
 	deliver_one(1);
 	expect(0, OUTCOME_DEFERRED, 0, "4.5.0");

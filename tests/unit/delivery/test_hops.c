@@ -1,6 +1,7 @@
 /* Next hops: URLs, ourselves among them, what is remembered. */
 #include "delivery/hops.h"
 
+#include <bsd/string.h>
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,7 @@ START_TEST(test_lists)
 	ck_assert_uint_eq(nbad, 1);
 	ck_assert_uint_eq(at[1].port, 26);
 	for (int i = 0; i < 40; i++)
-		strcat(many, "smtp://192.0.2.10\t ");
+		(void)strlcat(many, "smtp://192.0.2.10\t ", sizeof(many));
 	ck_assert_uint_eq(hops_parse(str_of(many), at, &nbad), HOPS_MAX);
 }
 

@@ -333,11 +333,12 @@ big_file(uint64_t size)
 	int fd = memfd_create("body", MFD_CLOEXEC);
 	static char lines[65536];
 
-	for (size_t i = 0; i < sizeof(lines); i += 64)
-		memcpy(lines + i,
-		    ".2345678901234567890123456789012345678901234567890123456"
-		    "789012\r\n",
-		    64);
+	memset(lines, 'x', sizeof(lines));
+	for (size_t i = 0; i < sizeof(lines); i += 64) {
+		lines[i] = '.';
+		lines[i + 62] = '\r';
+		lines[i + 63] = '\n';
+	}
 	for (uint64_t n = 0; n < size; n += sizeof(lines))
 		ck_assert_int_eq(
 		    write(fd, lines, sizeof(lines)), (ssize_t)sizeof(lines));
@@ -400,7 +401,7 @@ START_TEST(test_big_mail_from_file)
 	ck_assert_uint_eq(
 	    (size_t)(servers[0].heard.p + servers[0].heard.len - body),
 	    8 + (3 << 20) / 64 * 65 + 3);
-	ck_assert_int_eq(strncmp(body + 8, "..23", 4), 0);
+	ck_assert_int_eq(strncmp(body + 8, "..xx", 4), 0);
 }
 
 END_TEST

@@ -3,6 +3,7 @@
  * end of a channel and, by a script, every next hop, all in one loop.
  * Included by each of the tests, whose state it holds.
  */
+#include <bsd/string.h>
 #include <check.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -392,7 +393,7 @@ hops(size_t n)
 
 		snprintf(
 		    one, sizeof(one), "smtp://127.0.0.1:%u ", servers[i].port);
-		strcat(hops_text, one);
+		(void)strlcat(hops_text, one, sizeof(hops_text));
 	}
 	return hops_text;
 }

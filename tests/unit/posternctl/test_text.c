@@ -92,10 +92,12 @@ START_TEST(numbers)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char text[24];
-		ck_assert_str_eq(
-		    text_duration(cases[i].n, text), cases[i].duration);
-		ck_assert_str_eq(text_size(cases[i].n, text), cases[i].size);
+		char duration[24], size[24];
+		text_duration(cases[i].n, duration);
+		text_size(cases[i].n, size);
+		ck_assert_msg(strcmp(duration, cases[i].duration) == 0 &&
+				  strcmp(size, cases[i].size) == 0,
+		    "%s %s", duration, size);
 	}
 }
 

@@ -45,6 +45,7 @@ static inline void
 spool_on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 {
 	struct seen *s = &spool.seen[m->seq];
+	size_t wrong = 0;
 
 	(void)ctx;
 	ck_assert_uint_lt(m->seq, SEEN_MAX);
@@ -54,7 +55,8 @@ spool_on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 	s->bodyfile = m->bodyfile;
 	s->committed = s->ok = true;
 	for (size_t i = 0; i < m->content.len; i++)
-		ck_assert_int_eq(m->content.p[i], (char)(m->seq + i % 251));
+		wrong += m->content.p[i] != (char)(m->seq + i % 251);
+	ck_assert_uint_eq(wrong, 0);
 	spool.mails++;
 }
 

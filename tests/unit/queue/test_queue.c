@@ -785,6 +785,20 @@ START_TEST(actions_that_are_gone_hold_the_mail)
 
 END_TEST
 
+START_TEST(a_reload_routes_what_waits_again)
+{
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 1);
+	free(t.config->actions[0].hops);
+	t.config->actions[0].hops = xstrdup("smtp://127.0.0.1:9");
+	queue_set_config(t.q, t.config);
+	new_agent(1);
+	wait_for(&nwhole, 1);
+	ck_assert_str_eq(t.got[0].hops, "smtp://127.0.0.1:9");
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -806,6 +820,7 @@ main(void)
 	tcase_add_test(c, large_bodies_go_by_file);
 	tcase_add_test(c, old_mail_expires);
 	tcase_add_test(c, actions_that_are_gone_hold_the_mail);
+	tcase_add_test(c, a_reload_routes_what_waits_again);
 	suite_add_tcase(s, c);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);
