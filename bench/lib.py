@@ -21,9 +21,8 @@ SESSIONS = 20
 CONF = '''
 action out relay to "smtp://127.0.0.1:$sink"
 match for domain { "example.net" } action out
-limit rate-per-source 10000000/1m
+limit rate-per-source 1000000/1s
 limit connections-per-source 100000
-limit connections 100000
 limit messages-per-connection 1000000
 deliver concurrency 20 messages-per-connection 1000000
 workers smtpd 1 delivery 1

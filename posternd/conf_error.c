@@ -31,6 +31,7 @@ format(const char *file, uint32_t line, const char *prefix, const char *fmt,
 {
 	char what[1024], *text;
 
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
 	vsnprintf(what, sizeof(what), fmt, ap);
 	if (asprintf(&text, "%s:%u: %s%s", file, line, prefix, what) == -1)
 		abort();

@@ -59,7 +59,7 @@ conf_kind_text(enum conf_kind kind)
 static char
 peek(const struct conf_lexer *lx, size_t n)
 {
-	return n < lx->in.len ? lx->in.p[n] : '\0';
+	return (char)(n < lx->in.len ? lx->in.p[n] : '\0');
 }
 
 static struct conf_token
@@ -140,7 +140,7 @@ unescape(struct conf_lexer *lx, struct str raw)
 
 	for (i = 0; i < raw.len; i++) {
 		char c = raw.p[i];
-		char after = i + 1 < raw.len ? raw.p[i + 1] : '\0';
+		char after = (char)(i + 1 < raw.len ? raw.p[i + 1] : '\0');
 
 		if (c == '\\' && (after == '"' || after == '\\')) {
 			out[n++] = after;

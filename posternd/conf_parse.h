@@ -15,6 +15,7 @@
 #include "lib/base/fault.h"
 #include "posternd/conf.h"
 #include "posternd/conf_lex.h"
+#include "posternd/conf_value.h"
 #include "posternd/tables.h"
 
 struct conf_parser;
@@ -34,9 +35,9 @@ struct conf_keyword {
 	const char *name;
 	conf_parse_fn *parse; /* NULL: not available yet */
 	enum conf_pass pass;  /* of a statement */
+	int value;            /* for keywords that share a parse function */
 	size_t offset;        /* of the field it fills */
 	uint64_t min, max;    /* of a number; max: of a text's length */
-	int value;            /* for keywords that share a parse function */
 };
 
 /* clang-format off */
@@ -93,8 +94,8 @@ struct conf_parser {
 	struct config *config;
 	struct conf_errors *errors;
 	struct conf_pool pool;
-	STAILQ_HEAD(, conf_source) sources;
-	STAILQ_HEAD(, conf_macro) macros;
+	STAILQ_HEAD(conf_sources, conf_source) sources;
+	STAILQ_HEAD(conf_macros, conf_macro) macros;
 	unsigned int nmacros;
 	struct conf_statement *statements;
 	size_t nstatements, statements_cap;
@@ -160,34 +161,6 @@ int conf_options(struct conf_parser *p, const struct conf_keyword *table,
  * in the notes from index first on. */
 int conf_once(
     struct conf_parser *p, const struct conf_keyword *k, size_t first);
-
-/* --- values --- */
-/* parse functions that fill the field at k->offset */
-int conf_set_text(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* char *, printable, at most k->max bytes */
-int conf_set_path(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* char *, absolute */
-int conf_set_domain(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* char *, a host name */
-int conf_set_address(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* char *, user@domain */
-int conf_set_size(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* uint64_t */
-int conf_set_count(
-    struct conf_parser *p, const struct conf_keyword *k, void *into);
-int conf_set_time(
-    struct conf_parser *p, const struct conf_keyword *k, void *into);
-int conf_set_rate(struct conf_parser *p, const struct conf_keyword *k,
-    void *into); /* two uint64_t: count, period */
-int conf_take_time(
-    struct conf_parser *p, uint64_t min, uint64_t max, uint64_t *out);
-int conf_take_count(
-    struct conf_parser *p, uint64_t min, uint64_t max, uint64_t *out);
-int conf_parse_time(struct str s, uint64_t *ms);
-int conf_parse_size(struct str s, uint64_t *bytes);
-/* A name of a table, action or tag: letters, digits, `_', `-', `.'; at most
- * 64 bytes. */
-int conf_take_name(struct conf_parser *p, const char *what, struct str *out);
 
 /* --- tables --- */
 /* A name, a literal or a list, for that use. NULL after conf_error. */

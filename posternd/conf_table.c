@@ -61,6 +61,7 @@ finish(struct conf_parser *p, struct conf_table *t)
 
 	if (conf_table_seal(t, &fd, &why) == -1)
 		return conf_error(p, "table %s: %s", t->name, why.text);
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
 	c->tables =
 	    xreallocarray(c->tables, c->ntables + 1, sizeof(*c->tables));
 	c->table_fds =

@@ -216,13 +216,11 @@ end_line(struct reader *r)
 	line = str_trim(line);
 	if (r->too_long)
 		bad_line(r, "line too long");
-	else if (line.len == 0 || line.p[0] == '#')
-		;
 	else if (memchr(line.p, '\0', line.len) != NULL)
 		bad_line(r, "NUL byte");
 	else if (!utf8_is_valid(line))
 		bad_line(r, "not UTF-8");
-	else
+	else if (line.len > 0 && line.p[0] != '#')
 		add_line(r, line);
 	r->len = 0;
 	r->too_long = false;

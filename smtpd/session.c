@@ -299,7 +299,10 @@ skip_input(struct session *s, struct str in)
 {
 	const char *lf = memchr(in.p, '\n', in.len);
 	size_t used = lf != NULL ? (size_t)(lf - in.p) + 1 : in.len;
-	char before = used > 1 ? in.p[used - 2] : s->skip_last;
+	char before = s->skip_last;
+
+	if (used > 1)
+		before = in.p[used - 2];
 
 	s->skipped += used;
 	s->skip_last = in.p[used - 1];

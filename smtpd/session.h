@@ -102,8 +102,8 @@ void session_commit_done(struct session *s);
 const char *session_hostname(const struct session *s);
 
 /* No new work: idle sessions end with 421, others after their transaction;
- * on_empty is called when the last is gone (also when there is none now). */
-void sessions_stop(void (*on_empty)(void));
+ * fn is called when the last is gone (also when there is none now). */
+void sessions_stop(void (*fn)(void));
 bool sessions_are_stopping(void);
 size_t sessions_count(void);
 /* For tests: as if never stopped. */

@@ -168,11 +168,11 @@ addr_format(const struct addr *a, char out[static ADDR_TEXT_MAX])
 			    out + len, ADDR_TEXT_MAX - len, "%%%u", a->scope);
 		return out;
 	case ADDR_LOCAL:
-		return strcpy(out, "local");
+		return memcpy(out, "local", sizeof("local"));
 	case ADDR_NONE:
 		break;
 	}
-	return strcpy(out, "none");
+	return memcpy(out, "none", sizeof("none"));
 }
 
 const char *

@@ -220,31 +220,49 @@ plain_len(const char *p, const char *end, const char **lf)
 	return (size_t)(find_or_end(p, stop, '\0') - p);
 }
 
+/* The first byte behind a piece that ended with a CR. Returns the bytes
+ * consumed. */
+static size_t
+after_cr(struct dot_writer *d, char c, size_t *changed, out_fn *out, void *ctx)
+{
+	writer_newline(d, out, ctx);
+	if (c == '\n')
+		return 1;
+	++*changed;
+	return 0;
+}
+
+/* A CR, LF or NUL at p that is no CRLF within the piece. */
+static void
+write_odd(struct dot_writer *d, const char *p, const char *end, size_t *changed,
+    out_fn *out, void *ctx)
+{
+	if (*p == '\r' && p + 1 == end) {
+		d->state = DOT_CR; /* its LF may come */
+		return;
+	}
+	++*changed;
+	if (*p != '\0')
+		writer_newline(d, out, ctx);
+}
+
 size_t
 dot_writer_feed(struct dot_writer *d, struct str in,
     void (*out)(void *ctx, const char *p, size_t len), void *ctx)
 {
 	if (in.len == 0)
 		return 0;
-	const char *p = in.p, *end = in.p + in.len, *start = in.p;
-	const char *lf = NULL;
+	const char *p = in.p, *end = in.p + in.len, *lf = NULL;
 	size_t changed = 0;
 
+	if (d->state == DOT_CR)
+		p += after_cr(d, *p, &changed, out, ctx);
 	/* Everything in [start, p) is fit to leave as it is. */
-	while (p < end) {
-		if (d->state == DOT_CR) {
-			/* Held back over the border of two pieces. */
-			bool crlf = *p == '\n';
+	const char *start = p;
 
-			writer_newline(d, out, ctx);
-			changed += crlf ? 0 : 1;
-			p += crlf ? 1 : 0;
-			start = p;
-			continue;
-		}
+	while (p < end) {
 		if (d->state == DOT_BOL && *p == '.') {
-			if (p > start)
-				out(ctx, start, (size_t)(p - start));
+			out(ctx, start, (size_t)(p - start));
 			out(ctx, ".", 1);
 			start = p;
 		}
@@ -260,19 +278,11 @@ dot_writer_feed(struct dot_writer *d, struct str in,
 			d->state = DOT_BOL;
 			continue;
 		}
-		if (p > start)
-			out(ctx, start, (size_t)(p - start));
-		if (*p == '\r' && p + 1 == end) {
-			d->state = DOT_CR;
-			return changed;
-		}
-		changed++;
-		if (*p != '\0')
-			writer_newline(d, out, ctx);
+		out(ctx, start, (size_t)(p - start));
+		write_odd(d, p, end, &changed, out, ctx);
 		start = ++p;
 	}
-	if (p > start)
-		out(ctx, start, (size_t)(p - start));
+	out(ctx, start, (size_t)(p - start));
 	return changed;
 }
 

@@ -263,6 +263,7 @@ make_image(const struct table_builder *b, size_t size)
 {
 	uint8_t *image = xmalloc(size), *entries, *strings;
 
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes */
 	memcpy(image + TABLE_AT_MAGIC, TABLE_MAGIC, 8);
 	put_le64(image + TABLE_AT_SIZE, size);
 	put_le32(image + TABLE_AT_SLOTS, b->nslots);

@@ -194,10 +194,12 @@ class Gateway:
         end = time.monotonic() + DEADLINE
         while time.monotonic() < end:
             with open(f"{self.dir}/log", "rb") as f:
-                if re.search(rb"parent ready|posternd: ready", f.read()):
-                    return
+                text = f.read()
+            if re.search(rb"parent ready|posternd: ready", text):
+                return
             if self.proc.poll() is not None:
-                raise AssertionError("the gateway ended at its start")
+                raise AssertionError("the gateway ended: " +
+                                     text.decode("utf-8", "replace"))
             select.select([], [], [], 0.05)
         raise AssertionError("the gateway is not ready")
 

@@ -31,7 +31,10 @@ enum {
 	CANNOT = 77,
 	TEXT_MAX = 256,
 	BELOW_STACK = 4096,
-	TRIES = 100000
+	TRIES = 100000,
+	/* ERESTARTSYS to ERESTART_RESTARTBLOCK */
+	RESTART_FIRST = 512,
+	RESTART_LAST = 516
 };
 
 static _Noreturn void
@@ -145,8 +148,12 @@ try(pid_t tid, long call, int argc, char **argv)
 		printf("errno %s\n", strerrorname_np((int)-result));
 	else
 		printf("returned %lld\n", result);
-	/* As if a signal had ended the wait: the loop waits again. */
-	saved.rax = (unsigned long long)-EINTR;
+	/* A call that had ended keeps its result; one that was to begin again
+	 * (as the kernel says it to itself) is ended as by a signal: the loop
+	 * waits again. */
+	long long before = (long long)saved.rax;
+	if (before <= -RESTART_FIRST && before >= -RESTART_LAST)
+		saved.rax = (unsigned long long)-EINTR;
 	saved.orig_rax = ~0ULL;
 	if (ptrace(PTRACE_SETREGS, tid, NULL, &saved) == -1)
 		give_up("PTRACE_SETREGS");
