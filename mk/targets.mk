@@ -30,7 +30,7 @@ demo: all
 	@tools/demo $(B)
 
 # --- tests ---
-test-programs: all $(UNIT) $(REPLAY) $(HELPERS)
+test-programs: all $(UNIT) $(REPLAY) $(HELPERS) $(if $(SANITIZE),,$(CRASH))
 
 check: deps check-deps
 	@$(MAKE) --no-print-directory B=$(B) check-only
@@ -41,8 +41,9 @@ asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined \
 		B=$(B)/asan check-only T='$(T)'
 
-crash: all
-	@POSTERN_ROUNDS=$(CRASH_ROUNDS) tests/run -b $(B) -t 7200 system/crash
+crash: all $(CRASH)
+	@POSTERN_ROUNDS=$(CRASH_ROUNDS) POSTERN_STRIDE=1 \
+		tests/run -b $(B) -t 7200 system/crash crash/store
 soak: all
 	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak/soak
 bench: all check-deps $(B)/bench/syncdelay.so

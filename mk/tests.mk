@@ -10,7 +10,7 @@ HELPER_SRC := $(wildcard tests/lib/*.c)
 HELPERS := $(HELPER_SRC:%.c=$(B)/%)
 
 folder = $(notdir $(patsubst %/,%,$(dir $(1))))
-role_objs = $(if $(filter lib edge,$(1)),,$(filter-out %/main.o,$(OBJ_$(1))))
+role_objs = $(if $(filter lib edge crash,$(1)),,$(filter-out %/main.o,$(OBJ_$(1))))
 
 define test_program
 $(B)/$(1:.c=)$(3): $(B)/$(1:.c=.o) $(2) $(call role_objs,$(call folder,$(1))) $(B)/edges.a $(B)/lib.a
@@ -18,5 +18,11 @@ $(B)/$(1:.c=)$(3): $(B)/$(1:.c=.o) $(2) $(call role_objs,$(call folder,$(1))) $(
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call test_program,$(t),,,-lcheck_pic -lrt -lm -lsubunit -pthread)))
 $(foreach t,$(FUZZ_SRC),$(eval $(call test_program,$(t),$(B)/tests/fuzz/replay.o,.replay,)))
+# The store under the fault shim: a program of its own, with a ledger.
+CRASH := $(B)/tests/crash/store_crash $(B)/tests/crash/faultshim.so
+$(eval $(call test_program,tests/crash/store_crash.c,$(filter-out %/main.o,$(OBJ_queue)),,))
+$(B)/tests/crash/faultshim.so: tests/crash/faultshim.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl
 $(B)/tests/lib/%: $(B)/tests/lib/%.o $(B)/lib.a
 	$(LINK) $< $(B)/lib.a $(LIBS_COMMON)

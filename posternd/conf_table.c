@@ -56,16 +56,15 @@ static int
 finish(struct conf_parser *p, struct conf_table *t)
 {
 	struct config *c = p->config;
+	size_t n = c->ntables + 1;
 	struct fault why;
 	int fd;
 
 	if (conf_table_seal(t, &fd, &why) == -1)
 		return conf_error(p, "table %s: %s", t->name, why.text);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
-	c->tables =
-	    xreallocarray(c->tables, c->ntables + 1, sizeof(*c->tables));
-	c->table_fds =
-	    xreallocarray(c->table_fds, c->ntables + 1, sizeof(*c->table_fds));
+	c->tables = xreallocarray(c->tables, n, sizeof(*c->tables));
+	c->table_fds = xreallocarray(c->table_fds, n, sizeof(*c->table_fds));
 	c->tables[c->ntables] = t->table;
 	c->table_fds[c->ntables++] = fd;
 	return 0;

@@ -146,14 +146,12 @@ conf_file_open(const char *path, struct fault *why)
 
 	if (fd == -1)
 		return fault_errno(why, FAULT_PERM, "cannot open %s", path);
-	if (fstat(fd, &st) == -1)
+	if (fstat(fd, &st) == -1 || fcntl(fd, F_SETFL, 0) == -1)
 		fault_errno(why, FAULT_PERM, "cannot read %s", path);
 	else if (!S_ISREG(st.st_mode) && !S_ISFIFO(st.st_mode))
 		fault_set(why, FAULT_PERM, "%s is not a file", path);
 	else if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH))
 		fault_set(why, FAULT_PERM, "%s is writable by everybody", path);
-	else if (fcntl(fd, F_SETFL, 0) == -1)
-		fault_errno(why, FAULT_PERM, "cannot read %s", path);
 	else
 		return fd;
 	close(fd);
