@@ -267,7 +267,7 @@ def who_does_not_read_is_dropped():
                 c.send("HELP\r\n" * 500)
         except (TimeoutError, OSError):
             pass
-        gw.wait_log("disconnect")
+        match(gw.wait_log("disconnect"), "reason=write-timeout", "why")
         gw.client(helo="other.example").want("NOOP", 250)
 
 
