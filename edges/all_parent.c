@@ -22,5 +22,5 @@ WIRE_DEFINE(tell_jailed, TELL_JAILED)
 WIRE_DEFINE(tell_ready, TELL_READY)
 WIRE_DEFINE(tell_failed, TELL_FAILED)
 
-EDGE_DEFINE(all_parent, ALL_PARENT, "child", "parent", 16384, 1048576,
-    PHASE_SETUP)
+EDGE_DEFINE(
+    all_parent, ALL_PARENT, "child", "parent", 16384, 1048576, PHASE_SETUP)

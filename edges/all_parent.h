@@ -15,115 +15,117 @@
 /* --- parent to child, setup --- */
 
 /* Into the jail. root: directory to chroot to. */
-#define TELL_JAIL(F)                                                          \
-	F(u8, change_root, 1)   /* chroot to root and take uid, gid */        \
-	F(u32, uid, UINT32_MAX)                                               \
-	F(u32, gid, UINT32_MAX)                                               \
-	F(u32, nofile, 1048576)                                               \
-	F(u64, memory, UINT64_MAX) /* bytes, 0: unlimited */                  \
-	F(u8, log_sink, 1)      /* enum log_sink */                           \
-	F(u8, log_json, 1)                                                    \
-	F(u8, log_level, 2)                                                   \
-	F(u32, parent_pid, UINT32_MAX)                                        \
-	F(str, hostname, 255)                                                 \
+#define TELL_JAIL(F)                                                 \
+	F(u8, change_root, 1) /* chroot to root and take uid, gid */ \
+	F(u32, uid, UINT32_MAX)                                      \
+	F(u32, gid, UINT32_MAX)                                      \
+	F(u32, nofile, 1048576)                                      \
+	F(u64, memory, UINT64_MAX) /* bytes, 0: unlimited */         \
+	F(u8, log_sink, 1)         /* enum log_sink */               \
+	F(u8, log_json, 1)                                           \
+	F(u8, log_level, 2)                                          \
+	F(u32, parent_pid, UINT32_MAX)                               \
+	F(str, hostname, 255)                                        \
 	F(fd, root, 0) /* always there; only used with change_root */
 WIRE_DECLARE(tell_jail, TELL_JAIL)
 
 /* A directory this process may work in: the spool (queue), the base of a
  * Maildir action (maildir). Comes before tell_jail. */
-#define TELL_DIR(F)                                                           \
-	F(u32, action, UINT32_MAX) /* id of the action; the spool: UINT32_MAX */ \
+#define TELL_DIR(F)                                                   \
+	F(u32, action,                                                \
+	    UINT32_MAX) /* id of the action; the spool: UINT32_MAX */ \
 	F(fd, dir, 0)
 WIRE_DECLARE(tell_dir, TELL_DIR)
 
 /* Begins a configuration; the conf_ messages up to tell_conf_end fill it. */
-#define TELL_CONF(F)                                                          \
-	F(str, hostname, 255)                                                 \
-	F(str, domain, 255)                                                   \
-	F(str, postmaster, 320)                                               \
+#define TELL_CONF(F)            \
+	F(str, hostname, 255)   \
+	F(str, domain, 255)     \
+	F(str, postmaster, 320) \
 	F(str, submit_path, 107)
 WIRE_DECLARE(tell_conf, TELL_CONF)
 
-#define TELL_CONF_NUMBERS(F)                                                  \
-	F(u8, list, 2)    /* 0 limits, 1 queue, 2 deliver */                  \
-	F(u32, domains, UINT32_MAX) /* deliver: table id; all: UINT32_MAX */  \
-	F(u64, set, UINT64_MAX)     /* deliver: bits */                       \
-	F(bin, numbers, 1024) /* the u64 fields of the list in order */
+#define TELL_CONF_NUMBERS(F)                                                 \
+	F(u8, list, 2)              /* 0 limits, 1 queue, 2 deliver */       \
+	F(u32, domains, UINT32_MAX) /* deliver: table id; all: UINT32_MAX */ \
+	F(u64, set, UINT64_MAX)     /* deliver: bits */                      \
+	F(bin, numbers, 1024)       /* the u64 fields of the list in order */
 WIRE_DECLARE(tell_conf_numbers, TELL_CONF_NUMBERS)
 
 #define TELL_CONF_RETRY(F) F(u32, seconds, UINT32_MAX)
 WIRE_DECLARE(tell_conf_retry, TELL_CONF_RETRY)
 
-#define TELL_CONF_TABLE(F)                                                    \
-	F(u32, id, UINT32_MAX) /* counts from 0 */                            \
-	F(str, name, 255)                                                     \
+#define TELL_CONF_TABLE(F)                         \
+	F(u32, id, UINT32_MAX) /* counts from 0 */ \
+	F(str, name, 255)                          \
 	F(fd, image, 0)
 WIRE_DECLARE(tell_conf_table, TELL_CONF_TABLE)
 
-#define TELL_CONF_LISTENER(F)                                                 \
-	F(u32, id, UINT32_MAX)                                                \
-	F(u32, line, UINT32_MAX)                                              \
-	F(str, address, 64) /* text; empty: path */                           \
-	F(u16, port, 65535)                                                   \
-	F(str, path, 107)                                                     \
-	F(str, hostname, 255)                                                 \
-	F(str, tag, 64)                                                       \
-	F(u64, max_size, UINT64_MAX)                                          \
+#define TELL_CONF_LISTENER(F)                       \
+	F(u32, id, UINT32_MAX)                      \
+	F(u32, line, UINT32_MAX)                    \
+	F(str, address, 64) /* text; empty: path */ \
+	F(u16, port, 65535)                         \
+	F(str, path, 107)                           \
+	F(str, hostname, 255)                       \
+	F(str, tag, 64)                             \
+	F(u64, max_size, UINT64_MAX)                \
 	F(u32, flags, UINT32_MAX)
 WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
 
-#define TELL_CONF_ACTION(F)                                                   \
-	F(u32, id, UINT32_MAX)                                                \
-	F(u32, line, UINT32_MAX)                                              \
-	F(str, name, 64)                                                      \
-	F(u8, kind, ACTION_DISCARD)                                           \
-	F(str, hops, 4096)                                                    \
-	F(u32, routes, UINT32_MAX) /* table id; none: UINT32_MAX */           \
-	F(str, helo, 255)                                                     \
-	F(str, path, 1024)                                                    \
-	F(str, base, 1024)                                                    \
-	F(str, user, 64)                                                      \
+#define TELL_CONF_ACTION(F)                                         \
+	F(u32, id, UINT32_MAX)                                      \
+	F(u32, line, UINT32_MAX)                                    \
+	F(str, name, 64)                                            \
+	F(u8, kind, ACTION_DISCARD)                                 \
+	F(str, hops, 4096)                                          \
+	F(u32, routes, UINT32_MAX) /* table id; none: UINT32_MAX */ \
+	F(str, helo, 255)                                           \
+	F(str, path, 1024)                                          \
+	F(str, base, 1024)                                          \
+	F(str, user, 64)                                            \
 	F(u64, ttl_ms, UINT64_MAX)
 WIRE_DECLARE(tell_conf_action, TELL_CONF_ACTION)
 
 /* A rule; its conditions follow. */
-#define TELL_CONF_RULE(F)                                                     \
-	F(u32, line, UINT32_MAX)                                              \
-	F(str, text, 4096)                                                    \
-	F(u8, verdict, VERDICT_TEMPFAIL)                                      \
-	F(u32, action, UINT32_MAX)                                            \
-	F(str, reply, 1024)                                                   \
+#define TELL_CONF_RULE(F)                \
+	F(u32, line, UINT32_MAX)         \
+	F(str, text, 4096)               \
+	F(u8, verdict, VERDICT_TEMPFAIL) \
+	F(u32, action, UINT32_MAX)       \
+	F(str, reply, 1024)              \
 	F(u32, nconds, 64)
 WIRE_DECLARE(tell_conf_rule, TELL_CONF_RULE)
 
-#define TELL_CONF_COND(F)                                                     \
-	F(u8, kind, COND_TAG)                                                 \
-	F(u8, negate, 1)                                                      \
-	F(u32, table, UINT32_MAX) /* none: UINT32_MAX */                      \
+#define TELL_CONF_COND(F)                                \
+	F(u8, kind, COND_TAG)                            \
+	F(u8, negate, 1)                                 \
+	F(u32, table, UINT32_MAX) /* none: UINT32_MAX */ \
 	F(str, text, 255)
 WIRE_DECLARE(tell_conf_cond, TELL_CONF_COND)
 
 #define TELL_CONF_END(F)                                                      \
-	F(u32, bare_newline_except, UINT32_MAX) /* table id; none: UINT32_MAX */
+	F(u32, bare_newline_except, UINT32_MAX) /* table id; none: UINT32_MAX \
+						 */
 WIRE_DECLARE(tell_conf_end, TELL_CONF_END)
 
 /* The mapping of per-source counters, made by the parent, one column a
  * worker (smtpd); column is ours. */
-#define TELL_SOURCES(F)                                                       \
-	F(u32, column, 255)                                                   \
+#define TELL_SOURCES(F)     \
+	F(u32, column, 255) \
 	F(fd, map, 0)
 WIRE_DECLARE(tell_sources, TELL_SOURCES)
 
 /* A listening socket (smtpd; the control socket for control: id 0). */
-#define TELL_LISTEN(F)                                                        \
-	F(u32, id, UINT32_MAX) /* of the listener */                          \
+#define TELL_LISTEN(F)                               \
+	F(u32, id, UINT32_MAX) /* of the listener */ \
 	F(fd, socket, 0)
 WIRE_DECLARE(tell_listen, TELL_LISTEN)
 
 /* Who may use the control socket (control). gid UINT32_MAX: no group. */
-#define TELL_CONTROL_ACCESS(F)                                                \
-	F(u32, owner_uid, UINT32_MAX)                                         \
-	F(u32, group_gid, UINT32_MAX)                                         \
+#define TELL_CONTROL_ACCESS(F)        \
+	F(u32, owner_uid, UINT32_MAX) \
+	F(u32, group_gid, UINT32_MAX) \
 	F(u32, view_gid, UINT32_MAX)
 WIRE_DECLARE(tell_control_access, TELL_CONTROL_ACCESS)
 
@@ -134,15 +136,15 @@ WIRE_DECLARE(tell_go, TELL_GO)
 
 /* A channel to another process; when there was one to the same role and
  * instance, that one is dead. */
-#define TELL_PEER(F)                                                          \
-	F(u8, role, 15)      /* enum role of the peer */                      \
-	F(u16, instance, UINT16_MAX)                                          \
+#define TELL_PEER(F)                                \
+	F(u8, role, 15) /* enum role of the peer */ \
+	F(u16, instance, UINT16_MAX)                \
 	F(fd, socket, 0)
 WIRE_DECLARE(tell_peer, TELL_PEER)
 
-#define TELL_LOG(F)                                                           \
-	F(u8, level, 2)                                                       \
-	F(u8, sink, 1)                                                        \
+#define TELL_LOG(F)     \
+	F(u8, level, 2) \
+	F(u8, sink, 1)  \
 	F(fd, log, 0)
 WIRE_DECLARE(tell_log, TELL_LOG)
 

@@ -18,5 +18,5 @@ WIRE_DEFINE(row_content, ROW_CONTENT)
 WIRE_DEFINE(row_text, ROW_TEXT)
 WIRE_DEFINE(answer_done, ANSWER_DONE)
 
-EDGE_DEFINE(control_all, CONTROL_ALL, "asker", "answerer",
-    CHANNEL_MESSAGE_MAX, 262144, PHASE_RUN)
+EDGE_DEFINE(control_all, CONTROL_ALL, "asker", "answerer", CHANNEL_MESSAGE_MAX,
+    262144, PHASE_RUN)

@@ -16,21 +16,22 @@
 /* --- filters: all terms must hold --- */
 enum term_kind {
 	TERM_ID,
-	TERM_STATE,   /* active deferred held */
+	TERM_STATE, /* active deferred held */
 	TERM_FROM,
 	TERM_TO,
 	TERM_DOMAIN,
-	TERM_CLIENT,  /* network */
-	TERM_OLDER,   /* number: milliseconds */
-	TERM_LARGER,  /* number: bytes */
-	TERM_TRIES,   /* number: attempts made, or more */
-	TERM_REPLY,   /* text that the last reply holds, without case */
-	TERM_LIMIT    /* number of messages */
+	TERM_CLIENT, /* network */
+	TERM_OLDER,  /* number: milliseconds */
+	TERM_LARGER, /* number: bytes */
+	TERM_TRIES,  /* number: attempts made, or more */
+	TERM_REPLY,  /* text that the last reply holds, without case */
+	TERM_LIMIT   /* number of messages */
 };
-#define TELL_TERM(F)                                                          \
-	F(u8, kind, TERM_LIMIT)                                               \
-	F(u8, negate, 1)                                                      \
-	F(str, text, 320)                                                     \
+
+#define TELL_TERM(F)            \
+	F(u8, kind, TERM_LIMIT) \
+	F(u8, negate, 1)        \
+	F(str, text, 320)       \
 	F(u64, number, UINT64_MAX)
 WIRE_DECLARE(tell_term, TELL_TERM)
 
@@ -44,17 +45,18 @@ WIRE_DECLARE(ask_stats, ASK_STATS)
 #define ASK_QUEUE(F) WIRE_NOTHING(F) /* queue: row_message, row_rcpt */
 WIRE_DECLARE(ask_queue, ASK_QUEUE)
 
-#define ASK_CONTENT(F)                                                        \
-	F(str, msgid, ID_LEN)                                                 \
-	F(u8, headers_only, 1)               /* queue: row_content */
+#define ASK_CONTENT(F)        \
+	F(str, msgid, ID_LEN) \
+	F(u8, headers_only, 1) /* queue: row_content */
 WIRE_DECLARE(ask_content, ASK_CONTENT)
 
 enum change { CHANGE_FLUSH, CHANGE_HOLD, CHANGE_RELEASE, CHANGE_REMOVE };
+
 /* queue. With no terms: all. */
-#define ASK_CHANGE(F)                                                         \
-	F(u8, change, CHANGE_REMOVE)                                          \
-	F(u8, dry_run, 1)                                                     \
-	F(str, reason, 512)                                                   \
+#define ASK_CHANGE(F)                \
+	F(u8, change, CHANGE_REMOVE) \
+	F(u8, dry_run, 1)            \
+	F(str, reason, 512)          \
 	F(u32, uid, UINT32_MAX) /* of the caller; control fills it in */
 WIRE_DECLARE(ask_change, ASK_CHANGE)
 
@@ -65,43 +67,44 @@ WIRE_DECLARE(ask_stop, ASK_STOP)
 WIRE_DECLARE(ask_submit_path, ASK_SUBMIT_PATH)
 
 /* --- rows --- */
-#define ROW_GATEWAY(F)                                                        \
-	F(str, version, 64)                                                   \
-	F(u32, pid, UINT32_MAX)                                               \
-	F(u64, uptime_s, UINT64_MAX)                                          \
+#define ROW_GATEWAY(F)               \
+	F(str, version, 64)          \
+	F(u32, pid, UINT32_MAX)      \
+	F(u64, uptime_s, UINT64_MAX) \
 	F(str, hostname, 255)
 WIRE_DECLARE(row_gateway, ROW_GATEWAY)
 
-#define ROW_PROCESS(F)                                                        \
-	F(str, role, 32)                                                      \
-	F(u16, instance, UINT16_MAX)                                          \
-	F(u32, pid, UINT32_MAX)  /* 0: not running now */                     \
-	F(u64, uptime_s, UINT64_MAX)                                          \
-	F(u32, restarts, UINT32_MAX)                                          \
+#define ROW_PROCESS(F)                                   \
+	F(str, role, 32)                                 \
+	F(u16, instance, UINT16_MAX)                     \
+	F(u32, pid, UINT32_MAX) /* 0: not running now */ \
+	F(u64, uptime_s, UINT64_MAX)                     \
+	F(u32, restarts, UINT32_MAX)                     \
 	F(str, sandbox, 255)
 WIRE_DECLARE(row_process, ROW_PROCESS)
 
-#define ROW_LISTENER(F)                                                       \
-	F(str, address, 108)                                                  \
-	F(u16, port, 65535)                                                   \
+#define ROW_LISTENER(F)      \
+	F(str, address, 108) \
+	F(u16, port, 65535)  \
 	F(u64, sessions, UINT64_MAX)
 WIRE_DECLARE(row_listener, ROW_LISTENER)
 
-#define ROW_STAT(F)                                                           \
-	F(str, name, 64)                                                      \
+#define ROW_STAT(F)      \
+	F(str, name, 64) \
 	F(u64, value, UINT64_MAX)
 WIRE_DECLARE(row_stat, ROW_STAT)
 
 enum message_state { STATE_ACTIVE, STATE_DEFERRED, STATE_HELD };
-#define ROW_MESSAGE(F)                                                        \
-	F(str, msgid, ID_LEN)                                                 \
-	F(u64, received_ms, UINT64_MAX)                                       \
-	F(u64, size, UINT64_MAX)                                              \
-	F(str, from, ENVELOPE_ADDRESS_MAX)                                    \
-	F(u8, state, STATE_HELD)                                              \
-	F(u32, flags, ENVELOPE_FLAGS_ALL)                                     \
-	F(str, client, 64)                                                    \
-	F(str, client_name, 255)                                              \
+
+#define ROW_MESSAGE(F)                     \
+	F(str, msgid, ID_LEN)              \
+	F(u64, received_ms, UINT64_MAX)    \
+	F(u64, size, UINT64_MAX)           \
+	F(str, from, ENVELOPE_ADDRESS_MAX) \
+	F(u8, state, STATE_HELD)           \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)  \
+	F(str, client, 64)                 \
+	F(str, client_name, 255)           \
 	F(str, listener, 80)
 WIRE_DECLARE(row_message, ROW_MESSAGE)
 
@@ -114,13 +117,14 @@ enum rcpt_state {
 	RCPT_BOUNCED,
 	RCPT_REMOVED
 };
-#define ROW_RCPT(F)                                                           \
-	F(str, to, ENVELOPE_ADDRESS_MAX)                                      \
-	F(u8, state, RCPT_REMOVED)                                            \
-	F(str, action, 64)                                                    \
-	F(u32, attempts, UINT32_MAX)                                          \
-	F(u64, next_ms, UINT64_MAX) /* wall time of the next try, 0: none */  \
-	F(str, reply, 600)          /* the last, with its code */             \
+
+#define ROW_RCPT(F)                                                          \
+	F(str, to, ENVELOPE_ADDRESS_MAX)                                     \
+	F(u8, state, RCPT_REMOVED)                                           \
+	F(str, action, 64)                                                   \
+	F(u32, attempts, UINT32_MAX)                                         \
+	F(u64, next_ms, UINT64_MAX) /* wall time of the next try, 0: none */ \
+	F(str, reply, 600)          /* the last, with its code */            \
 	F(str, relay, 320)
 WIRE_DECLARE(row_rcpt, ROW_RCPT)
 
@@ -133,15 +137,16 @@ WIRE_DECLARE(row_text, ROW_TEXT)
 /* --- the end of every question --- */
 enum answer_code {
 	ANSWER_OK,
-	ANSWER_REFUSED_IT,   /* not allowed, or makes no sense */
-	ANSWER_NOT_FOUND,    /* the named id is not there */
-	ANSWER_UNAVAILABLE   /* the process that knows is not there now */
+	ANSWER_REFUSED_IT, /* not allowed, or makes no sense */
+	ANSWER_NOT_FOUND,  /* the named id is not there */
+	ANSWER_UNAVAILABLE /* the process that knows is not there now */
 };
-#define ANSWER_DONE(F)                                                        \
-	F(u8, code, ANSWER_UNAVAILABLE)                                       \
-	F(str, text, 512)      /* why, when not OK */                         \
-	F(u64, matched, UINT64_MAX)                                           \
-	F(u64, changed, UINT64_MAX)                                           \
+
+#define ANSWER_DONE(F)                           \
+	F(u8, code, ANSWER_UNAVAILABLE)          \
+	F(str, text, 512) /* why, when not OK */ \
+	F(u64, matched, UINT64_MAX)              \
+	F(u64, changed, UINT64_MAX)              \
 	F(u64, operation, UINT64_MAX) /* 0: nothing changed */
 WIRE_DECLARE(answer_done, ANSWER_DONE)
 

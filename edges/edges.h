@@ -1,13 +1,12 @@
 /*
  * The map: every process, every edge between them.
  *
- *	           parent ---- all_parent: everyone
- *	             |
- *	 client -> smtpd --smtpd_queue--> queue --queue_delivery--> delivery -> next hop
- *	             |                      |  `--queue_delivery--> maildir  -> Maildir
- *	             `------ control_all ---+--- everyone answers control
- *	                        |
- *	                     control --control_all-- posternctl
+ *	            parent --- all_parent: everyone
+ *
+ *	client --> smtpd --smtpd_queue--> queue --queue_delivery--> delivery
+ *	                                    `-----queue_delivery--> maildir
+ *
+ *	posternctl --control_all--> control --control_all--> everyone
  */
 #ifndef POSTERN_EDGES_EDGES_H
 #define POSTERN_EDGES_EDGES_H
@@ -31,7 +30,7 @@ int role_find(const char *name);
 
 /* The edge on which two roles talk (but for all_parent), NULL when they do
  * not; *end gets the end that is `self`. */
-const struct edge *edges_between(enum role self, enum role peer,
-    enum edge_end *end);
+const struct edge *edges_between(
+    enum role self, enum role peer, enum edge_end *end);
 
 #endif

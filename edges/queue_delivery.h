@@ -19,19 +19,19 @@ WIRE_DECLARE(tell_capacity, TELL_CAPACITY)
  * request id names the work; nrcpt tell_work_rcpt and inline_size bytes of
  * tell_work_content follow under it. With a file the body (body_size bytes)
  * is in it and only the header block inline. */
-#define TELL_WORK(F)                                                          \
-	F(str, msgid, ID_LEN)                                                 \
-	F(str, from, ENVELOPE_ADDRESS_MAX)                                    \
-	F(u32, flags, ENVELOPE_FLAGS_ALL)                                     \
-	F(str, action, 64)        /* its name */                              \
-	F(str, hops, 4096)        /* relay: URLs; maildir: empty */           \
-	F(str, domain, 255)       /* of the recipients, for `deliver for` */  \
-	F(u64, received_ms, UINT64_MAX)                                       \
-	F(u32, nrcpt, 100000)                                                 \
-	F(u32, header_size, 2097152)                                          \
-	F(u32, inline_size, 2359296)                                          \
-	F(u64, body_size, UINT64_MAX)                                         \
-	F(u8, in_file, 1)         /* tell_work_file follows the recipients */
+#define TELL_WORK(F)                                                   \
+	F(str, msgid, ID_LEN)                                          \
+	F(str, from, ENVELOPE_ADDRESS_MAX)                             \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)                              \
+	F(str, action, 64)  /* its name */                             \
+	F(str, hops, 4096)  /* relay: URLs; maildir: empty */          \
+	F(str, domain, 255) /* of the recipients, for `deliver for` */ \
+	F(u64, received_ms, UINT64_MAX)                                \
+	F(u32, nrcpt, 100000)                                          \
+	F(u32, header_size, 2097152)                                   \
+	F(u32, inline_size, 2359296)                                   \
+	F(u64, body_size, UINT64_MAX)                                  \
+	F(u8, in_file, 1) /* tell_work_file follows the recipients */
 WIRE_DECLARE(tell_work, TELL_WORK)
 
 #define TELL_WORK_RCPT(F)                                                     \
@@ -52,18 +52,18 @@ enum outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
 #define TELL_RESULT(F)                                                        \
 	F(u32, index, UINT32_MAX)                                             \
 	F(u8, outcome, OUTCOME_FAILED)                                        \
-	F(u16, code, 599)         /* SMTP reply code, 0: none was heard */    \
-	F(str, status, 15)        /* enhanced status, always there */         \
-	F(str, relay, 320)        /* host[address]:port, or the path */       \
-	F(str, reply, 512)        /* text, printable ASCII */                 \
+	F(u16, code, 599)            /* SMTP reply code, 0: none was heard */ \
+	F(str, status, 15)           /* enhanced status, always there */      \
+	F(str, relay, 320)           /* host[address]:port, or the path */    \
+	F(str, reply, 512)           /* text, printable ASCII */              \
 	F(u8, possible_duplicate, 1) /* the end came after our dot */
 WIRE_DECLARE(tell_result, TELL_RESULT)
 
 /* All results of this work were told. unreachable: no next hop of the
  * destination could be talked to at all (for its back-off). */
-#define TELL_DONE(F)                                                          \
-	F(u8, unreachable, 1)                                                 \
-	F(u32, ms, UINT32_MAX)    /* from tell_work to here */
+#define TELL_DONE(F)          \
+	F(u8, unreachable, 1) \
+	F(u32, ms, UINT32_MAX) /* from tell_work to here */
 WIRE_DECLARE(tell_done, TELL_DONE)
 
 /* clang-format off */

@@ -13,8 +13,8 @@ WIRE_DECLARE(ask_bodyfile, ASK_BODYFILE)
 
 /* Write from offset 0 on; belongs to us until ask_commit names it or
  * tell_bodyfile_dropped gives it back (as does the end of the channel). */
-#define ANSWER_BODYFILE(F)                                                    \
-	F(u64, bodyfile, UINT64_MAX) /* its number, above 0 */                \
+#define ANSWER_BODYFILE(F)                                     \
+	F(u64, bodyfile, UINT64_MAX) /* its number, above 0 */ \
 	F(fd, file, 0)
 WIRE_DECLARE(answer_bodyfile, ANSWER_BODYFILE)
 
@@ -26,26 +26,26 @@ WIRE_DECLARE(tell_bodyfile_dropped, TELL_BODYFILE_DROPPED)
  * (answer_commit), or refused. content is the header block (header_size
  * bytes, Received included, up to and with the empty line if there is one)
  * and the body; with a bodyfile only the header block travels inline. */
-#define ASK_COMMIT(F)                                                         \
-	F(str, msgid, ID_LEN)                                                 \
-	F(str, from, ENVELOPE_ADDRESS_MAX)    /* empty for <> */              \
-	F(u32, flags, ENVELOPE_FLAGS_ALL)     /* enum envelope_flags */       \
-	F(u64, received_ms, UINT64_MAX)       /* wall time */                 \
-	F(str, client, 64)                    /* address text, or "local" */  \
-	F(str, client_name, 255)              /* HELO name */                 \
-	F(str, listener, 80)                  /* address:port or path's name */ \
-	F(u32, nrcpt, 100000)                                                 \
-	F(u32, header_size, 2097152)                                          \
-	F(u32, inline_size, 2359296)                                          \
-	F(u64, bodyfile, UINT64_MAX)          /* 0: all inline */             \
+#define ASK_COMMIT(F)                                                        \
+	F(str, msgid, ID_LEN)                                                \
+	F(str, from, ENVELOPE_ADDRESS_MAX) /* empty for <> */                \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)  /* enum envelope_flags */         \
+	F(u64, received_ms, UINT64_MAX)    /* wall time */                   \
+	F(str, client, 64)                 /* address text, or "local" */    \
+	F(str, client_name, 255)           /* HELO name */                   \
+	F(str, listener, 80)               /* address:port or path's name */ \
+	F(u32, nrcpt, 100000)                                                \
+	F(u32, header_size, 2097152)                                         \
+	F(u32, inline_size, 2359296)                                         \
+	F(u64, bodyfile, UINT64_MAX) /* 0: all inline */                     \
 	F(u64, body_size, UINT64_MAX)
 WIRE_DECLARE(ask_commit, ASK_COMMIT)
 
-#define TELL_RCPT(F)                                                          \
-	F(str, to, ENVELOPE_ADDRESS_MAX)                                      \
-	F(str, action, 64)                    /* its name */                  \
-	F(str, orig, ENVELOPE_ADDRESS_MAX)    /* as the client gave it, when  \
-	                                       * that differs; else empty */
+#define TELL_RCPT(F)                                                      \
+	F(str, to, ENVELOPE_ADDRESS_MAX)                                  \
+	F(str, action, 64)                 /* its name */                 \
+	F(str, orig, ENVELOPE_ADDRESS_MAX) /* as the client gave it, when \
+					    * that differs; else empty */
 WIRE_DECLARE(tell_rcpt, TELL_RCPT)
 
 #define TELL_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
@@ -62,14 +62,16 @@ enum queue_refusal {
 	REFUSED_BUSY,     /* 451 4.3.2: stopping */
 	REFUSED_MALFORMED /* 451 4.3.0: id in use */
 };
+
 #define ANSWER_REFUSED(F) F(u8, why, REFUSED_MALFORMED)
 WIRE_DECLARE(answer_refused, ANSWER_REFUSED)
 
 /* Whether new mail can be taken; smtpd answers 452 (or 451) at MAIL while
  * not. Said after the hello and at each change. */
 enum queue_space { SPACE_OK, SPACE_SHORT, SPACE_SUSPECT /* storage failed */ };
-#define TELL_SPACE(F)                                                         \
-	F(u8, state, SPACE_SUSPECT)                                           \
+
+#define TELL_SPACE(F)               \
+	F(u8, state, SPACE_SUSPECT) \
 	F(u64, free_bytes, UINT64_MAX) /* beyond the reserve */
 WIRE_DECLARE(tell_space, TELL_SPACE)
 

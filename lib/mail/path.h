@@ -14,10 +14,10 @@ enum {
 };
 
 enum path_flags {
-	PATH_ALLOW_NULL = 1,   /* <> */
-	PATH_ALLOW_BARE = 2,   /* no angle brackets */
-	PATH_ALLOW_LOCAL = 4,  /* no @domain (postmaster) */
-	PATH_ALLOW_UTF8 = 8,   /* SMTPUTF8 was announced for this mail */
+	PATH_ALLOW_NULL = 1,  /* <> */
+	PATH_ALLOW_BARE = 2,  /* no angle brackets */
+	PATH_ALLOW_LOCAL = 4, /* no @domain (postmaster) */
+	PATH_ALLOW_UTF8 = 8,  /* SMTPUTF8 was announced for this mail */
 };
 
 enum path_error {
@@ -40,8 +40,8 @@ struct path {
 
 /* Parses an address at the start of in; *rest gets what stands behind it.
  * Source routes are parsed and dropped (RFC 5321 C). */
-enum path_error path_parse(struct str in, unsigned int flags,
-    struct path *out, struct str *rest);
+enum path_error path_parse(
+    struct str in, unsigned int flags, struct path *out, struct str *rest);
 /* local@domain, quoted where it must be; domain in lower case; "" for <>. */
 void path_format(const struct path *p, struct buf *out);
 /* The reverse of path_format for an address that we stored: splits at the

@@ -36,14 +36,14 @@ bool addr_is_loopback(const struct addr *a);
 /* "192.0.2.1", "2001:db8::1", "local". Returns out. */
 const char *addr_format(const struct addr *a, char out[static ADDR_TEXT_MAX]);
 /* As an address literal: [192.0.2.1], [IPv6:2001:db8::1] (RFC 5321 4.1.3). */
-const char *addr_format_literal(const struct addr *a,
-    char out[static ADDR_TEXT_MAX]);
+const char *addr_format_literal(
+    const struct addr *a, char out[static ADDR_TEXT_MAX]);
 /* From what accept or getsockname gave; *port in host order, may be NULL. */
-void addr_from_sockaddr(const struct sockaddr *sa, socklen_t len,
-    struct addr *out, uint16_t *port);
+void addr_from_sockaddr(
+    const struct sockaddr *sa, socklen_t len, struct addr *out, uint16_t *port);
 /* The length for connect or bind; 0 for ADDR_NONE and ADDR_LOCAL. */
-socklen_t addr_to_sockaddr(const struct addr *a, uint16_t port,
-    struct sockaddr_storage *out);
+socklen_t addr_to_sockaddr(
+    const struct addr *a, uint16_t port, struct sockaddr_storage *out);
 /* /32 of IPv4, /64 of IPv6: what counts as one source. */
 uint64_t addr_source_key(const struct addr *a);
 

@@ -20,8 +20,8 @@ enum line_result {
 /* Looks for a line of at most max bytes (CRLF included) at the start of in.
  * *used is what the caller may drop (on LINE_OK the line and its CRLF; on
  * LINE_MORE nothing). */
-enum line_result line_next(struct str in, size_t max, struct str *line,
-    size_t *used);
+enum line_result line_next(
+    struct str in, size_t max, struct str *line, size_t *used);
 
 /* --- message content between DATA and the dot (RFC 5321 4.1.1.4, 4.5.2) --- */
 enum dot_state {
@@ -34,9 +34,9 @@ enum dot_state {
 
 struct dot_reader {
 	enum dot_state state;
-	bool bare;   /* a bare CR, bare LF or NUL was seen */
-	bool nul;    /* a NUL was seen; it is kept also when normalizing */
-	bool normalize; /* make bare CR and LF to CRLF, instead of keeping */
+	bool bare;       /* a bare CR, bare LF or NUL was seen */
+	bool nul;        /* a NUL was seen; it is kept also when normalizing */
+	bool normalize;  /* make bare CR and LF to CRLF, instead of keeping */
 	size_t line_len; /* bytes of the present line so far */
 	size_t longest;  /* longest line so far, without CRLF */
 };
@@ -52,6 +52,7 @@ size_t dot_reader_feed(struct dot_reader *d, struct str in,
 struct dot_writer {
 	enum dot_state state;
 };
+
 void dot_writer_init(struct dot_writer *d);
 /* Stuffs dots; bare CR and LF become CRLF, NUL is dropped (and counted in
  * the return value: bytes changed). */

@@ -150,7 +150,8 @@ on_flush(void *arg)
 		buf_clear(&s->out);
 	}
 	want(s);
-	if (s->out.len == 0 && s->tell_drained && !s->closed) {
+	/* Who stopped reading because of all that output waits to hear. */
+	if (s->out.len == 0 && (s->tell_drained || s->paused) && !s->closed) {
 		s->tell_drained = false;
 		if (s->ops->on_drained != NULL)
 			s->ops->on_drained(s->ctx);

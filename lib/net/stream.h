@@ -24,8 +24,9 @@ struct stream_ops {
 	 * again, with more behind it, when more arrives (or after
 	 * stream_resume). */
 	size_t (*on_data)(void *ctx, struct str in);
-	/* All that was written has left (after it had not at once); and once
-	 * when a connecting socket is connected. May be NULL. */
+	/* All that was written has left (after it had not at once, or while
+	 * reading is paused); and once when a connecting socket is connected.
+	 * May be NULL. */
 	void (*on_drained)(void *ctx);
 	/* The deadline passed. */
 	void (*on_timeout)(void *ctx);

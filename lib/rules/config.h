@@ -70,13 +70,14 @@
 /* clang-format on */
 
 /* A rate is a count a period: two fields, NAME and NAME_period (ms). */
-#define CONFIG_FIELD_size(name) uint64_t name;
+#define CONFIG_FIELD_size(name)  uint64_t name;
 #define CONFIG_FIELD_count(name) uint64_t name;
-#define CONFIG_FIELD_time(name) uint64_t name;
-#define CONFIG_FIELD_rate(name)                                                \
-	uint64_t name;                                                        \
+#define CONFIG_FIELD_time(name)  uint64_t name;
+#define CONFIG_FIELD_rate(name) \
+	uint64_t name;          \
 	uint64_t name##_period;
-#define CONFIG_FIELD(name, keyword, unit, def, min, max) CONFIG_FIELD_##unit(name)
+#define CONFIG_FIELD(name, keyword, unit, def, min, max) \
+	CONFIG_FIELD_##unit(name)
 
 struct limits {
 	LIMITS(CONFIG_FIELD)
@@ -96,8 +97,8 @@ struct deliver_numbers {
 
 /* One `deliver` line. The first line that matches decides, per keyword. */
 struct deliver_line {
-	struct table *domains;  /* NULL: all; not owned */
-	uint64_t set;           /* bit n: the n-th number of the list is set */
+	struct table *domains; /* NULL: all; not owned */
+	uint64_t set;          /* bit n: the n-th number of the list is set */
 	struct deliver_numbers numbers;
 };
 
@@ -124,13 +125,14 @@ struct action {
 	uint32_t line;
 	char *name;
 	enum action_kind kind;
-	char *hops;          /* relay: URLs, blank separated; else NULL */
-	struct table *routes; /* relay by table of recipient domains; not owned */
-	char *helo;          /* relay: NULL: hostname */
-	char *path;          /* maildir: the template, from the base on */
-	char *base;          /* maildir: fixed part before the first %{ */
-	char *user;          /* maildir: NULL: the invoking user */
-	uint64_t ttl_ms;     /* 0: queue ttl */
+	char *hops; /* relay: URLs, blank separated; else NULL */
+	struct table
+	    *routes;     /* relay by table of recipient domains; not owned */
+	char *helo;      /* relay: NULL: hostname */
+	char *path;      /* maildir: the template, from the base on */
+	char *base;      /* maildir: fixed part before the first %{ */
+	char *user;      /* maildir: NULL: the invoking user */
+	uint64_t ttl_ms; /* 0: queue ttl */
 };
 
 enum cond_kind {
@@ -156,7 +158,7 @@ enum verdict_kind { VERDICT_ACTION, VERDICT_REJECT, VERDICT_TEMPFAIL };
 
 struct rule {
 	uint32_t line;
-	char *text; /* as written, for `test match` and the log */
+	char *text;         /* as written, for `test match` and the log */
 	struct cond *conds; /* all must hold */
 	size_t nconds;
 	enum verdict_kind verdict;
@@ -204,8 +206,8 @@ void config_unref(struct config **c);
 struct action *config_find_action(const struct config *c, struct str name);
 /* What holds for this destination domain: the lines' numbers over the
  * defaults. */
-void config_deliver_numbers(const struct config *c, struct str domain,
-    struct deliver_numbers *out);
+void config_deliver_numbers(
+    const struct config *c, struct str domain, struct deliver_numbers *out);
 /* The next hops of a relay action for a recipient's domain, as URLs
  * separated by blanks; empty when its table has none. Lives as long as c. */
 struct str config_hops(const struct action *a, struct str domain);

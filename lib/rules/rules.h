@@ -10,7 +10,7 @@
 struct rules_query {
 	struct addr client; /* ADDR_LOCAL for the submit socket */
 	struct str helo;
-	struct str tag; /* of the listener; empty: none */
+	struct str tag;                     /* of the listener; empty: none */
 	struct str from_local, from_domain; /* both empty: <> */
 	struct str rcpt_local, rcpt_domain;
 };
@@ -18,13 +18,13 @@ struct rules_query {
 struct rules_verdict {
 	const struct rule *rule; /* NULL: nothing matched (550 5.7.1) */
 	bool by_rcpt; /* VRFY may answer yes or no: what accepts has a
-	               * `for rcpt` condition, or it is a refusal (of
-	               * whatever rule, or because nothing matched) */
+		       * `for rcpt` condition, or it is a refusal (of
+		       * whatever rule, or because nothing matched) */
 };
 
 /* First match decides; pure. */
-struct rules_verdict rules_decide(const struct config *c,
-    const struct rules_query *q);
+struct rules_verdict rules_decide(
+    const struct config *c, const struct rules_query *q);
 /* Does this one rule match? For the account of the ones passed over. */
 bool rules_match(const struct rule *r, const struct rules_query *q);
 

@@ -47,14 +47,14 @@ size_t table_count(const struct table *t);
 bool table_find(const struct table *t, struct str key, struct str *value);
 /* domain, then .parent for each parent ("a.example.com" is found by
  * ".example.com"), most exact first. */
-bool table_find_domain(const struct table *t, struct str domain,
-    struct str *value);
+bool table_find_domain(
+    const struct table *t, struct str domain, struct str *value);
 /* user@domain, then @domain, then user@; local compared without case. An
  * empty local and domain look up "<>". */
 bool table_find_address(const struct table *t, struct str local,
     struct str domain, struct str *value);
 /* The longest matching network. */
-bool table_find_source(const struct table *t, const struct addr *a,
-    struct str *value);
+bool table_find_source(
+    const struct table *t, const struct addr *a, struct str *value);
 
 #endif

@@ -189,6 +189,21 @@ def every_split_gives_the_same():
 
 
 @test
+def a_flood_of_pipelined_commands_is_answered():
+    """More replies than we keep: reading waits, and goes on."""
+    count = 20000
+    with Gateway(CONF + "limit junk-commands 1000000\n") as gw:
+        c = gw.client(helo="client.example")
+        sender = threading.Thread(target=c.send, args=("HELP\r\n" * count,),
+                                  daemon=True)
+        sender.start()
+        for n in range(count):
+            equal(c.reply()[0], 214, f"reply {n}")
+        sender.join(DEADLINE)
+        c.want("NOOP", 250)
+
+
+@test
 def command_lines_end_with_crlf_only():
     with gateway() as gw:
         for bad in (b"NOOP\n", b"NO\rOP\r\n", b"NOOP\n\r\n", b"NOOP\r\r\n",
