@@ -2,6 +2,7 @@
  * What the processes say to control: rows, which go on to whoever asked, and
  * answers, which channel_ask's callback (router.c) gets.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 {
 	enum edge_end end;
 	struct answerer *a, *next;
+	char name[32];
 	const struct edge *edge = edges_between(ROLE_CONTROL, role, &end);
 
 	if (edge == NULL || end != EDGE_A) {
@@ -92,7 +94,8 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 	TAILQ_INIT(&a->legs);
 	deferred_init(&a->resume, resume, a);
 	a->ch = channel_new(l, fd, edge, end, handlers, on_closed, a);
-	channel_set_peer(a->ch, role_name(role));
+	snprintf(name, sizeof(name), "%s/%u", role_name(role), instance);
+	channel_set_peer(a->ch, name);
 	TAILQ_INSERT_TAIL(&answerers, a, link);
 }
 

@@ -146,7 +146,8 @@ request_log(const struct request *r)
 	const char *reason = r->reason == NULL ? "" : r->reason;
 	unsigned int uid = (unsigned int)r->asker->who.uid;
 
-	if (!(r->route->permits & PERMIT_CHANGE)) {
+	/* Who did what was asked has logged it. */
+	if (!(r->route->permits & PERMIT_CHANGE) || r->end.code == ANSWER_OK) {
 		log_debug(NULL, "control", "uid=%u question=%s answer=%s", uid,
 		    r->what, code_names[r->end.code]);
 		return;

@@ -111,6 +111,7 @@ connect_for(struct work *w, const struct hop_addr *at)
 		work_set_failure(w, &v);
 		return -1;
 	}
+	c->may_be_ours = hop_may_be_ours(at, config);
 	c->work = w;
 	w->conn = c;
 	return 0;

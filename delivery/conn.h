@@ -44,6 +44,7 @@ struct conn {
 	char *helo; /* our name there */
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
+	bool may_be_ours;     /* hop_may_be_ours; looked at once connected */
 	bool is_idle;
 	uint64_t idle_since_ms;
 	/* the dialogue, see smtp_client.c */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lib/base/alloc.h"
 
@@ -127,6 +128,33 @@ hop_is_ours(const struct hop_addr *at, const struct config *c)
 			return true;
 	}
 	return false;
+}
+
+bool
+hop_may_be_ours(const struct hop_addr *at, const struct config *c)
+{
+	for (size_t i = 0; c != NULL && i < c->nlisteners; i++) {
+		const struct listener *l = &c->listeners[i];
+
+		if (l->port == at->port && l->addr.family == at->addr.family &&
+		    is_wildcard(&l->addr))
+			return true;
+	}
+	return false;
+}
+
+bool
+hop_is_here(const struct hop_addr *at, int fd)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr a;
+	uint16_t port;
+
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == -1)
+		return false;
+	addr_from_sockaddr((const struct sockaddr *)&ss, len, &a, &port);
+	return addr_eq(&a, &at->addr);
 }
 
 static void

@@ -47,6 +47,12 @@ const char *hop_format(
 /* Is it a listener of this very gateway? A wildcard listener is every
  * loopback address of its family. */
 bool hop_is_ours(const struct hop_addr *at, const struct config *c);
+/* Does a wildcard listener of ours have that port? Then it is us if the
+ * address is one of this machine's, which hop_is_here tells. */
+bool hop_may_be_ours(const struct hop_addr *at, const struct config *c);
+/* fd is connected to at: is that an address of this machine? (The kernel
+ * then gives our end the same one.) */
+bool hop_is_here(const struct hop_addr *at, int fd);
 
 /* The remembered one, made if need be; each conn holds one until
  * hop_release. */

@@ -337,15 +337,31 @@ on_data(void *ctx, struct str in)
 	return in.len;
 }
 
+/* We talk to ourselves: the mail would come back for ever. */
+static void
+looped(struct conn *c)
+{
+	struct verdict v = { 0 };
+
+	if (c->work != NULL)
+		c->work->talked = true; /* nothing is wrong with the network */
+	verdict_set(
+	    &v, "5.4.6", "mail loop: the next hop is this gateway itself");
+	client_lost(c, &v, false);
+}
+
 static void
 on_drained(void *ctx)
 {
 	struct conn *c = ctx;
 
-	if (c->hearing == STATE_CONNECT)
-		expect(c, STATE_GREETING);
-	else
+	if (c->hearing != STATE_CONNECT)
 		body_go_on(c);
+	else if (c->may_be_ours &&
+		 hop_is_here(&c->hop->at, stream_fd(c->stream)))
+		looped(c);
+	else
+		expect(c, STATE_GREETING);
 }
 
 void

@@ -156,7 +156,9 @@ WIRE_DECLARE(tell_stop, TELL_STOP)
 /* --- child to parent --- */
 
 /* The jail holds; what of it, for `show status`. */
-#define TELL_JAILED(F) F(str, sandbox, 255)
+#define TELL_JAILED(F)       \
+	F(str, sandbox, 255) \
+	F(u64, edges, UINT64_MAX) /* edges_hash() as built there */
 WIRE_DECLARE(tell_jailed, TELL_JAILED)
 
 #define TELL_READY(F) WIRE_NOTHING(F)

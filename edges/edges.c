@@ -59,3 +59,12 @@ edges_between(enum role self, enum role peer, enum edge_end *end)
 	}
 	return NULL;
 }
+
+uint64_t
+edges_hash(void)
+{
+	uint64_t h = 0;
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
+		h = h * 0x100000001b3 + edge_hash(map[i].edge);
+	return h;
+}

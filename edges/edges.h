@@ -33,4 +33,8 @@ int role_find(const char *name);
 const struct edge *edges_between(
     enum role self, enum role peer, enum edge_end *end);
 
+/* Over the definitions of all of them: a process that was built from others
+ * is not let in, also when its edge to the parent is the same. */
+uint64_t edges_hash(void);
+
 #endif

@@ -24,5 +24,5 @@ $(eval $(call test_program,tests/crash/store_crash.c,$(filter-out %/main.o,$(OBJ
 $(B)/tests/crash/faultshim.so: tests/crash/faultshim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl
-$(B)/tests/lib/%: $(B)/tests/lib/%.o $(B)/lib.a
-	$(LINK) $< $(B)/lib.a $(LIBS_COMMON)
+$(B)/tests/lib/%: $(B)/tests/lib/%.o $(B)/edges.a $(B)/lib.a
+	$(LINK) $< $(B)/lib.a $(B)/edges.a $(B)/lib.a $(LIBS_COMMON)

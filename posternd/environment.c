@@ -26,6 +26,51 @@ environment_of_children(void)
 	return variables;
 }
 
+/* Of the kernel's choice when memory runs out: from -1000 (never) to 1000. */
+static const char oom_path[] = "/proc/self/oom_score_adj";
+static const char oom_parent[] = "-900", oom_queue[] = "-800";
+/* What the others have; empty: all stays as it is. */
+static char oom_others[24];
+
+static int
+write_oom(const char *score)
+{
+	int fd = open(oom_path, O_WRONLY | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	ssize_t n = write(fd, score, strlen(score));
+	close(fd);
+	return n == -1 ? -1 : 0;
+}
+
+void
+environment_protect(void)
+{
+	char had[8] = "";
+	int fd = open(oom_path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd == -1 ? -1 : read(fd, had, sizeof(had) - 1);
+	if (fd != -1)
+		close(fd);
+	if (n <= 0)
+		return;
+	/* What the service manager gave is for the parent alone. */
+	long score = strtol(had, NULL, 10);
+	if (score > strtol(oom_parent, NULL, 10) &&
+	    write_oom(oom_parent) == -1) {
+		log_debug(NULL, "start", "why=%s",
+		    log_cstr("no protection when memory runs out"));
+		return;
+	}
+	snprintf(oom_others, sizeof(oom_others), "%ld", score < 0 ? 0 : score);
+}
+
+void
+environment_inherit(bool is_protected)
+{
+	if (oom_others[0] != '\0')
+		(void)write_oom(is_protected ? oom_queue : oom_others);
+}
+
 static void
 keep_variables(void)
 {

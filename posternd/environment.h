@@ -15,4 +15,11 @@ char *const *environment_of_children(void);
  * than needed get a warning. */
 void environment_raise_nofile(unsigned long wanted, unsigned long needed);
 
+/* As root: when memory runs out, the kernel ends others before the parent,
+ * which all stand on, and before the queue. */
+void environment_protect(void);
+/* In a new process, which inherits the parent's protection: keeps some of
+ * it, or gives it up. Safe after fork. */
+void environment_inherit(bool is_protected);
+
 #endif

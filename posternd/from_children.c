@@ -16,6 +16,8 @@ on_jailed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)id;
 	free(p->sandbox);
 	p->sandbox = str_dup(m->sandbox);
+	if (m->edges != edges_hash())
+		watch_refuse(p, "built from other definitions than posternd");
 }
 
 static void

@@ -205,6 +205,8 @@ prepare(void)
 		uint64_t n = gw->processes[i].def->nofile(gw->conf);
 		nofile = n > nofile ? n : nofile;
 	}
+	if (gw->as_root)
+		environment_protect();
 	/* A session needs one, and only with a large body a second. */
 	environment_raise_nofile(nofile, gw->conf->limits.connections);
 	gw->control_gid = account_group(gw->conf->control_group);

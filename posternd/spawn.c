@@ -26,10 +26,12 @@ enum {
 
 /* --- the program --- */
 
-/* Beside ourselves in a build tree, where it was installed else. */
+/* Below our folder (a build tree), or beside it (installed, wherever the tree
+ * was moved to since), or where it was to be installed. */
 static int
 program_path(const char *role, char *path, size_t size)
 {
+	static const char *const beside[] = { "", "/.." };
 	char self[1024];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n > 0) {
@@ -37,9 +39,12 @@ program_path(const char *role, char *path, size_t size)
 		char *slash = strrchr(self, '/');
 		if (slash != NULL)
 			*slash = '\0';
-		snprintf(path, size, "%s/libexec/postern/%s", self, role);
-		if (access(path, X_OK) == 0)
-			return 0;
+		for (size_t i = 0; i < 2; i++) {
+			snprintf(path, size, "%s%s/libexec/postern/%s", self,
+			    beside[i], role);
+			if (access(path, X_OK) == 0)
+				return 0;
+		}
 	}
 	snprintf(path, size, "%s/%s", POSTERN_LIBEXEC, role);
 	return access(path, X_OK);
@@ -61,6 +66,7 @@ become(const struct process *p, const char *path, int channel, int log)
 	    dup2(STDIN_FILENO, STDOUT_FILENO) == -1)
 		_exit(127);
 	close_range(CHILD_LOG_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
+	environment_inherit((p->def->gives & GIVES_SPOOL) != 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(role, sizeof(role), "%s", role_name(p->def->role));

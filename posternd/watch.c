@@ -25,6 +25,7 @@ enum {
 
 static void stop_wave(struct gateway *gw);
 static void on_timer(void *ctx);
+static void on_death(struct process *p);
 
 /* --- start --- */
 
@@ -169,6 +170,18 @@ kill_process(const struct process *p)
 		kill(p->pid, SIGKILL);
 }
 
+void
+watch_refuse(struct process *p, const char *why)
+{
+	free(p->failure);
+	p->failure = xstrdup(why);
+	/* What it still says is not heard. */
+	channel_free(&p->ch);
+	kill_process(p);
+	if (p->reaped)
+		on_death(p);
+}
+
 /* A process without a pid waits for its restart; one with a pid has lost its
  * channel and should have ended. */
 static void
@@ -254,6 +267,8 @@ watch_channel_closed(void *ctx, struct channel *ch)
 	struct process *p = ctx;
 	if (p->ch != ch)
 		return;
+	if (p->failure == NULL && channel_breach(ch) != NULL)
+		p->failure = xstrdup(channel_breach(ch));
 	channel_free(&p->ch);
 	if (p->reaped)
 		on_death(p);

@@ -25,6 +25,8 @@ void watch_kill(struct gateway *gw);
 
 /* --- for from_children.c and spawn.c --- */
 void watch_ready(struct process *p);
+/* It is not what we want to talk to: killed, and why becomes its reason. */
+void watch_refuse(struct process *p, const char *why);
 void watch_channel_closed(void *ctx, struct channel *ch);
 
 #endif

@@ -144,9 +144,15 @@ bodyfiles_claim(void *ctx, const struct mail_record *m)
 	struct stat st;
 
 	format_name(m->bodyfile, name);
-	if (fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
-		return errno == ENOENT ? "its body file is missing" :
-					 "its body file is not accessible";
+	if (fstatat(b->dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (errno == ENOENT)
+			return "its body file is missing";
+		/* Delivery will see whether that gets better. */
+		log_warn(NULL, "spool", "bodyfile=%s error=%s", name,
+		    log_cstr(strerror(errno)));
+		bodyfiles_add(b, m->seq, m->bodyfile);
+		return NULL;
+	}
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != m->body_size) {
 		damage_move(b->corrupt, b->dir, name,
 		    "a body file of another size than its record says");
@@ -188,6 +194,7 @@ struct sweep {
 	uint64_t *claimed; /* owned */
 	size_t n;
 	uint64_t highest;
+	bool keep;
 };
 
 static void
@@ -209,15 +216,21 @@ sweep_name(struct sweep *w, const char *name)
 	}
 	if (number > w->highest && number < UINT64_MAX / 2)
 		w->highest = number;
-	if (bsearch(&number, w->claimed, w->n, sizeof(number), number_cmp) ==
+	if (bsearch(&number, w->claimed, w->n, sizeof(number), number_cmp) !=
 	    NULL)
+		return;
+	if (w->keep)
+		damage_move(w->b->corrupt, w->b->dir, name,
+		    "no readable record names this body file");
+	else
 		bodyfile_unlink(w->b->dir, number);
 }
 
 int
-bodyfiles_sweep(struct bodyfiles *b, uint64_t *highest, struct fault *why)
+bodyfiles_sweep(
+    struct bodyfiles *b, bool keep, uint64_t *highest, struct fault *why)
 {
-	struct sweep w = { .b = b, .highest = *highest };
+	struct sweep w = { .b = b, .highest = *highest, .keep = keep };
 	int fd = openat(b->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *e;

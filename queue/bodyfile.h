@@ -35,11 +35,13 @@ void bodyfile_unlink(int dir, uint64_t number);
 void bodyfiles_add(struct bodyfiles *b, uint64_t seq, uint64_t number);
 /* The message is over: which file may go; 0: none. */
 uint64_t bodyfiles_take(struct bodyfiles *b, uint64_t seq);
-/* Recovery: NULL when m's body is there, else what is wrong (the file is set
- * aside then). */
+/* Recovery: NULL when m's body is there, or the disk does not say; else what
+ * is wrong (the file is set aside then). */
 const char *bodyfiles_claim(void *ctx, const struct mail_record *m);
-/* Recovery: removes what nobody claimed; the highest number ever seen goes
+/* Recovery: removes what nobody claimed, or sets it aside (keep: the record
+ * that names it may be one that is damaged); the highest number ever seen goes
  * into *highest when it is above it. */
-int bodyfiles_sweep(struct bodyfiles *b, uint64_t *highest, struct fault *why);
+int bodyfiles_sweep(
+    struct bodyfiles *b, bool keep, uint64_t *highest, struct fault *why);
 
 #endif

@@ -40,6 +40,16 @@ committer_is_dirty(const struct committer *c)
 	return c->nops > 0;
 }
 
+bool
+committer_uses(const struct committer *c, uint32_t segment)
+{
+	for (uint32_t i = 0; i < c->nruns; i++) {
+		if (c->runs[i].segment == segment)
+			return true;
+	}
+	return false;
+}
+
 /* len more bytes at the end. */
 static uint8_t *
 run_extend(struct run *r, size_t len)
@@ -102,6 +112,7 @@ run_add(struct committer *c, uint32_t segment)
 		    (cap - c->capruns) * sizeof(*c->runs));
 		c->capruns = cap;
 	}
+	assert(c->runs != NULL);
 	r = &c->runs[c->nruns];
 	*r = (struct run){ .segment = segment, .p = r->p, .cap = r->cap };
 	r->start = j->segments[segment].end;

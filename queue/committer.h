@@ -65,11 +65,13 @@ void committer_clear(struct committer *c);
 uint8_t *committer_reserve(
     struct committer *c, size_t payload, bool for_states);
 /* Completes the record that was reserved; op's place and run are filled in. */
-void committer_push(struct committer *c, const struct record_header *h,
+void committer_push(struct committer *c, const struct record_header *given,
     const struct commit_op *op);
 /* op has failed already; it is told with the others. */
 void committer_push_failed(struct committer *c, const struct commit_op *op);
 bool committer_is_dirty(const struct committer *c);
+/* Are there bytes for this segment that were not written yet? */
+bool committer_uses(const struct committer *c, uint32_t segment);
 /* Writes and syncs. -1 with errno: a segment was abandoned, and what follows
  * in the log was not written. */
 int committer_write(struct committer *c);

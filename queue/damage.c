@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/log.h"
 #include "queue/disk.h"
@@ -27,8 +28,26 @@ write_file(int dir, const char *name, const void *p, size_t len)
 	error =
 	    disk_write(fd, p, len, 0) == -1 || disk_fsync(fd) == -1 ? errno : 0;
 	disk_close(fd);
+	/* Half a copy must not pass for one at the next start. */
+	if (error != 0)
+		unlinkat(dir, name, 0);
 	errno = error;
 	return error == 0 ? 0 : -1;
+}
+
+/* Is there a whole copy from an earlier start? What a crash left of one is
+ * removed. */
+static bool
+has_copy(int dir, const char *name, size_t len)
+{
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return false;
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == len)
+		return true;
+	unlinkat(dir, name, 0);
+	return false;
 }
 
 static int
@@ -54,10 +73,10 @@ damage_keep(int corrupt, const struct damage *d, const uint8_t *p, size_t len)
 	    "segment %s\ngeneration %016" PRIx64 "\noffset %" PRIu64
 	    "\nlength %zu\nseq %" PRIu64 "\nreason %s\n",
 	    d->segment, d->generation, d->offset, len, d->seq, d->what);
-	if (write_file(corrupt, name, p, len) == -1) {
-		if (errno == EEXIST)
-			return 0;
-	} else if (write_reason(corrupt, name, text) == 0) {
+	if (has_copy(corrupt, name, len))
+		return disk_fsync(corrupt);
+	if (write_file(corrupt, name, p, len) == 0 &&
+	    write_reason(corrupt, name, text) == 0) {
 		log_warn(NULL, "damage",
 		    "segment=%s offset=%" PRIu64 " length=%zu seq=%" PRIu64
 		    " reason=%s kept=%s",

@@ -42,12 +42,24 @@ room_for(struct changes *ch, uint32_t n)
 	return ch->states;
 }
 
+/* What is wished for during an attempt is how it goes on if we do not see its
+ * end. */
+static uint8_t
+state_to_store(const struct rcpt *r)
+{
+	if (rcpt_is_open(r) && (r->marks & MARK_REMOVE) != 0)
+		return STATE_RCPT_REMOVED;
+	if (rcpt_is_open(r) && (r->marks & MARK_HOLD) != 0)
+		return STATE_RCPT_HELD;
+	return stored_state[r->state];
+}
+
 static void
 describe(const struct queue *q, const struct rcpt *r, struct state_rcpt *out)
 {
 	*out = (struct state_rcpt){
 		.index = r->index,
-		.state = stored_state[r->state],
+		.state = state_to_store(r),
 		.attempts = r->attempts,
 		.next_ms = next_wall_ms(q, r),
 		.reply = word_str(r->reply),
@@ -356,9 +368,8 @@ retry_later(struct queue *q, struct rcpt *r)
 	rcpt_changed(q, r);
 }
 
-/* After a try that was not the end. */
-static void
-put_off(struct queue *q, struct rcpt *r)
+bool
+fate_wished(struct queue *q, struct rcpt *r)
 {
 	uint8_t wish = r->marks & (MARK_HOLD | MARK_REMOVE);
 
@@ -367,7 +378,16 @@ put_off(struct queue *q, struct rcpt *r)
 		fate_removed(q, r);
 	else if ((wish & MARK_HOLD) != 0)
 		fate_held(q, r, NULL);
-	else if (is_expired(q, r))
+	return wish != 0;
+}
+
+/* After a try that was not the end. */
+static void
+put_off(struct queue *q, struct rcpt *r)
+{
+	if (fate_wished(q, r))
+		return;
+	if (is_expired(q, r))
 		expire(q, r);
 	else
 		retry_later(q, r);

@@ -47,6 +47,9 @@ void fate_unread(struct queue *q, struct rcpt *r, const struct heard *h);
  * reply. */
 void fate_held(struct queue *q, struct rcpt *r, const char *why);
 void fate_removed(struct queue *q, struct rcpt *r);
+/* Does what an administrator wished for during the attempt that ended; true
+ * when there was such a wish. */
+bool fate_wished(struct queue *q, struct rcpt *r);
 /* Nowhere, and to be sent now; the caller sends it. */
 void fate_active(struct queue *q, struct rcpt *r);
 /* Too old: expired now, and true. */

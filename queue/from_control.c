@@ -221,7 +221,7 @@ void
 from_control_add(struct queue *q, uint16_t instance, int socket)
 {
 	struct control_peer *p, *next;
-	char name[16];
+	char name[32];
 
 	for (p = LIST_FIRST(&q->controls); p != NULL; p = next) {
 		next = LIST_NEXT(p, next);
@@ -236,7 +236,7 @@ from_control_add(struct queue *q, uint16_t instance, int socket)
 	p->go_on = timer_new(q->loop, on_go_on, p);
 	p->channel = channel_new(
 	    q->loop, socket, &control_all_edge, EDGE_B, handlers, on_closed, p);
-	snprintf(name, sizeof(name), "%u", (unsigned int)instance);
+	snprintf(name, sizeof(name), "control/%u", (unsigned int)instance);
 	channel_set_peer(p->channel, name);
 	channel_on_drained(p->channel, on_go_on, p);
 	LIST_INSERT_HEAD(&q->controls, p, next);

@@ -99,7 +99,7 @@ from_delivery_add(
     struct queue *q, enum role role, uint16_t instance, int socket)
 {
 	struct agent_peer *p;
-	char name[16];
+	char name[32];
 
 	/* What a former one said before it died is still to be read: it gets
 	 * no more work, and goes when its channel ends. */
@@ -114,7 +114,8 @@ from_delivery_add(
 	RB_INIT(&p->works);
 	p->channel = channel_new(q->loop, socket, &queue_delivery_edge, EDGE_A,
 	    handlers, on_closed, p);
-	snprintf(name, sizeof(name), "%u", (unsigned int)instance);
+	snprintf(name, sizeof(name), "%s/%u", role_name(role),
+	    (unsigned int)instance);
 	channel_set_peer(p->channel, name);
 	channel_on_drained(p->channel, on_drained, p);
 	schedule_add_agent(&q->schedule, &p->agent,

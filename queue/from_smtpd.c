@@ -51,6 +51,14 @@ tell_refused(struct smtpd_peer *p, uint64_t id, enum queue_refusal why)
 	channel_tell(p->channel, TYPE_answer_refused, &m, id);
 }
 
+/* What the store did not take. */
+static enum queue_refusal
+why_refused(const struct queue *q)
+{
+	return store_space(q->store, NULL) == SPACE_SHORT ? REFUSED_SPACE :
+							    REFUSED_FAULT;
+}
+
 static void
 tell_space_to(struct smtpd_peer *p, uint8_t space, uint64_t free_bytes)
 {
@@ -95,7 +103,6 @@ on_ask_bodyfile(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct smtpd_peer *p = ctx;
 	struct answer_bodyfile answer;
 	struct bodyfile *b;
-	uint64_t free_bytes;
 	int fd;
 
 	(void)msg;
@@ -105,10 +112,7 @@ on_ask_bodyfile(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	}
 	fd = store_bodyfile_new(p->q->store, &answer.bodyfile);
 	if (fd == -1) {
-		tell_refused(p, id,
-		    queue_space(p->q, &free_bytes) == SPACE_SHORT ?
-			REFUSED_SPACE :
-			REFUSED_FAULT);
+		tell_refused(p, id, why_refused(p->q));
 		return;
 	}
 	b = xmalloc(sizeof(*b));
@@ -174,7 +178,7 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 	if (!ok) {
 		index_del(&q->index, &e);
 		if (c->peer != NULL)
-			tell_refused(c->peer, c->id, REFUSED_FAULT);
+			tell_refused(c->peer, c->id, why_refused(q));
 		queue_check_limit(q);
 		commit_free(c);
 		return;
@@ -354,7 +358,7 @@ void
 from_smtpd_add(struct queue *q, uint16_t instance, int socket)
 {
 	struct smtpd_peer *p, *next;
-	char name[16];
+	char name[32];
 
 	for (p = LIST_FIRST(&q->smtpds); p != NULL; p = next) {
 		next = LIST_NEXT(p, next);
@@ -369,7 +373,7 @@ from_smtpd_add(struct queue *q, uint16_t instance, int socket)
 	LIST_INIT(&p->commits);
 	p->channel = channel_new(
 	    q->loop, socket, &smtpd_queue_edge, EDGE_B, handlers, on_closed, p);
-	snprintf(name, sizeof(name), "%u", (unsigned int)instance);
+	snprintf(name, sizeof(name), "smtpd/%u", (unsigned int)instance);
 	channel_set_peer(p->channel, name);
 	LIST_INSERT_HEAD(&q->smtpds, p, next);
 	if (q->started)

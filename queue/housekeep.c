@@ -12,6 +12,8 @@
 
 TAILQ_HEAD(job_list, job);
 
+enum { STREAK_MAX = 16 };
+
 struct housekeep {
 	struct loop *loop;
 	struct loop_fd *wake_fd;
@@ -23,8 +25,9 @@ struct housekeep {
 	pthread_mutex_t lock;
 	pthread_cond_t more; /* something to do, or to stop */
 	pthread_cond_t less; /* something was done */
-	struct job_list todo, done;
-	bool busy; /* a job is out of both lists */
+	struct job_list urgent, todo, done;
+	unsigned int streak; /* urgent ones done in a row */
+	bool busy;           /* a job is in no list */
 	bool stop;
 };
 
@@ -57,15 +60,36 @@ on_wake(void *ctx, int what)
 	run_done(h);
 }
 
+/* Has anybody asked for anything? The lock is held. */
+static bool
+has_work(const struct housekeep *h)
+{
+	return !TAILQ_EMPTY(&h->urgent) || !TAILQ_EMPTY(&h->todo);
+}
+
+/* In turns: neither kind waits for ever. The lock is held. */
+static struct job *
+next_job(struct housekeep *h)
+{
+	bool first = !TAILQ_EMPTY(&h->urgent) &&
+		     (TAILQ_EMPTY(&h->todo) || h->streak < STREAK_MAX);
+	struct job_list *from = first ? &h->urgent : &h->todo;
+	struct job *j = TAILQ_FIRST(from);
+
+	if (j != NULL)
+		TAILQ_REMOVE(from, j, entry);
+	h->streak = first ? h->streak + 1 : 0;
+	return j;
+}
+
 /* One job, when there is one; the lock is held. */
 static bool
 work_once(struct housekeep *h)
 {
-	struct job *j = TAILQ_FIRST(&h->todo);
+	struct job *j = next_job(h);
 
 	if (j == NULL)
 		return false;
-	TAILQ_REMOVE(&h->todo, j, entry);
 	h->busy = true;
 	pthread_mutex_unlock(&h->lock);
 	j->work(j);
@@ -128,6 +152,7 @@ housekeep_new(struct loop *l)
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->more, NULL);
 	pthread_cond_init(&h->less, NULL);
+	TAILQ_INIT(&h->urgent);
 	TAILQ_INIT(&h->todo);
 	TAILQ_INIT(&h->done);
 	return h;
@@ -156,10 +181,7 @@ void
 housekeep_post(struct housekeep *h, struct job *j, bool urgent)
 {
 	pthread_mutex_lock(&h->lock);
-	if (urgent)
-		TAILQ_INSERT_HEAD(&h->todo, j, entry);
-	else
-		TAILQ_INSERT_TAIL(&h->todo, j, entry);
+	TAILQ_INSERT_TAIL(urgent ? &h->urgent : &h->todo, j, entry);
 	pthread_cond_signal(&h->more);
 	pthread_mutex_unlock(&h->lock);
 	if (!h->running)
@@ -172,10 +194,9 @@ wait_idle(struct housekeep *h)
 	bool idle;
 
 	pthread_mutex_lock(&h->lock);
-	while (h->busy ||
-	       (TAILQ_FIRST(&h->todo) != NULL && TAILQ_FIRST(&h->done) == NULL))
+	while (h->busy || (has_work(h) && TAILQ_EMPTY(&h->done)))
 		pthread_cond_wait(&h->less, &h->lock);
-	idle = TAILQ_FIRST(&h->todo) == NULL && TAILQ_FIRST(&h->done) == NULL;
+	idle = !has_work(h) && TAILQ_EMPTY(&h->done);
 	pthread_mutex_unlock(&h->lock);
 	return idle;
 }

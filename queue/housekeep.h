@@ -27,8 +27,8 @@ struct housekeep *housekeep_new(struct loop *l);
 /* Until then (and in tests without a thread) jobs run at the end of the
  * loop's round. */
 int housekeep_start(struct housekeep *h);
-/* done is called later, never from inside. urgent: before those that wait
- * (somebody waits for it). */
+/* done is called later, never from inside. urgent: somebody waits for it, so
+ * it goes before the others; among its like they keep their order. */
 void housekeep_post(struct housekeep *h, struct job *j, bool urgent);
 /* Waits until nothing is left to do, those posted meanwhile included. */
 void housekeep_drain(struct housekeep *h);

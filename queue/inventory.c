@@ -15,9 +15,13 @@
 #include "queue/damage.h"
 #include "queue/disk.h"
 
-enum {
-	HEADERS_ABSENT = 1, /* the file was never finished */
-	SCAN_CHUNK = 262144
+enum { SCAN_CHUNK = 262144 };
+
+enum headers {
+	HEADERS_GOOD,
+	HEADERS_BAD,
+	HEADERS_ABSENT,    /* the file was never finished */
+	HEADERS_UNREADABLE /* errno: the disk does not say */
 };
 
 static int
@@ -39,8 +43,8 @@ parse_name(const char *name, uint32_t *number)
 }
 
 /* Zeros to the end: filling it was interrupted. */
-static bool
-is_unfinished(int fd)
+static enum headers
+look_for_zeros(int fd)
 {
 	uint8_t *p = xmalloc(SCAN_CHUNK);
 	uint64_t at = 0;
@@ -54,29 +58,39 @@ is_unfinished(int fd)
 		at += SCAN_CHUNK;
 	} while (zero && n == SCAN_CHUNK);
 	free(p);
-	return zero && n != -1;
+	if (n == -1)
+		return HEADERS_UNREADABLE;
+	return zero ? HEADERS_ABSENT : HEADERS_BAD;
 }
 
-/* 0 with the header that counts, HEADERS_ABSENT, or -1. */
-static int
+static enum headers
+read_header(int fd, uint64_t offset, struct segment_header *out)
+{
+	uint8_t block[SEGMENT_BLOCK] = { 0 };
+
+	if (disk_read(fd, block, sizeof(block), offset) == -1)
+		return HEADERS_UNREADABLE;
+	return segment_header_decode(block, out) == 0 ? HEADERS_GOOD :
+							HEADERS_BAD;
+}
+
+/* Of two good ones the one that counts goes into *out. */
+static enum headers
 read_headers(int fd, struct segment_header *out)
 {
-	uint8_t *p = xcalloc(1, SEGMENT_DATA);
 	struct segment_header *second = xmalloc(sizeof(*second));
-	bool first_good, second_good;
+	enum headers a = read_header(fd, 0, out);
+	enum headers b = read_header(fd, SEGMENT_BLOCK, second);
 
-	if (disk_read(fd, p, SEGMENT_DATA, 0) == -1)
-		memset(p, 0, SEGMENT_DATA);
-	first_good = segment_header_decode(p, out) == 0;
-	second_good = segment_header_decode(p + SEGMENT_BLOCK, second) == 0;
-	if (second_good &&
-	    (!first_good || second->generation > out->generation))
+	if (b == HEADERS_GOOD &&
+	    (a != HEADERS_GOOD || second->generation > out->generation))
 		*out = *second;
-	free(p);
 	free(second);
-	if (first_good || second_good)
-		return 0;
-	return is_unfinished(fd) ? HEADERS_ABSENT : -1;
+	if (a == HEADERS_GOOD || b == HEADERS_GOOD)
+		return HEADERS_GOOD;
+	if (a == HEADERS_UNREADABLE || b == HEADERS_UNREADABLE)
+		return HEADERS_UNREADABLE;
+	return look_for_zeros(fd);
 }
 
 static struct found_segment *
@@ -136,13 +150,17 @@ take_file(struct inventory *v, struct journal *j, int fd, const char *name)
 	if (number >= j->next_number)
 		j->next_number = number + 1;
 	switch (read_headers(fd, &h)) {
+	case HEADERS_GOOD:
+		break;
+	case HEADERS_BAD:
+		return "no header of the segment is readable";
 	case HEADERS_ABSENT:
 		remove_file(j, number);
 		return NULL;
-	case -1:
-		return "no header of the segment is readable";
-	default:
-		break;
+	case HEADERS_UNREADABLE:
+		/* Not damage: the start fails, and the file stays. */
+		fault_errno(&v->trouble, FAULT_OURS, "log/%s", name);
+		return NULL;
 	}
 	raise_counters(j, &h);
 	if (h.number != number)
@@ -178,6 +196,8 @@ look_at(struct inventory *v, struct journal *j, int corrupt, const char *name,
 		return fault_errno(why, FAULT_OURS, "log/%s", name);
 	wrong = fd == -1 ? "not a file" : take_file(v, j, fd, name);
 	disk_close(fd);
+	if (v->trouble.class != FAULT_NONE)
+		return fault_set(why, v->trouble.class, "%s", v->trouble.text);
 	if (wrong != NULL)
 		damage_move(corrupt, v->dir, name, wrong);
 	return 0;

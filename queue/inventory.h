@@ -24,6 +24,7 @@ struct inventory {
 	size_t n, cap;
 	uint32_t *spares; /* owned; numbers */
 	size_t nspares, capspares;
+	struct fault trouble; /* why a file could not be looked at */
 };
 
 /* Reads every header; what does not belong there goes to corrupt/, what was

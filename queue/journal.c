@@ -391,6 +391,7 @@ journal_remove(int dir, uint32_t number)
 }
 
 int
+/* NOLINTNEXTLINE(readability-function-size): where, what, and both results */
 journal_read_record(int fd, uint64_t generation, uint64_t offset,
     uint32_t length, uint8_t *out, struct record_header *h, struct fault *why)
 {
@@ -401,11 +402,11 @@ journal_read_record(int fd, uint64_t generation, uint64_t offset,
 	if (n != (int64_t)length || length < RECORD_HEADER ||
 	    record_header_decode(out, generation, h) == -1 ||
 	    h->length != length - RECORD_HEADER)
-		return fault_set(why, FAULT_OURS,
+		return fault_set(why, FAULT_PERM,
 		    "offset %" PRIu64 ": the record's header is damaged",
 		    offset);
 	if (!record_payload_is_good(h, out + RECORD_HEADER))
-		return fault_set(why, FAULT_OURS,
+		return fault_set(why, FAULT_PERM,
 		    "offset %" PRIu64 ": the record's checksum is wrong",
 		    offset);
 	return 0;

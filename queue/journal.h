@@ -54,7 +54,7 @@ struct segment {
 	uint32_t number; /* names the file */
 	uint8_t state;   /* enum segment_state */
 	bool cut;        /* ends at `end` whatever is behind it */
-	bool pinned;     /* damage in it could not be set aside */
+	bool pinned;     /* damage in it could not be read or set aside */
 	bool stuck;      /* carrying forward went nowhere; not now */
 	int fd;          /* -1 when not open */
 	uint64_t size, generation;
@@ -129,7 +129,8 @@ int journal_fill(int dir, uint32_t number, uint64_t size, uint64_t last_seq);
 int journal_reset(int dir, uint32_t number, uint64_t size, uint64_t last_seq);
 int journal_remove(int dir, uint32_t number);
 /* Reads a record (header and payload) into out, length bytes, and checks it:
- * 0, or -1 with why. */
+ * 0, or -1 with why (FAULT_PERM: it is damaged; else the disk may give it
+ * another time). */
 struct fault;
 int journal_read_record(int fd, uint64_t generation, uint64_t offset,
     uint32_t length, uint8_t *out, struct record_header *h, struct fault *why);

@@ -281,6 +281,10 @@ read_all(struct recovery *r)
 			note_length(r, f);
 		scan_records(&f->scan, &record_ops, r);
 		disk_close(f->scan.fd);
+		/* Another time the disk may give what it kept back: the file
+		 * stays as it is. */
+		if (f->scan.unreadable)
+			s->pinned = true;
 		book_segment(r, f);
 		scan_clear(&f->scan);
 	}
@@ -348,6 +352,7 @@ struct reader {
 	uint8_t *p; /* owned */
 	size_t cap;
 	struct record_header header;
+	bool failed; /* the disk did not give what it gave before */
 };
 
 static int
@@ -372,6 +377,19 @@ reader_get(struct reader *rd, uint32_t segment, uint32_t offset,
 	}
 	return journal_read_record(
 	    rd->fd, s->generation, offset, length, rd->p, &rd->header, why);
+}
+
+/* A record that was good a moment ago. When it is damaged now it is given up;
+ * else the disk is in trouble, and nobody's mail ends because of that. */
+static bool
+reader_is_lost(struct reader *rd, uint32_t segment, const struct fault *why)
+{
+	if (why->class == FAULT_PERM)
+		return true;
+	rd->failed = true;
+	fault_set(rd->r->ask->why, why->class, "segment %08x %s",
+	    (unsigned int)rd->r->j->segments[segment].number, why->text);
+	return false;
 }
 
 /* It cannot be delivered; its record stays aside and the log forgets it. */
@@ -404,7 +422,8 @@ tell_mail(struct reader *rd, struct store_ref ref)
 
 	if (reader_get(rd, ref.segment, slot->offset, slot->length, &why) ==
 	    -1) {
-		give_up_mail(rd, ref, why.text);
+		if (reader_is_lost(rd, ref.segment, &why))
+			give_up_mail(rd, ref, why.text);
 		return;
 	}
 	if (mail_decode(rd->p + RECORD_HEADER, rd->header.length, slot->seq,
@@ -434,6 +453,8 @@ tell_mails(struct reader *rd)
 		for (uint32_t k = 0; k < j->segments[i].nslots; k++) {
 			const struct slot *slot = &j->segments[i].slots[k];
 
+			if (rd->failed)
+				return;
 			if (slot->flags & SLOT_OLD_COPY)
 				continue;
 			if ((slot->flags & SLOT_DEAD) == 0)
@@ -451,9 +472,11 @@ tell_state(struct reader *rd, const struct state_at *at)
 	struct state_decoded st;
 	struct fault why;
 
-	if (reader_get(rd, at->segment, at->offset, at->length, &why) == 0 &&
-	    state_decode(
-		rd->p + RECORD_HEADER, rd->header.length, at->seq, &st) == 0) {
+	if (reader_get(rd, at->segment, at->offset, at->length, &why) == -1) {
+		if (!reader_is_lost(rd, at->segment, &why))
+			return;
+	} else if (state_decode(rd->p + RECORD_HEADER, rd->header.length,
+		       at->seq, &st) == 0) {
 		ask->ops->on_state(ask->ctx, &st.state);
 		state_decoded_clear(&st);
 		return;
@@ -468,7 +491,7 @@ tell_states(struct reader *rd)
 {
 	struct recovery *r = rd->r;
 
-	for (size_t i = 0; i < r->nstates; i++) {
+	for (size_t i = 0; i < r->nstates && !rd->failed; i++) {
 		const struct state_at *at = &r->states[i];
 		const struct seq_entry *e = seqmap_find(&r->map, at->seq);
 		const struct slot *slot;
@@ -482,7 +505,7 @@ tell_states(struct reader *rd)
 	}
 }
 
-static void
+static int
 tell(struct recovery *r)
 {
 	struct reader rd = { .r = r, .fd = -1 };
@@ -491,6 +514,7 @@ tell(struct recovery *r)
 	tell_states(&rd);
 	disk_close(rd.fd);
 	free(rd.p);
+	return rd.failed ? -1 : 0;
 }
 
 int
@@ -510,9 +534,10 @@ recover_log(struct journal *j, const struct recover_ask *a,
 	}
 	if (rc == 0) {
 		settle(&r);
-		tell(&r);
-		inventory_spares(&r.files, j);
+		rc = tell(&r);
 	}
+	if (rc == 0)
+		inventory_spares(&r.files, j);
 	inventory_clear(&r.files);
 	seqmap_clear(&r.map);
 	free(r.states);

@@ -17,8 +17,8 @@ struct recover_ask {
 	int corrupt; /* corrupt/ */
 	const struct store_ops *ops;
 	void *ctx; /* of ops */
-	/* NULL when the body file is there and whole, else what is wrong;
-	 * it is wanted from now on. */
+	/* NULL when the body file is there and whole, or cannot be looked at
+	 * now; else what is wrong. It is wanted from now on. */
 	const char *(*claim_body)(void *ctx, const struct mail_record *m);
 	void *body_ctx;
 	struct fault *why;

@@ -75,12 +75,15 @@ fill_done(struct job *job)
 	if (f->fd == -1) {
 		log_warn(NULL, "spool", "segment=%08" PRIx32 " create=%s",
 		    f->number, log_cstr(strerror(f->error)));
+		s->reuse.barren = true;
 		space_check(s, true);
+		space_look_later(s);
 	} else {
 		uint32_t index = journal_add(&s->journal);
 
 		s->journal.segments[index].number = f->number;
 		journal_add_spare(&s->journal, index, f->fd, f->size);
+		space_has_spare(s);
 	}
 	free(f);
 }
@@ -156,6 +159,7 @@ reset_done(struct job *job)
 	} else {
 		journal_add_spare(&s->journal, f->index, f->fd, f->size);
 		s->totals.segments_reused++;
+		space_has_spare(s);
 	}
 	free(f);
 	leave_end(s);
@@ -200,6 +204,8 @@ fill(struct store *s)
 	struct journal *j = &s->journal;
 	bool enough = s->free_bytes >= j->segment_size && !s->is_short;
 
+	if (s->reuse.barren)
+		return;
 	/* The last spare is there for states, even on a disk that is short. */
 	while (j->nspares + s->reuse.filling < JOURNAL_SPARES &&
 	       (enough || j->nspares + s->reuse.filling == 0)) {
@@ -209,20 +215,32 @@ fill(struct store *s)
 	}
 }
 
+/* One that was left in this round still gets what gathered for it: its turn
+ * comes after the commit. */
+static void
+seal_full(struct store *s)
+{
+	struct journal *j = &s->journal;
+	uint64_t opened = j->opened;
+
+	for (uint32_t i = 0; i < j->nsegments; i++) {
+		if (j->segments[i].state != SEGMENT_FULL)
+			continue;
+		if (committer_uses(&s->committer, i))
+			opened = s->opened;
+		else
+			seal(s, i);
+	}
+	s->opened = opened;
+}
+
 void
 reuse_tend(struct store *s)
 {
-	struct journal *j = &s->journal;
-
 	if (s->closing)
 		return;
-	if (s->opened != j->opened) {
-		s->opened = j->opened;
-		for (uint32_t i = 0; i < j->nsegments; i++) {
-			if (j->segments[i].state == SEGMENT_FULL)
-				seal(s, i);
-		}
-	}
+	if (s->opened != s->journal.opened)
+		seal_full(s);
 	if (s->reuse.segment == NO_SEGMENT)
 		fill(s);
 }

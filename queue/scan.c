@@ -50,8 +50,10 @@ read_blocks(struct scan *s, uint8_t *p, size_t len, uint64_t offset)
 		size_t n = len - at < SEGMENT_BLOCK ? len - at : SEGMENT_BLOCK;
 
 		got = disk_read(s->fd, p + at, n, offset + at);
-		if (got < 0)
+		if (got < 0) {
+			s->unreadable = true;
 			got = 0;
+		}
 		memset(p + at + got, UNREADABLE, n - (size_t)got);
 	}
 }

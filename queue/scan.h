@@ -29,6 +29,8 @@ struct scan {
 	/* What the second step found. */
 	uint64_t end; /* of what counts */
 	bool torn;    /* it was cut there */
+	/* Of both: the disk did not give all of it. */
+	bool unreadable;
 	/* A piece of the file. */
 	uint8_t *window; /* owned */
 	uint64_t window_at;

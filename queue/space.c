@@ -17,9 +17,9 @@ enum {
 static void
 tell(struct store *s)
 {
-	uint8_t now = s->suspect  ? SPACE_SUSPECT :
-		      s->is_short ? SPACE_SHORT :
-				    SPACE_OK;
+	uint8_t now = s->suspect                ? SPACE_SUSPECT :
+		      s->is_short || s->no_room ? SPACE_SHORT :
+						  SPACE_OK;
 
 	if (now == s->told_space)
 		return;
@@ -73,14 +73,25 @@ space_check(struct store *s, bool now)
 	tell(s);
 }
 
+void
+space_look_later(struct store *s)
+{
+	if (!timer_is_set(s->space_timer))
+		timer_set(s->space_timer, CHECK_MS);
+}
+
 static void
 on_space_timer(void *ctx)
 {
 	struct store *s = ctx;
 
 	space_check(s, true);
-	if (!s->is_short)
+	if (!s->is_short || s->no_room || s->reuse.barren) {
+		s->reuse.barren = false;
 		reuse_tend(s);
+	}
+	if (s->no_room)
+		space_look_later(s);
 }
 
 /* Everything that was added while nothing could be written. */
@@ -102,6 +113,28 @@ say_lost_again(struct store *s)
 				store_restate(s, slot.seq);
 		}
 	}
+}
+
+void
+space_no_room(struct store *s)
+{
+	log_warn(NULL, "storage", "failed=segment error=%s",
+	    log_cstr(strerror(errno)));
+	s->no_room = true;
+	space_look_later(s);
+	tell(s);
+}
+
+void
+space_has_spare(struct store *s)
+{
+	if (!s->no_room)
+		return;
+	log_warn(NULL, "storage", "segment=ok");
+	s->no_room = false;
+	if (!s->suspect)
+		say_lost_again(s);
+	tell(s);
 }
 
 /* Is there a segment that can be trusted? */

@@ -39,17 +39,15 @@ reserve_for_state(struct store *s, size_t size, const struct commit_op *op)
 {
 	uint8_t *p;
 
-	if (s->journal.active == NO_SEGMENT && s->suspect) {
+	if (s->no_room || (s->journal.active == NO_SEGMENT && s->suspect)) {
 		add_failed(s, op);
 		return NULL;
 	}
 	p = committer_reserve(&s->committer, size, true);
 	if (p == NULL) {
-		bool fits = errno != EFBIG;
-
+		if (errno != EFBIG)
+			space_no_room(s);
 		add_failed(s, op);
-		if (fits)
-			space_suspect(s, "segment");
 	}
 	return p;
 }
@@ -63,7 +61,9 @@ add_inline(struct store *s, const struct mail_record *m, size_t size,
 	};
 	uint8_t *p;
 
-	p = s->suspect ? NULL : committer_reserve(&s->committer, size, false);
+	p = s->suspect || s->no_room ?
+		NULL :
+		committer_reserve(&s->committer, size, false);
 	if (p == NULL) {
 		add_failed(s, op);
 		space_check(s, true);
@@ -108,7 +108,7 @@ body_done(struct job *job)
 	if (b->failed)
 		log_warn(NULL, "spool", "bodyfile=%" PRIu64 " error=%s",
 		    b->op.bodyfile, log_cstr(b->why.text));
-	else if (!s->suspect)
+	else if (!s->suspect && !s->no_room)
 		p = committer_reserve(&s->committer, b->length, false);
 	if (p != NULL) {
 		memcpy(p, b->payload, b->length);
@@ -266,10 +266,10 @@ read_now(struct read_job *r)
 	disk_close(fd);
 	if (rc == -1)
 		return fault_set(
-		    &r->why, FAULT_OURS, "segment %s %s", name, at.text);
+		    &r->why, at.class, "segment %s %s", name, at.text);
 	if (h.kind != RECORD_MAIL || h.seq != r->seq)
 		return fault_set(
-		    &r->why, FAULT_OURS, "segment %s: another record", name);
+		    &r->why, FAULT_PERM, "segment %s: another record", name);
 	return 0;
 }
 
@@ -297,7 +297,7 @@ read_done(struct job *job)
 		r->fn(r->ctx, NULL, &r->why);
 	} else if (mail_decode(r->p + RECORD_HEADER, r->length - RECORD_HEADER,
 		       r->seq, &m) == -1) {
-		fault_set(&r->why, FAULT_OURS, "the record makes no sense");
+		fault_set(&r->why, FAULT_PERM, "the record makes no sense");
 		r->fn(r->ctx, NULL, &r->why);
 	} else {
 		r->fn(r->ctx, &m.mail, NULL);
@@ -344,7 +344,7 @@ int
 store_bodyfile_new(struct store *s, uint64_t *number)
 {
 	space_check(s, false);
-	if (s->suspect || s->is_short) {
+	if (s->suspect || s->is_short || s->no_room) {
 		errno = ENOSPC;
 		return -1;
 	}

@@ -133,7 +133,8 @@ void store_commit(struct store *s);
 bool store_is_dirty(const struct store *s);
 
 /* The message read back (by the housekeeping thread): m's views live until
- * fn returns; NULL m: it cannot be read (why). Never from inside the call. */
+ * fn returns; NULL m: it cannot be read (why; FAULT_PERM: it is damaged and
+ * will not get better). Never from inside the call. */
 typedef void store_read_fn(
     void *ctx, const struct mail_record *m, const struct fault *why);
 void store_read(

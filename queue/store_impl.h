@@ -17,6 +17,7 @@ struct reuse {
 	bool found;                   /* this pass said something again */
 	unsigned int passes;
 	unsigned int filling; /* spares being made */
+	bool barren;          /* the last could not be made; not now */
 	struct deferred step;
 };
 
@@ -40,6 +41,7 @@ struct store {
 	struct timer *probe_timer, *space_timer;
 	uint64_t probe_wait_ms, space_checked_ms, free_bytes;
 	bool suspect, is_short;
+	bool no_room; /* not even for a state */
 	uint8_t told_space;
 	bool closing;
 };
@@ -66,5 +68,12 @@ void space_check(struct store *s, bool now);
 /* A write or sync failed (errno): no mail until a probe succeeds; the first
  * is made here. */
 void space_suspect(struct store *s, const char *what);
+/* There was no segment for a state: nothing is written until there is a
+ * spare. */
+void space_no_room(struct store *s);
+/* A spare was made. */
+void space_has_spare(struct store *s);
+/* Looks again in a second. */
+void space_look_later(struct store *s);
 
 #endif

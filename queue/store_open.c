@@ -144,7 +144,8 @@ recover(struct store *s, struct fault *why)
 	uint64_t began = clock_mono_ms();
 
 	if (recover_log(&s->journal, &ask, &got) == -1 ||
-	    bodyfiles_sweep(&s->bodies, &s->journal.last_seq, why) == -1)
+	    bodyfiles_sweep(
+		&s->bodies, got.damaged > 0, &s->journal.last_seq, why) == -1)
 		return -1;
 	log_info(NULL, "recovered",
 	    "messages=%llu segments=%u damaged=%llu torn=%llu ms=%llu",
@@ -245,6 +246,7 @@ store_start_thread(struct store *s)
 }
 
 int
+/* NOLINTNEXTLINE(readability-function-size): all that the queue brings */
 store_open(struct store *s, int dir, const struct queue_settings *settings,
     uint64_t max_message, const struct store_ops *ops, void *ctx,
     struct fault *why)

@@ -191,7 +191,7 @@ work_unreadable(struct work *w, const struct fault *why)
 	log_unreadable(w, why->text);
 	while ((r = TAILQ_FIRST(&w->rcpts)) != NULL) {
 		take_rcpt(w, r);
-		if (why->class == FAULT_PERM)
+		if (why->class == FAULT_PERM && !fate_wished(w->q, r))
 			fate_held(
 			    w->q, r, "4.3.0 the stored message is damaged");
 		else
@@ -361,11 +361,16 @@ work_lose(struct work *w)
 {
 	struct agent_peer *p = w->peer;
 	struct queue *q = w->q;
-	struct rcpt *r;
+	struct rcpt *r, *next;
 
-	TAILQ_FOREACH(r, &w->rcpts, link)
+	for (r = TAILQ_FIRST(&w->rcpts); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
 		if (!w->reading)
 			r->marks |= MARK_DUPLICATE;
+		/* An administrator's wish is fulfilled between two tries. */
+		if ((r->marks & (MARK_HOLD | MARK_REMOVE)) != 0)
+			fate_wished(q, take_rcpt(w, r));
+	}
 	schedule_put_back(w->destination, &w->rcpts);
 	RB_REMOVE(work_tree, &p->works, w);
 	schedule_done(&q->schedule, w->destination, &p->agent, WORK_LOST,

@@ -159,8 +159,8 @@ data_input(struct session *s, struct str in)
 	struct body *b = s->body;
 	size_t used = body_feed(b, in);
 
-	if (b->raw / 2 > b->max_size && b->fault == BODY_TOO_BIG) {
-		/* It was told the size by SIZE; there is an end to patience. */
+	if (b->raw / 2 > b->max_size && b->fault != BODY_FINE) {
+		/* Refused it is whatever comes; there is an end to patience. */
 		session_end(s, "421 4.7.0 Message is far too big", "size");
 		return in.len;
 	}

@@ -89,7 +89,7 @@ rcpt_apply(struct session *s, struct command *c)
 {
 	struct buf to;
 
-	buf_init(&to, 4 * PATH_MAX_LEN);
+	buf_init(&to, PATH_FORMAT_MAX);
 	path_format(&c->path, &to);
 	if (to.len > PATH_MAX_LEN) {
 		/* Quoting made it longer than anybody could take it. */

@@ -34,7 +34,13 @@ enum stage
 vrfy_rules(const struct session *s, struct command *c)
 {
 	const struct rule *rule;
+	struct path to = c->path;
 
+	/* Taken in any case; who reads it is nobody's business. */
+	if (policy_postmaster(s, &to, &c->verdict)) {
+		c->verdict.by_rcpt = false;
+		return STAGE_GO;
+	}
 	c->verdict = policy_decide(s, &c->path);
 	rule = c->verdict.rule;
 	if (rule == NULL || rule->verdict == VERDICT_REJECT)
@@ -51,7 +57,7 @@ vrfy_apply(struct session *s, struct command *c)
 	if (!c->verdict.by_rcpt || c->verdict.rule->verdict != VERDICT_ACTION)
 		return command_answer(
 		    c, "252 2.1.5 Cannot say, but mail for it would be tried");
-	buf_init(&b, 4 * PATH_MAX_LEN);
+	buf_init(&b, PATH_FORMAT_MAX);
 	path_format(&c->path, &b);
 	command_answerf(c, "250 2.1.5 <%.*s>", (int)b.len, b.p);
 	buf_clear(&b);

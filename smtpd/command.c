@@ -164,6 +164,15 @@ log_refusal(const struct command *c)
 	    log_cstr(s->client_text), log_str(c->args));
 }
 
+/* Input came with the command, or while it waited for somebody. */
+static bool
+is_followed(const struct command *c)
+{
+	const struct stream *stream = c->session->stream;
+
+	return c->followed || (stream != NULL && stream_unread(stream) > 0);
+}
+
 /* Counts what the reply means for the client's standing; may replace it. */
 static enum penalty
 judge(struct command *c)
@@ -180,7 +189,7 @@ judge(struct command *c)
 	}
 	/* What was sent right behind a DATA that we refuse is content, and
 	 * must not be read as commands. */
-	if ((c->verb->flags & VERB_CONTENT) != 0 && c->followed &&
+	if ((c->verb->flags & VERB_CONTENT) != 0 && is_followed(c) &&
 	    !c->ends_tx && c->reply[0] >= '4')
 		c->close = true;
 	if (c->reply[0] == '5')

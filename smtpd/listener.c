@@ -248,6 +248,7 @@ listener_start(void)
 {
 	struct door *d;
 
+	started = true;
 	LIST_FOREACH(d, &doors, entry)
 		loop_fd_want(d->watch, LOOP_READ);
 }

@@ -38,7 +38,7 @@ tx_new(const struct log_ctx *up, const struct path *from,
 	struct tx *tx;
 	char *p;
 
-	buf_init(&b, 4 * PATH_MAX_LEN);
+	buf_init(&b, PATH_FORMAT_MAX);
 	path_format(from, &b);
 	tx = xmalloc(
 	    sizeof(*tx) + b.len + from->local.len + from->domain.len + 3);

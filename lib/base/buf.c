@@ -35,7 +35,7 @@ buf_reserve(struct buf *b, size_t len)
 		b->failed = true;
 		return NULL;
 	}
-	if (b->cap - b->len < len) {
+	if (b->p == NULL || b->cap - b->len < len) {
 		size_t cap = b->cap < 64 ? 64 : b->cap;
 		while (cap - b->len < len)
 			cap *= 2;

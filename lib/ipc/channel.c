@@ -34,6 +34,7 @@ struct channel {
 	enum edge_end end;
 	enum edge_phase phase;
 	char *peer;
+	const char *breach; /* why we closed it; NULL: we did not */
 	const struct handler *handlers;
 	handler_fn *by_type[ROWS_MAX + 1];
 	channel_closed_fn *closed;
@@ -113,6 +114,7 @@ channel_fail(struct channel *ch, const char *why)
 		log_warn(NULL, "channel", "edge=%s self=%s peer=%s why=%s",
 		    ch->edge->name, ch->edge->end[ch->end],
 		    log_cstr(channel_peer(ch)), log_cstr(why));
+	ch->breach = why;
 	close_fds(ch);
 	ch->failing = true;
 	loop_after(ch->loop, &ch->fail);
@@ -478,6 +480,7 @@ queue_hello(struct channel *ch)
 }
 
 struct channel *
+/* NOLINTNEXTLINE(readability-function-size): an end is all of these */
 channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
     const struct handler *handlers, channel_closed_fn *closed, void *ctx)
 {
@@ -538,6 +541,12 @@ bool
 channel_is_open(const struct channel *ch)
 {
 	return ch->fd >= 0;
+}
+
+const char *
+channel_breach(const struct channel *ch)
+{
+	return ch->breach;
 }
 
 bool

@@ -51,14 +51,16 @@ struct channel *channel_new(struct loop *l, int fd, const struct edge *edge,
     channel_closed_fn *closed, void *ctx);
 /* Pending requests are called with a fault; safe inside its own callbacks
  * (the memory goes after the round). Clears the caller's pointer. */
-void channel_free(struct channel **ch);
+void channel_free(struct channel **p);
 
 /* On to a later phase, as our side sees it. */
 void channel_set_phase(struct channel *ch, enum edge_phase phase);
-/* pid or instance of the peer, for the log; copied. */
+/* the peer (and which of them), for the log; copied. */
 void channel_set_peer(struct channel *ch, const char *name);
 const char *channel_peer(const struct channel *ch);
 bool channel_is_open(const struct channel *ch);
+/* How the peer broke the contract; NULL when it did not. */
+const char *channel_breach(const struct channel *ch);
 
 /* Says something that has no answer, or one more part of request id (0:
  * none). Returns 0, or -1 when the channel is closed or msg does not fit its

@@ -114,7 +114,7 @@ wire_encode(const struct wire_msg *w, const void *msg, struct buf *out, int *fd)
 	if (measure(f, msg, &size) != 0)
 		return -1;
 	uint8_t *to = (uint8_t *)buf_reserve(out, size);
-	if (to == NULL && size > 0)
+	if (to == NULL)
 		return -1;
 	for (; f->name != NULL; f++) {
 		const void *p = member(msg, f);

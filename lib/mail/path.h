@@ -10,7 +10,8 @@
 enum {
 	PATH_LOCAL_MAX = 64,
 	PATH_DOMAIN_MAX = 255,
-	PATH_MAX_LEN = 320 /* of local@domain as we keep it */
+	PATH_MAX_LEN = 320,    /* of local@domain as we keep it */
+	PATH_FORMAT_MAX = 1280 /* room for path_format, all of it quoted */
 };
 
 enum path_flags {

@@ -57,14 +57,16 @@ on_end(void *arg)
 static void
 stream_ended(struct stream *s, int error)
 {
-	if (s->ended)
-		return;
-	s->ended = true;
-	s->error = error;
-	if (error != 0)
+	/* An error may follow the peer's own end: then nothing can be sent any
+	 * more, and to try it again and again would spin. */
+	if (error != 0) {
 		buf_clear(&s->out);
+		s->error = error;
+	}
+	if (!s->ended)
+		loop_after(s->loop, &s->end);
+	s->ended = true;
 	want(s);
-	loop_after(s->loop, &s->end);
 }
 
 /* --- in --- */

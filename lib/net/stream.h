@@ -42,9 +42,9 @@ struct stream *stream_new(struct loop *l, int fd, bool connecting,
 /* Closes the socket and frees after the round; no callback comes any more.
  * What was written and has not left is tried once more first. Clears the
  * pointer. */
-void stream_close(struct stream **s);
+void stream_close(struct stream **p);
 /* The same with a reset instead of an orderly end (SO_LINGER 0). */
-void stream_reset(struct stream **s);
+void stream_reset(struct stream **p);
 
 /* Copies len bytes to the output; they leave at the end of the round. */
 void stream_write(struct stream *s, const void *p, size_t len);

@@ -183,7 +183,8 @@ on_jail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		fail(why.text);
 	close(m->root);
 	child.jailed = true;
-	struct tell_jailed answer = { .sandbox = str_of(text) };
+	struct tell_jailed answer = { .sandbox = str_of(text),
+		.edges = edges_hash() };
 	channel_tell(ch, TYPE_tell_jailed, &answer, 0);
 	say_config();
 }
@@ -339,7 +340,8 @@ static void
 ignore_signals(void)
 {
 	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE,
-		SIGUSR1, SIGUSR2 };
+		SIGUSR1, SIGUSR2,
+		SIGXFSZ /* a file at its limit is an error of write() */ };
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

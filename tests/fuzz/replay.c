@@ -34,6 +34,7 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 		errx(1, "usage: %s file-or-directory ...", argv[0]);
+	/* cppcheck-suppress nullPointer; in the order they come */
 	FTS *tree = fts_open(argv + 1, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	if (tree == NULL)
 		err(1, "fts_open");

@@ -74,6 +74,51 @@ def sizes_around_the_threshold():
     mx.close()
 
 
+def limit_file_size(pid, size):
+    """Only the user of the process may, without further rights."""
+    argv = ["prlimit", "--pid", str(pid), f"--fsize={size}:{size}"]
+    if ROOT:
+        with open(f"/proc/{pid}/status") as f:
+            uid, gid = re.findall(r"[UG]id:\s+(\d+)", f.read())
+        argv = ["setpriv", f"--reuid={uid}", f"--regid={gid}",
+                "--clear-groups", *argv]
+    subprocess.run(argv, check=True)
+
+
+@test
+def a_file_that_cannot_grow():
+    """Half-written at 300 kB: 452, nothing is left, and nobody dies."""
+    mx = MX()
+    with gateway(mx) as gw:
+        workers = gw.role_pids("smtpd")
+        for pid in workers:
+            limit_file_size(pid, 300000)
+        c = gw.client(helo="client.example")
+        match(c.mail("a@b.example", "x@example.net", letter("a", 2000000)),
+              r"^\(452, '4\.3\.1", "the reply")
+        queued_id(c.mail("a@b.example", "x@example.net", letter("b")))
+        mx.wait(1)
+        gw.wait_empty()
+        equal(gw.role_pids("smtpd"), workers, "workers")
+        wait_until(lambda: not body_files(gw), "the file to go")
+    mx.close()
+
+
+@test
+def a_box_that_cannot_grow():
+    mx = MX()
+    with gateway(mx) as gw:
+        box = gw.role_pids("maildir")
+        limit_file_size(box[0], 3000)
+        c = gw.client(helo="client.example")
+        mid = queued_id(c.mail("a@b.example", "u@box.example",
+                               letter("a", 20000)))
+        match(gw.wait_log(rf"deferred.*msg={mid}"), r"4\.2\.2", "the reply")
+        equal(gw.maildir("u", "tmp") + gw.maildir("u"), [], "what is left")
+        equal(gw.role_pids("maildir"), box, "the process")
+    mx.close()
+
+
 @test
 def a_large_mail_survives_a_crash():
     mx = MX(faults={"connect": Reply("421 4.3.2 not now")})

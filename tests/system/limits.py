@@ -51,6 +51,28 @@ def message_size():
 
 
 @test
+def refused_content_has_an_end_too():
+    """Whatever it was refused for: at twice the size patience ends."""
+    for name, piece in (("bare LF", b"abc\ndef\r\n" * 8000),
+                        ("header", b"X: " + b"a" * 70000 + b"\r\n"),
+                        ("long line", b"\r\n" + b"a" * 70000)):
+        with gateway("limit message-size 100K\n") as gw:
+            c = gw.client(helo="client.example")
+            c.want("MAIL FROM:<a@b.example>", 250)
+            c.want("RCPT TO:<x@example.net>", 250)
+            c.want("DATA", 354)
+            sent = 0
+            try:
+                while sent < 64 << 20:
+                    c.send(piece)
+                    sent += len(piece)
+            except OSError:
+                pass
+            assert sent < 64 << 20, f"{name}: it never ended"
+            gw.wait_log("disconnect.*reason=size")
+
+
+@test
 def recipients():
     with gateway("limit recipients 100\n") as gw:
         c = gw.client(helo="client.example")

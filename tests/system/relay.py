@@ -295,6 +295,24 @@ def nobody_listens():
 
 
 @test
+def our_own_address_behind_a_wildcard_is_a_loop():
+    """An address of this machine that is not a loopback one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            raise Skip("this machine has no address but the loopback's")
+        address = s.getsockname()[0]
+    port = free_port("0.0.0.0")
+    with gateway(f"smtp://{address}:{port}",
+                 conf=f"listen on 0.0.0.0 port {port}\n") as gw:
+        mid = one(gw)
+        line = gw.wait_log(rf"bounced.*msg={mid}|msg={mid}.*bounced")
+        match(line, r"5\.4\.6 .*loop", "the reason")
+        equal(len(gw.queue()), 1, "mails")
+
+
+@test
 def connections_are_reused():
     mx = MX()
     with gateway(mx, conf="workers smtpd 1 delivery 1\n") as gw:

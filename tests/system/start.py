@@ -342,5 +342,57 @@ def role_that_cannot_start():
     refuses(gw, r"posternd: queue: ")
 
 
+def with_another(gw, role):
+    """A copy of the programs of which one comes from another build."""
+    gw.build = f"{gw.dir}/build"
+    os.makedirs(f"{gw.build}/sbin")
+    libexec = f"{gw.build}/libexec/postern"
+    # posternd finds them beside its folder, as where it was installed.
+    shutil.copytree(f"{BUILD}/libexec/postern", libexec)
+    shutil.copy(f"{BUILD}/tests/lib/other_build", f"{libexec}/{role}")
+    shutil.copy(f"{BUILD}/posternd", f"{gw.build}/sbin")
+    gw.build += "/sbin"
+
+
+@test
+def role_of_another_build():
+    for role, why in (("smtpd", "built from other definitions than posternd"),
+                      ("control", "peer was built from other definitions")):
+        gw = Gateway(CONF)
+        with_another(gw, role)
+        refuses(gw, rf"posternd: {role}: .*{why}")
+
+
+@test
+def moved_with_its_programs():
+    gw = Gateway(CONF)
+    with_another(gw, "other")
+    with gw:
+        for pid in gw.pids():
+            match(os.readlink(f"/proc/{pid}/exe"), f"^{gw.dir}/", "program")
+
+
+@test
+def protected_when_memory_runs_out():
+    if not ROOT:
+        raise Skip("only root may ask for it")
+    try:
+        # What a test may give itself, a gateway may.
+        subprocess.run(["sh", "-c", "echo -900 >/proc/self/oom_score_adj"],
+                       check=True, stderr=subprocess.PIPE)
+    except subprocess.CalledProcessError as e:
+        raise Skip("CAP_SYS_RESOURCE is missing") from e
+
+    def score(pid):
+        with open(f"/proc/{pid}/oom_score_adj") as f:
+            return int(f.read())
+    with Gateway(CONF) as gw:
+        equal(score(gw.pids()[0]), -900, "the parent")
+        equal(score(gw.role_pids("queue")[0]), -800, "the queue")
+        for role in ("smtpd", "delivery", "control"):
+            equal(score(gw.role_pids(role)[0]), max(score(os.getpid()), 0),
+                  role)
+
+
 if __name__ == "__main__":
     main()

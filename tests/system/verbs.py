@@ -91,6 +91,18 @@ def vrfy_answers_from_the_rules():
 
 
 @test
+def vrfy_knows_the_postmaster():
+    """What RCPT takes VRFY does not deny; nor does it say who reads it."""
+    with Gateway(CONF + 'postmaster "c3po@test.example"\n') as gw:
+        c = gw.client(helo="client.example")
+        for arg in ("postmaster", "<PostMaster@test.example>"):
+            got = c.cmd(f"VRFY {arg}")
+            match(got, r"^\(252, '2\.1\.5", arg)
+            assert "c3po" not in got[1], got
+        match(c.cmd("VRFY postmaster@foreign.example"), r"^\(550", "foreign")
+
+
+@test
 def enhanced_codes_always():
     with gateway() as gw:
         c = gw.client(helo="client.example")

@@ -124,6 +124,29 @@ START_TEST(far_end_does_not_read)
 
 END_TEST
 
+/* A peer ends its side, takes nothing, and goes: what was to leave cannot, and
+ * must not be tried for ever. */
+START_TEST(an_error_after_the_end)
+{
+	static char big[4 << 20];
+
+	ck_assert_int_eq(shutdown(far_end, SHUT_WR), 0);
+	loop_run(loop);
+	ck_assert_int_eq(nends, 1);
+	ck_assert_int_eq(last_error, 0);
+	stream_write(st, big, sizeof(big));
+	stream_deadline(st, 20);
+	loop_run(loop);
+	ck_assert_uint_gt(stream_unsent(st), 0);
+	close(far_end);
+	stream_deadline(st, 20);
+	loop_run(loop);
+	ck_assert_uint_eq(stream_unsent(st), 0);
+	ck_assert_int_eq(nends, 1);
+}
+
+END_TEST
+
 START_TEST(the_end_comes_once)
 {
 	ck_assert_int_eq(write(far_end, "x", 1), 1);
@@ -175,6 +198,7 @@ main(void)
 	tcase_add_test(c, in_small_bites);
 	tcase_add_test(c, paused);
 	tcase_add_test(c, far_end_does_not_read);
+	tcase_add_test(c, an_error_after_the_end);
 	tcase_add_test(c, the_end_comes_once);
 	tcase_add_test(c, last_words_leave);
 	tcase_add_test(c, a_deadline_moves);

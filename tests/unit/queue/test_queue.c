@@ -408,9 +408,9 @@ send_as(const char *msgid, const char *from, const char *const *to)
 	while (to[m.nrcpt * 2] != NULL)
 		m.nrcpt++;
 	id = channel_ask(t.smtpd, TYPE_ask_commit, &m, on_answer, NULL);
-	for (uint32_t i = 0; i < m.nrcpt; i++) {
-		struct tell_rcpt r = { .to = str_of(to[i * 2]),
-			.action = str_of(to[i * 2 + 1]) };
+	for (; to[0] != NULL; to += 2) {
+		struct tell_rcpt r = { .to = str_of(to[0]),
+			.action = str_of(to[1]) };
 
 		channel_tell(t.smtpd, TYPE_tell_rcpt, &r, id);
 	}
