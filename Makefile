@@ -32,6 +32,13 @@ $(B)/%.o: %.c $(B)/flags.mk
 $(B)/obj/%.o: %.c $(B)/flags.mk
 	$(COMPILE)
 
+# What is compiled in: `make install PREFIX=...' after `make' is right too.
+BUILT_IN = $(LIBEXECDIR) $(SYSCONFDIR) $(VERSION)
+.PHONY: always
+$(B)/built-in: always
+	@mkdir -p $(@D) && echo '$(BUILT_IN)' | cmp -s - $@ || echo '$(BUILT_IN)' >$@
+$(OBJ_posternd): $(B)/built-in
+
 $(B)/lib.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 $(B)/edges.a: $(EDGE_OBJ)

@@ -98,7 +98,10 @@ load(struct conf_errors *messages)
 	    options.file, options.defines, options.ndefines, messages);
 	for (size_t i = 0; i < messages->nerrors; i++)
 		fprintf(stderr, "%s\n", messages->errors[i].text);
-	for (size_t i = 0; i < messages->nwarnings; i++)
+	/* In the foreground they come as events of the log, on the same
+	 * standard error. */
+	bool logged = gateway.foreground && c != NULL && !options.check_only;
+	for (size_t i = 0; i < messages->nwarnings && !logged; i++)
 		fprintf(stderr, "%s\n", messages->warnings[i].text);
 	if (c == NULL)
 		exit(1);
@@ -359,7 +362,7 @@ int
 main(int argc, char **argv)
 {
 	struct gateway *gw = &gateway;
-	struct conf_errors messages = { 0 };
+	static struct conf_errors messages;
 	parse_options(argc, argv);
 	environment_clean(gw->foreground);
 	gw->as_root = geteuid() == 0;

@@ -194,7 +194,7 @@ struct sweep {
 	uint64_t *claimed; /* owned */
 	size_t n;
 	uint64_t highest;
-	bool keep;
+	enum orphans orphans;
 };
 
 static void
@@ -219,18 +219,24 @@ sweep_name(struct sweep *w, const char *name)
 	if (bsearch(&number, w->claimed, w->n, sizeof(number), number_cmp) !=
 	    NULL)
 		return;
-	if (w->keep)
+	switch (w->orphans) {
+	case ORPHANS_REMOVED:
+		bodyfile_unlink(w->b->dir, number);
+		break;
+	case ORPHANS_SET_ASIDE:
 		damage_move(w->b->corrupt, w->b->dir, name,
 		    "no readable record names this body file");
-	else
-		bodyfile_unlink(w->b->dir, number);
+		break;
+	case ORPHANS_LEFT:
+		break;
+	}
 }
 
 int
-bodyfiles_sweep(
-    struct bodyfiles *b, bool keep, uint64_t *highest, struct fault *why)
+bodyfiles_sweep(struct bodyfiles *b, enum orphans orphans, uint64_t *highest,
+    struct fault *why)
 {
-	struct sweep w = { .b = b, .highest = *highest, .keep = keep };
+	struct sweep w = { .b = b, .highest = *highest, .orphans = orphans };
 	int fd = openat(b->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd == -1 ? NULL : fdopendir(fd);
 	struct dirent *e;

@@ -38,10 +38,17 @@ uint64_t bodyfiles_take(struct bodyfiles *b, uint64_t seq);
 /* Recovery: NULL when m's body is there, or the disk does not say; else what
  * is wrong (the file is set aside then). */
 const char *bodyfiles_claim(void *ctx, const struct mail_record *m);
-/* Recovery: removes what nobody claimed, or sets it aside (keep: the record
- * that names it may be one that is damaged); the highest number ever seen goes
- * into *highest when it is above it. */
-int bodyfiles_sweep(
-    struct bodyfiles *b, bool keep, uint64_t *highest, struct fault *why);
+
+/* What becomes of files that no record names. */
+enum orphans {
+	ORPHANS_REMOVED,
+	ORPHANS_SET_ASIDE, /* a damaged record may have named them */
+	ORPHANS_LEFT       /* one that cannot be read now may name them */
+};
+
+/* Recovery: sees to the orphans; the highest number ever seen goes into
+ * *highest when it is above it. */
+int bodyfiles_sweep(struct bodyfiles *b, enum orphans orphans,
+    uint64_t *highest, struct fault *why);
 
 #endif

@@ -185,7 +185,7 @@ committer_reserve(struct committer *c, size_t payload, bool for_states)
 	uint8_t *p;
 
 	if (!journal_can_hold(c->journal, payload)) {
-		errno = EFBIG;
+		errno = EMSGSIZE;
 		return NULL;
 	}
 	r = run_for(c, size, for_states);

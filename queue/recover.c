@@ -259,6 +259,27 @@ note_length(struct recovery *r, struct found_segment *f)
 	set_aside(r, &d, NULL, 0);
 }
 
+/* Another time the disk may give what it keeps back now: the file stays as it
+ * is, and its tail is not taken for torn. */
+static int
+read_segment(struct recovery *r, struct found_segment *f)
+{
+	if (f->scan.unreadable)
+		f->scan.limit = f->header.size;
+	scan_records(&f->scan, &record_ops, r);
+	disk_close(f->scan.fd);
+	if (!f->scan.unreadable)
+		return 0;
+	r->result->unreadable = true;
+	r->j->segments[f->index].pinned = true;
+	log_warn(NULL, "damage", "segment=%s reason=%s", f->name,
+	    log_cstr("the disk does not give all of it"));
+	if (!f->scan.torn)
+		return 0;
+	return fault_set(r->ask->why, FAULT_OURS,
+	    "segment %s: its tail cannot be read", f->name);
+}
+
 static int
 read_all(struct recovery *r)
 {
@@ -279,12 +300,8 @@ read_all(struct recovery *r)
 		s->size = f->is_whole ? f->header.size : 0;
 		if (!f->is_whole)
 			note_length(r, f);
-		scan_records(&f->scan, &record_ops, r);
-		disk_close(f->scan.fd);
-		/* Another time the disk may give what it kept back: the file
-		 * stays as it is. */
-		if (f->scan.unreadable)
-			s->pinned = true;
+		if (read_segment(r, f) == -1)
+			return -1;
 		book_segment(r, f);
 		scan_clear(&f->scan);
 	}

@@ -27,6 +27,7 @@ struct recover_ask {
 struct recover_result {
 	uint64_t messages; /* that survived */
 	uint64_t damaged;  /* pieces set aside */
+	bool unreadable;   /* the disk did not give everything */
 	uint64_t torn;     /* segments with a tail that was cut */
 };
 

@@ -45,7 +45,7 @@ reserve_for_state(struct store *s, size_t size, const struct commit_op *op)
 	}
 	p = committer_reserve(&s->committer, size, true);
 	if (p == NULL) {
-		if (errno != EFBIG)
+		if (errno != EMSGSIZE)
 			space_no_room(s);
 		add_failed(s, op);
 	}

@@ -141,11 +141,17 @@ recover(struct store *s, struct fault *why)
 		.body_ctx = &s->bodies,
 		.why = why };
 	struct recover_result got;
+	enum orphans orphans = ORPHANS_REMOVED;
 	uint64_t began = clock_mono_ms();
 
-	if (recover_log(&s->journal, &ask, &got) == -1 ||
-	    bodyfiles_sweep(
-		&s->bodies, got.damaged > 0, &s->journal.last_seq, why) == -1)
+	if (recover_log(&s->journal, &ask, &got) == -1)
+		return -1;
+	if (got.unreadable)
+		orphans = ORPHANS_LEFT;
+	else if (got.damaged > 0)
+		orphans = ORPHANS_SET_ASIDE;
+	if (bodyfiles_sweep(&s->bodies, orphans, &s->journal.last_seq, why) ==
+	    -1)
 		return -1;
 	log_info(NULL, "recovered",
 	    "messages=%llu segments=%u damaged=%llu torn=%llu ms=%llu",

@@ -191,11 +191,11 @@ work_unreadable(struct work *w, const struct fault *why)
 	log_unreadable(w, why->text);
 	while ((r = TAILQ_FIRST(&w->rcpts)) != NULL) {
 		take_rcpt(w, r);
-		if (why->class == FAULT_PERM && !fate_wished(w->q, r))
+		if (why->class != FAULT_PERM)
+			fate_unread(w->q, r, &h);
+		else if (!fate_wished(w->q, r))
 			fate_held(
 			    w->q, r, "4.3.0 the stored message is damaged");
-		else
-			fate_unread(w->q, r, &h);
 	}
 	work_free(w, WORK_LOST);
 }

@@ -19,7 +19,6 @@ enum promise {
 	    2, /* socket(AF_INET, AF_INET6, STREAM), connect, bind */
 	PROMISE_FILES = 4, /* openat, unlinkat, renameat2, fsync … below
 			    * what Landlock leaves */
-	PROMISE_DGRAM = 8, /* send on the connected syslog socket */
 	PROMISE_LISTEN =
 	    16 /* reserved to control: accept4 on its socket with SO_PEERCRED */
 };

@@ -50,8 +50,9 @@ main(int argc, char **argv)
 	size_t n = 0;
 	if (argc < 1 || strcmp(argv[0], "smtpd") != 0)
 		edge.nrows--;
-	for (uint16_t type = 1; type <= edge.nrows; type++) {
-		if ((edge_row(&edge, type)->direction & EDGE_B_TO_A) == 0)
+	for (size_t i = 0; i < edge.nrows; i++) {
+		uint16_t type = edge.rows[i].type;
+		if ((edge.rows[i].direction & EDGE_B_TO_A) == 0)
 			continue;
 		handlers[n].type = type;
 		handlers[n++].fn = type == TYPE_tell_jail ? on_jail : ignore;

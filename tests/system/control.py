@@ -227,6 +227,22 @@ def exit_codes():
 
 
 @test
+def not_available_yet():
+    gw = Gateway(CONF, {"hop": "smtp://127.0.0.1:1"})
+    for words in ("show sessions", "show milters", "show destinations",
+                  "show tables", "show routes x@example.net", "requeue all",
+                  "undo 1", "trace ID", "monitor", "quarantine list",
+                  "pause smtp", "resume smtp", "drain", "log verbose",
+                  "reload", "resolve example.net MX", "test milter x",
+                  "test match from a to b", "show queue milter x",
+                  "show queue state quarantined"):
+        code, out, err = gw.ctl(*words.split())
+        equal((code, out), (2, ""), words)
+        match(err, "not available yet", words)
+    gw.remove()
+
+
+@test
 def stop():
     gw, mx, ids = held(1)
     pids = gw.pids()

@@ -56,10 +56,10 @@ def each_role(role):
         senders.acked.clear()
         assert senders.acked.wait(DEADLINE), "no mail afterwards"
         senders.stop()
-        status = gw.json("show", "status")
-        restarts = [p["restarts"] for p in status["processes"]
-                    if p["role"] == role]
-        assert restarts and max(restarts) >= 3, status
+        wait_until(lambda: max((p["restarts"] for p in
+                                gw.json("show", "status")["processes"]
+                                if p["role"] == role), default=0) >= 3,
+                   f"three restarts of {role}")
         doubles = settle(gw, mx, ledger, 3 * 120)
         print(f"  {role}: {len(ledger.acked)} acknowledged, "
               f"{doubles} duplicates")

@@ -20,9 +20,9 @@ def connections_per_source():
         first = [gw.client(source=mine) for _ in range(10)]
         for c in first:
             equal(c.greeting[0], 220, "below the limit")
-        workers = {l.split("session=")[1].split()[0] for l in
-                   gw.log_has(r" connect .*session=")}
-        assert len(workers) == 10, "sessions in the log"
+        wait_until(lambda: len({l.split("session=")[1].split()[0] for l in
+                                gw.log_has(r" connect .*session=")}) == 10,
+                   "ten sessions in the log")
         for _ in range(5):
             over = gw.client(source=mine)
             match(over.greeting, r"\(421, '4\.7\.0", "the eleventh")

@@ -120,6 +120,10 @@ setup(void)
 {
 	int fds[2];
 
+	nanswers = nfaults = nclosed = nparts = nfiles = ndrained = 0;
+	part_bytes = 0;
+	last_n = 0;
+	b_frees_itself = false;
 	loop = loop_new();
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	a = channel_new(

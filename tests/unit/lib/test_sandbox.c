@@ -384,7 +384,7 @@ static const struct {
 	{ "accept", PROMISE_ACCEPT, call_accept, WENT },
 	{ "accept of listen", PROMISE_LISTEN, call_accept, WENT },
 	{ "accept of connect", PROMISE_CONNECT, call_accept, KILLED },
-	{ "sendto an address", PROMISE_DGRAM, call_sendto, KILLED },
+	{ "sendto an address", 0, call_sendto, KILLED },
 	{ "send", 0, call_send, WENT },
 	{ "socket option", PROMISE_ACCEPT, call_option, WENT },
 	{ "socket option without", 0, call_option, KILLED },

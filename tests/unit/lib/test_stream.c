@@ -61,6 +61,7 @@ setup(void)
 {
 	int fds[2];
 
+	nends = last_error = ndrained = ntimeouts = 0;
 	loop = loop_new();
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);

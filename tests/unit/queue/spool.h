@@ -241,6 +241,16 @@ spool_files(const char *sub)
 	return n - 2;
 }
 
+static inline void
+spool_rename(const char *from, const char *to)
+{
+	char a[128], b[128];
+
+	snprintf(a, sizeof(a), "%s/%s", spool.dir, from);
+	snprintf(b, sizeof(b), "%s/%s", spool.dir, to);
+	ck_assert_int_eq(rename(a, b), 0);
+}
+
 /* Changes one byte of a file of the spool. */
 static inline void
 spool_flip(const char *file, off_t offset)

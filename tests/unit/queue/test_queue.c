@@ -690,6 +690,34 @@ START_TEST(holds_releases_removes)
 
 END_TEST
 
+START_TEST(a_wish_outlives_its_attempt)
+{
+	new_agent(10);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "inside"));
+	wait_for(&nwhole, 1);
+	/* Both are with the agent, which dies. */
+	term(TERM_TO, "b@y", 0);
+	change(CHANGE_REMOVE);
+	term(TERM_TO, "c@y", 0);
+	change(CHANGE_HOLD);
+	channel_free(&t.agent);
+	wait_shown("[a@x 2](b@y 5 0 )(c@y 2 0 )");
+	term(TERM_ID, last_id, 0);
+	change(CHANGE_RELEASE);
+	t.ngot = 0;
+	new_agent(10);
+	wait_for(&nwhole, 2);
+	ck_assert_str_eq(t.got[0].rcpts[0].to, "c@y");
+	/* With the agent again, and now the queue dies. */
+	term(TERM_ID, last_id, 0);
+	change(CHANGE_HOLD);
+	stop_queue(true);
+	start_queue();
+	ck_assert_str_eq(show(), "[a@x 2](b@y 5 0 )(c@y 2 0 )");
+}
+
+END_TEST
+
 START_TEST(shows_content_and_numbers)
 {
 	struct ask_content m = { .headers_only = 1 };
@@ -816,6 +844,7 @@ main(void)
 	tcase_add_test(c, refuses_what_it_must);
 	tcase_add_test(c, a_dead_agent_gives_all_back);
 	tcase_add_test(c, holds_releases_removes);
+	tcase_add_test(c, a_wish_outlives_its_attempt);
 	tcase_add_test(c, shows_content_and_numbers);
 	tcase_add_test(c, large_bodies_go_by_file);
 	tcase_add_test(c, old_mail_expires);

@@ -1,4 +1,9 @@
 /* Recovery from damage, torn tails and files that do not belong there. */
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
 #include "queue/record.h"
 #include "tests/unit/queue/spool.h"
 
@@ -220,6 +225,156 @@ START_TEST(copied_elsewhere)
 
 END_TEST
 
+static void
+spool_corrupt_name(char out[static 512])
+{
+	char path[128];
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/corrupt", spool.dir);
+	d = opendir(path);
+	ck_assert_ptr_nonnull(d);
+	do {
+		e = readdir(d);
+		ck_assert_ptr_nonnull(e);
+	} while (e->d_name[0] == '.' || strstr(e->d_name, ".reason") != NULL);
+	snprintf(out, 512, "%s/%s", path, e->d_name);
+	closedir(d);
+}
+
+static off_t
+spool_size(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_size;
+}
+
+/* --- a disk that does not give what it has --- */
+
+static unsigned int preads, preads_bad; /* from the n-th on; 0: never */
+static unsigned int preads_end;         /* and well again from this one on */
+
+/* In the place of the library's. */
+ssize_t
+pread(int fd, void *p, size_t len, off_t offset)
+{
+	preads++;
+	if (preads_bad != 0 && preads >= preads_bad && preads < preads_end) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pread64, fd, p, len, offset);
+}
+
+static uint64_t
+add_large(void)
+{
+	uint64_t number, seq;
+	int fd = store_bodyfile_new(spool.store, &number);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(write(fd, spool_bytes, 5000), 5000);
+	close(fd);
+	seq = spool_add_body(300, number, 5000);
+	while (!spool.seen[seq].committed)
+		spool_round();
+	return seq;
+}
+
+/* Trouble that goes away costs nothing, wherever it begins; the mails that
+ * could not be read are there at the next start. */
+static void
+trouble(unsigned int calls)
+{
+	uint64_t held = spool_add(1000), over = spool_add(1000), large, last;
+	uint64_t seen;
+	unsigned int n;
+
+	spool_commit();
+	spool_state(held, 7);
+	spool_finish(over);
+	large = add_large();
+	last = spool_add(100000);
+	spool_commit();
+	preads = 0;
+	spool_reopen();
+	n = preads;
+	for (preads_bad = 1; preads_bad <= n; preads_bad++) {
+		spool_close();
+		preads = 0;
+		preads_end = calls == 0 ? UINT_MAX : preads_bad + calls;
+		(void)spool_open();
+		spool_close();
+		seen = preads_bad;
+		preads_bad = 0;
+		ck_assert_int_eq(spool_open(), 0);
+		preads_bad = (unsigned int)seen;
+		ck_assert_uint_eq(spool.seen[held].attempts, 7);
+		ck_assert_uint_eq(spool.seen[over].seq, 0);
+		ck_assert_uint_eq(spool.seen[large].seq, large);
+		ck_assert_uint_eq(spool.seen[last].content, 100000);
+		ck_assert_uint_eq(spool_files("large"), 1);
+		ck_assert_uint_eq(spool.mails, 3);
+	}
+	preads_bad = 0;
+}
+
+START_TEST(a_disk_in_trouble_costs_nothing)
+{
+	trouble(0);
+}
+
+END_TEST
+
+START_TEST(one_failed_read_costs_nothing)
+{
+	trouble(1);
+}
+
+END_TEST
+
+START_TEST(a_damaged_record_keeps_its_body)
+{
+	uint64_t seq;
+
+	spool_commit();
+	seq = add_large();
+	spool_add(10);
+	spool_commit();
+	spool_close();
+	spool_flip("log/00000001", FIRST + 100);
+	ck_assert_int_eq(spool_open(), 0);
+	ck_assert_uint_eq(spool.seen[seq].seq, 0);
+	ck_assert_uint_eq(spool_files("large"), 0);
+	/* The record, the body, a reason each. */
+	ck_assert_uint_eq(spool_files("corrupt"), 4);
+}
+
+END_TEST
+
+START_TEST(half_a_copy_is_no_copy)
+{
+	uint64_t seq[3];
+	char path[512];
+
+	three(seq);
+	spool_close();
+	spool_flip("log/00000001", FIRST + 4096 + 500);
+	ck_assert_int_eq(spool_open(), 0);
+	ck_assert_uint_eq(spool_files("corrupt"), 2);
+	spool_close();
+	/* A crash may leave it so. */
+	spool_corrupt_name(path);
+	ck_assert_int_eq(truncate(path, 10), 0);
+	ck_assert_int_eq(spool_open(), 0);
+	ck_assert_int_eq(spool_size(path) > 1000, 1);
+}
+
+END_TEST
+
 START_TEST(every_byte_of_a_batch)
 {
 	uint64_t seq[3];
@@ -261,6 +416,10 @@ main(void)
 	tcase_add_test(t, what_does_not_belong_there);
 	tcase_add_test(t, a_truncated_segment);
 	tcase_add_test(t, copied_elsewhere);
+	tcase_add_test(t, a_disk_in_trouble_costs_nothing);
+	tcase_add_test(t, one_failed_read_costs_nothing);
+	tcase_add_test(t, a_damaged_record_keeps_its_body);
+	tcase_add_test(t, half_a_copy_is_no_copy);
 	tcase_add_test(t, every_byte_of_a_batch);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);

@@ -1,5 +1,8 @@
 /* The store as the queue sees it. */
+#include <sys/resource.h>
+
 #include "edges/smtpd_queue.h"
+#include "queue/store_impl.h"
 #include "tests/unit/queue/spool.h"
 
 START_TEST(kept_over_a_restart)
@@ -149,6 +152,7 @@ END_TEST
 
 static unsigned int reads;
 static bool read_ok;
+static enum fault_class read_fault;
 
 static void
 on_read(void *ctx, const struct mail_record *m, const struct fault *why)
@@ -156,6 +160,7 @@ on_read(void *ctx, const struct mail_record *m, const struct fault *why)
 	reads++;
 	read_ok = m != NULL;
 	ck_assert((m == NULL) == (why != NULL));
+	read_fault = why == NULL ? FAULT_NONE : why->class;
 	if (m != NULL) {
 		ck_assert_uint_eq(m->seq, *(uint64_t *)ctx);
 		ck_assert_uint_eq(m->content.len, 20000);
@@ -185,11 +190,20 @@ START_TEST(read_back)
 	while (reads == 1)
 		spool_round();
 	ck_assert(!read_ok);
+	ck_assert_int_eq(read_fault, FAULT_PERM);
 	flip_content();
+	/* What cannot be reached may come back. */
+	spool_rename("log/00000001", "away");
+	store_read(spool.store, spool.seen[seq].ref, on_read, &seq);
+	while (reads == 2)
+		spool_round();
+	ck_assert(!read_ok);
+	ck_assert_int_eq(read_fault, FAULT_OURS);
+	spool_rename("away", "log/00000001");
 	spool_finish(seq);
 	spool_commit();
 	store_read(spool.store, spool.seen[seq].ref, on_read, &seq);
-	while (reads == 2)
+	while (reads == 3)
 		spool_round();
 	ck_assert(!read_ok);
 }
@@ -328,6 +342,89 @@ START_TEST(largest_header_and_body)
 
 END_TEST
 
+START_TEST(a_segment_just_left_gets_what_gathered_for_it)
+{
+	uint64_t seq[20];
+
+	/* More than a segment, in one commit. */
+	for (int i = 0; i < 20; i++)
+		seq[i] = spool_add(250000);
+	/* Housekeeping ended something in the same round. */
+	reuse_tend(spool.store);
+	spool_commit();
+	ck_assert_uint_eq(store_space(spool.store, NULL), SPACE_OK);
+	for (int i = 0; i < 20; i++)
+		ck_assert(spool.seen[seq[i]].ok);
+	/* Later it is sealed after all. */
+	spool_add(250000);
+	spool_commit();
+	for (uint32_t i = 0; i < spool.store->journal.nsegments; i++)
+		ck_assert_int_ne(
+		    spool.store->journal.segments[i].state, SEGMENT_FULL);
+	spool_reopen();
+	ck_assert_uint_eq(spool.mails, 21);
+}
+
+END_TEST
+
+static void
+let_open(rlim_t more)
+{
+	static struct rlimit before;
+	struct rlimit none;
+
+	if (more > 0) {
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+		return;
+	}
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+/* No new segment can be made, and none is empty. */
+START_TEST(no_place_even_for_a_state)
+{
+	uint64_t seq = spool_add(1000), last;
+	uint32_t n = 0;
+
+	spool_commit();
+	let_open(0);
+	do {
+		last = spool_add(1000);
+		spool_state(seq, ++n);
+		spool_commit();
+	} while (!spool.store->no_room && n < SEEN_MAX - 10);
+	while (!spool.store->no_room) {
+		spool_state(seq, ++n);
+		spool_commit();
+	}
+	ck_assert_uint_eq(store_space(spool.store, NULL), SPACE_SHORT);
+	ck_assert_uint_eq(spool.space, SPACE_SHORT);
+	/* Nobody runs in circles meanwhile. */
+	spool.restated = 0;
+	for (int i = 0; i < 3; i++)
+		spool_round();
+	ck_assert_uint_eq(spool.restated, 0);
+	last = spool_add(1000);
+	spool_commit();
+	ck_assert(spool.seen[last].committed && !spool.seen[last].ok);
+	spool_state(seq, 77777);
+	spool_commit();
+	let_open(1);
+	while (spool.store->no_room)
+		spool_round();
+	ck_assert_uint_ge(spool.restated, 1);
+	ck_assert_uint_eq(store_space(spool.store, NULL), SPACE_OK);
+	spool_commit();
+	spool_reopen();
+	ck_assert_uint_eq(spool.seen[seq].attempts, 77777);
+	ck_assert_uint_eq(spool.seen[last].seq, 0);
+}
+
+END_TEST
+
 static void
 with_thread(void)
 {
@@ -363,6 +460,8 @@ make_case(const char *name, void (*start)(void))
 	tcase_add_test(t, disk_short);
 	tcase_add_test(t, too_long_for_a_segment);
 	tcase_add_test(t, largest_header_and_body);
+	tcase_add_test(t, a_segment_just_left_gets_what_gathered_for_it);
+	tcase_add_test(t, no_place_even_for_a_state);
 	return t;
 }
 
