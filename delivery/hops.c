@@ -123,8 +123,11 @@ hop_is_ours(const struct hop_addr *at, const struct config *c)
 			continue;
 		if (addr_eq(&l->addr, &at->addr))
 			return true;
-		if (is_wildcard(&l->addr) &&
-		    (addr_is_loopback(&at->addr) || is_wildcard(&at->addr)))
+		/* To connect to the wildcard is to connect to the loopback. */
+		if ((is_wildcard(&l->addr) || addr_is_loopback(&l->addr)) &&
+		    is_wildcard(&at->addr))
+			return true;
+		if (is_wildcard(&l->addr) && addr_is_loopback(&at->addr))
 			return true;
 	}
 	return false;

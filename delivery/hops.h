@@ -51,7 +51,8 @@ bool hop_is_ours(const struct hop_addr *at, const struct config *c);
  * address is one of this machine's, which hop_is_here tells. */
 bool hop_may_be_ours(const struct hop_addr *at, const struct config *c);
 /* fd is connected to at: is that an address of this machine? (The kernel
- * then gives our end the same one.) */
+ * then gives our end the same one. Not so for all of the loopback's, but
+ * those hop_is_ours knows.) */
 bool hop_is_here(const struct hop_addr *at, int fd);
 
 /* The remembered one, made if need be; each conn holds one until

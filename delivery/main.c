@@ -14,10 +14,10 @@
 #include <malloc.h>
 
 #include "delivery/agent.h"
-#include "delivery/from_control.h"
 #include "delivery/from_queue.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
+#include "lib/proc/tell_stats.h"
 
 enum { KEPT_MEMORY = 8 << 20 };
 
@@ -38,7 +38,8 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	if (peer == ROLE_QUEUE)
 		from_queue_open(child_loop(), socket);
 	else if (peer == ROLE_CONTROL)
-		from_control_open(child_loop(), socket);
+		tell_stats_serve(
+		    child_loop(), socket, "delivery", agent_counters);
 }
 
 static int

@@ -165,9 +165,20 @@ look_at(struct changing *c, struct entry *e)
 
 /* --- all of them --- */
 
+static void
+log_operation(const struct changing *c)
+{
+	log_info(NULL, "operation",
+	    "change=%s uid=%u matched=%" PRIu64 " changed=%" PRIu64
+	    " operation=%" PRIu64 "%s reason=%s",
+	    changes[c->kind].name, c->uid, c->matched, c->changed, c->operation,
+	    c->dry_run ? " dry-run=yes" : "", log_cstr(c->reason));
+}
+
 static bool
 done(struct changing *c, enum answer_code code, const char *text)
 {
+	struct control_peer *p = c->asking.peer;
 	struct answer_done m = {
 		.code = (uint8_t)code,
 		.text = str_of(text),
@@ -176,18 +187,18 @@ done(struct changing *c, enum answer_code code, const char *text)
 		.operation = c->operation,
 	};
 
-	/* What was changed stays changed, whatever happens after the answer. */
-	if (c->changed > 0 && !c->dry_run)
-		pace_now(&c->asking.peer->q->pace);
 	if (code == ANSWER_OK)
-		log_info(NULL, "operation",
-		    "change=%s uid=%u matched=%" PRIu64 " changed=%" PRIu64
-		    " operation=%" PRIu64 "%s reason=%s",
-		    changes[c->kind].name, c->uid, c->matched, c->changed,
-		    c->operation, c->dry_run ? " dry-run=yes" : "",
-		    log_cstr(c->reason));
-	channel_tell(
-	    c->asking.peer->channel, TYPE_answer_done, &m, c->asking.id);
+		log_operation(c);
+	/* What was changed stays changed, whatever happens after the answer. */
+	if (c->changed > 0 && !c->dry_run) {
+		pace_now(&p->q->pace);
+		if (code == ANSWER_OK && changes[c->kind].recorded &&
+		    store_is_behind(p->q->store)) {
+			m.code = ANSWER_UNAVAILABLE;
+			m.text = STR("changed, but not on disk yet");
+		}
+	}
+	channel_tell(p->channel, TYPE_answer_done, &m, c->asking.id);
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
+#include "lib/proc/tell_stats.h"
 #include "queue/change.h"
 #include "queue/listing.h"
 #include "queue/message.h"
@@ -86,7 +87,6 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct queue *q = p->q;
 	const struct index *ix = &q->index;
 	const struct store_totals *t = store_totals(q->store);
-	const struct channel_totals *ipc = channel_totals();
 	uint64_t open = ix->nstate[STATE_ACTIVE] + ix->nstate[STATE_DEFERRED] +
 			ix->nstate[STATE_HELD];
 	uint64_t active = ix->nstate[STATE_ACTIVE];
@@ -114,20 +114,12 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.cache_bytes", q->cache.bytes },
 		{ "queue.cache_hits", q->cache.hits },
 		{ "queue.cache_misses", q->cache.misses },
-		{ "queue.ipc_sent", ipc->sent },
-		{ "queue.ipc_received", ipc->received },
-		{ "queue.ipc_sends", ipc->send_calls },
-		{ "queue.ipc_receives", ipc->receive_calls },
-		{ "log.lost", log_lost() },
 	};
 
 	(void)msg;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct row_stat m = { .name = str_of(rows[i].name),
-			.value = rows[i].value };
-
-		channel_tell(ch, TYPE_row_stat, &m, id);
-	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		tell_stat(ch, id, rows[i].name, rows[i].value);
+	tell_stats_common(ch, id, "queue");
 	answer(p, id, ANSWER_OK, "");
 }
 

@@ -221,6 +221,12 @@ store_is_dirty(const struct store *s)
 	return committer_is_dirty(&s->committer);
 }
 
+bool
+store_is_behind(const struct store *s)
+{
+	return s->suspect || s->no_room;
+}
+
 void
 store_commit(struct store *s)
 {

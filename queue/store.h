@@ -131,6 +131,9 @@ void store_finish(struct store *s, struct store_ref ref, uint64_t seq);
  * when nothing was. The queue calls it at the end of a loop round. */
 void store_commit(struct store *s);
 bool store_is_dirty(const struct store *s);
+/* Is there perhaps something that no commit could write? Nothing to do: it is
+ * written when the disk takes it; but nobody may be told that it is. */
+bool store_is_behind(const struct store *s);
 
 /* The message read back (by the housekeeping thread): m's views live until
  * fn returns; NULL m: it cannot be read (why; FAULT_PERM: it is damaged and

@@ -15,11 +15,12 @@
 
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
-#include "smtpd/from_control.h"
+#include "lib/proc/tell_stats.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/limits.h"
 #include "smtpd/listener.h"
 #include "smtpd/session.h"
+#include "smtpd/stats.h"
 
 static void
 on_listen(uint32_t id, int socket)
@@ -42,7 +43,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		from_queue_start(child_loop(), socket);
 		break;
 	case ROLE_CONTROL:
-		from_control_start(child_loop(), socket);
+		tell_stats_serve(child_loop(), socket, "smtpd", stats_all);
 		break;
 	case ROLE_PARENT:
 	case ROLE_SMTPD:
@@ -85,6 +86,7 @@ static const struct child_ops ops = {
 	.on_peer = on_peer,
 	.on_go = on_go,
 	.on_stop = on_stop,
+	.on_grace_over = sessions_abandon,
 };
 
 int

@@ -38,6 +38,7 @@ static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static size_t nsessions;
 static bool stopping;
 static void (*on_empty)(void);
+static const char stopping_reply[] = "421 4.3.2 Shutting down, try again later";
 
 const char *
 session_hostname(const struct session *s)
@@ -499,8 +500,7 @@ session_command_done(struct session *s, bool was_waiting)
 		return;
 	session_enter(s, SESSION_COMMAND);
 	if (stopping && s->tx == NULL) {
-		session_end(
-		    s, "421 4.3.2 Shutting down, try again later", "stopping");
+		session_end(s, stopping_reply, "stopping");
 		return;
 	}
 	await_command(s);
@@ -523,12 +523,24 @@ sessions_stop(void (*fn)(void))
 	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
 		if (s->tx == NULL && s->command == NULL)
-			session_end(s,
-			    "421 4.3.2 Shutting down, try again later",
-			    "stopping");
+			session_end(s, stopping_reply, "stopping");
 	}
 	if (nsessions == 0)
 		fn();
+}
+
+void
+sessions_abandon(void)
+{
+	struct session *s, *next;
+
+	TAILQ_FOREACH_SAFE(s, &sessions, entry, next) {
+		if (s->state == SESSION_GONE)
+			continue;
+		if (s->state != SESSION_LINGER)
+			session_say(s, stopping_reply);
+		session_drop(s, "stopping");
+	}
 }
 
 bool

@@ -105,6 +105,8 @@ const char *session_hostname(const struct session *s);
  * fn is called when the last is gone (also when there is none now). */
 void sessions_stop(void (*fn)(void));
 bool sessions_are_stopping(void);
+/* Time is up: 421 to all that are left, whatever they are at. */
+void sessions_abandon(void);
 size_t sessions_count(void);
 /* For tests: as if never stopped. */
 void sessions_restart(void);

@@ -11,10 +11,11 @@
  * Read next: from_queue.c, deliver.c, mdpath.c, maildir.c.
  */
 #include "delivery/maildir/boxes.h"
-#include "delivery/maildir/from_control.h"
+#include "delivery/maildir/deliver.h"
 #include "delivery/maildir/from_queue.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
+#include "lib/proc/tell_stats.h"
 
 static void
 on_peer(enum role peer, uint16_t instance, int socket)
@@ -23,7 +24,8 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	if (peer == ROLE_QUEUE)
 		from_queue_open(child_loop(), socket);
 	else if (peer == ROLE_CONTROL)
-		from_control_open(child_loop(), socket);
+		tell_stats_serve(
+		    child_loop(), socket, "delivery", deliver_counters);
 }
 
 static int

@@ -87,6 +87,8 @@ on_grace_over(void *unused)
 {
 	(void)unused;
 	log_warn(NULL, "stop", "why=%s", log_cstr("the grace is over"));
+	if (child.going && child.ops->on_grace_over != NULL)
+		child.ops->on_grace_over();
 	leave(0);
 }
 

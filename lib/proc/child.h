@@ -1,7 +1,7 @@
 /*
  * What every role does first, and its side of all_parent: identity,
- * descriptors, jail, log, configuration, peers, go, stop. (The one place in
- * lib/ that includes an edge: all_parent is everyone's.)
+ * descriptors, jail, log, configuration, peers, go, stop. (The one folder of
+ * lib/ that includes edges: all_parent and control_all are everyone's.)
  *
  * The parent execs the role with descriptor 3 as its channel and 4 as its
  * log, and argv { role, instance }.
@@ -47,6 +47,8 @@ struct child_ops {
 	/* Take nothing new; call child_exit when the rest is done. When grace
 	 * has passed the process exits anyway. NULL: exits at once. */
 	void (*on_stop)(uint32_t grace_ms);
+	/* Grace has passed: last words, which have left when it returns. */
+	void (*on_grace_over)(void);
 };
 
 /* The main of a role: never returns. */

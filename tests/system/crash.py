@@ -119,6 +119,48 @@ def a_second_gateway_on_the_same_spool_is_refused():
     mx.close()
 
 
+def flip(path, offset):
+    with open(path, "r+b") as f:
+        f.seek(offset)
+        byte = f.read(1)
+        f.seek(offset)
+        f.write(bytes([byte[0] ^ 0x40]))
+
+
+@test
+def damage_met_at_delivery_holds_that_mail_alone():
+    mx = MX(faults={"connect": Reply("421 4.3.2 not now")})
+    ledger = Ledger()
+    with load_gateway(mx) as gw:
+        c = gw.client(helo="c.example")
+        for name in ("before", "damaged", "behind"):
+            ledger.send(c, name, size=5000)
+        # Read from the disk, not from the cache.
+        gw.kill()
+        gw.start()
+        log = f"{gw.dir}/spool/log"
+        for name in os.listdir(log):
+            with open(f"{log}/{name}", "rb") as f:
+                at = f.read().find(b"X-Token: damaged")
+            if at != -1:
+                flip(f"{log}/{name}", at)
+                where = f"{log}/{name}", at
+        with mx.changed:
+            mx.faults.clear()
+        gw.ctl("flush", "all", check=0)
+        mx.wait(2)
+        wait_until(lambda: [m["state"] for m in gw.queue()] == ["held"],
+                   "the damaged one to be held")
+        ledger.check(gw, sinks=[mx])
+        # Healed, it goes out.
+        flip(*where)
+        gw.ctl("release", "all", check=0)
+        mx.wait(3)
+        gw.wait_empty()
+        ledger.check(gw, sinks=[mx])
+    mx.close()
+
+
 @test
 def a_clean_stop_under_load_loses_nothing():
     mx = MX()

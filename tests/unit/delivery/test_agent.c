@@ -387,7 +387,7 @@ START_TEST(test_control)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	control = channel_new(loop, sv[0], &control_all_edge, EDGE_A, handlers,
 	    on_control_closed, NULL);
-	from_control_open(loop, sv[1]);
+	tell_stats_serve(loop, sv[1], "delivery", agent_counters);
 	channel_tell(control, TYPE_ask_stats, &stats, 1);
 	channel_tell(control, TYPE_ask_queue, &other, 2);
 	loop_run(loop);

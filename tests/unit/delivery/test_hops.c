@@ -3,9 +3,12 @@
 
 #include <bsd/string.h>
 #include <check.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 START_TEST(test_good_urls)
 {
@@ -93,8 +96,55 @@ START_TEST(test_ours)
 	ck_assert(ours("0.0.0.0", 25, "smtp://0.0.0.0"));
 	ck_assert(!ours("0.0.0.0", 25, "smtp://192.0.2.1"));
 	ck_assert(!ours("0.0.0.0", 25, "smtp://127.0.0.1:26"));
+	ck_assert(ours("127.0.0.1", 25, "smtp://0.0.0.0"));
+	ck_assert(!ours("192.0.2.1", 25, "smtp://0.0.0.0"));
 	ck_assert(ours("::", 25, "smtp://[::1]"));
 	ck_assert(!ours("::", 25, "smtp://[2001:db8::1]"));
+}
+
+END_TEST
+
+START_TEST(test_may_be_ours)
+{
+	struct listener l = { .port = 25 };
+	struct config c = { .listeners = &l, .nlisteners = 1 };
+	struct hop_addr at;
+
+	ck_assert_int_eq(addr_parse(STR("0.0.0.0"), &l.addr), 0);
+	ck_assert_int_eq(hop_parse(STR("smtp://192.0.2.1"), &at), 0);
+	ck_assert(hop_may_be_ours(&at, &c));
+	ck_assert(!hop_may_be_ours(&at, NULL));
+	at.port = 26;
+	ck_assert(!hop_may_be_ours(&at, &c));
+	ck_assert_int_eq(hop_parse(STR("smtp://[2001:db8::1]"), &at), 0);
+	ck_assert(!hop_may_be_ours(&at, &c));
+	ck_assert_int_eq(addr_parse(STR("192.0.2.1"), &l.addr), 0);
+	ck_assert_int_eq(hop_parse(STR("smtp://192.0.2.1"), &at), 0);
+	ck_assert(!hop_may_be_ours(&at, &c));
+}
+
+END_TEST
+
+START_TEST(test_here)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t len = sizeof(sin);
+	struct hop_addr at;
+	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(door, (struct sockaddr *)&sin, len), 0);
+	ck_assert_int_eq(listen(door, 1), 0);
+	ck_assert_int_eq(getsockname(door, (struct sockaddr *)&sin, &len), 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sin, len), 0);
+	ck_assert_int_eq(hop_parse(STR("smtp://127.0.0.1"), &at), 0);
+	ck_assert(hop_is_here(&at, fd));
+	ck_assert_int_eq(hop_parse(STR("smtp://192.0.2.1"), &at), 0);
+	ck_assert(!hop_is_here(&at, fd));
+	ck_assert(!hop_is_here(&at, -1));
+	close(fd);
+	close(door);
 }
 
 END_TEST
@@ -134,6 +184,8 @@ main(void)
 	tcase_add_test(tc, test_bad_urls);
 	tcase_add_test(tc, test_lists);
 	tcase_add_test(tc, test_ours);
+	tcase_add_test(tc, test_may_be_ours);
+	tcase_add_test(tc, test_here);
 	tcase_add_test(tc, test_memory);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

@@ -16,13 +16,13 @@
 
 #include "delivery/agent.h"
 #include "delivery/conn.h"
-#include "delivery/from_control.h"
 #include "delivery/from_queue.h"
 #include "edges/control_all.h"
 #include "edges/edges.h"
 #include "edges/queue_delivery.h"
 #include "lib/base/alloc.h"
 #include "lib/net/stream.h"
+#include "lib/proc/tell_stats.h"
 
 enum { SERVERS = 3, SCRIPTS = 4, PEERS = 32, RESULTS = 64 };
 

@@ -22,6 +22,7 @@
 #include "queue/from_delivery.h"
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
+#include "queue/store_impl.h"
 
 enum { WATCHDOG_MS = 20000, TEXT = 2000 };
 
@@ -718,6 +719,26 @@ START_TEST(a_wish_outlives_its_attempt)
 
 END_TEST
 
+/* The spool is full beyond its reserve: an operation is done, but not said to
+ * be kept; later it is. */
+START_TEST(an_operation_that_cannot_be_kept)
+{
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 1);
+	t.q->store->no_room = true;
+	term(TERM_ID, last_id, 0);
+	change(CHANGE_HOLD);
+	ck_assert_int_eq(t.done.code, ANSWER_UNAVAILABLE);
+	ck_assert_uint_eq(t.done.changed, 1);
+	ck_assert_str_eq(show(), "[a@x 2](b@y 2 0 )");
+	space_has_spare(t.q->store);
+	stop_queue(true);
+	start_queue();
+	ck_assert_str_eq(show(), "[a@x 2](b@y 2 0 )");
+}
+
+END_TEST
+
 START_TEST(shows_content_and_numbers)
 {
 	struct ask_content m = { .headers_only = 1 };
@@ -845,6 +866,7 @@ main(void)
 	tcase_add_test(c, a_dead_agent_gives_all_back);
 	tcase_add_test(c, holds_releases_removes);
 	tcase_add_test(c, a_wish_outlives_its_attempt);
+	tcase_add_test(c, an_operation_that_cannot_be_kept);
 	tcase_add_test(c, shows_content_and_numbers);
 	tcase_add_test(c, large_bodies_go_by_file);
 	tcase_add_test(c, old_mail_expires);

@@ -691,6 +691,33 @@ START_TEST(stop)
 
 END_TEST
 
+/* In a transaction, and in content. */
+START_TEST(time_is_up)
+{
+	static const struct {
+		const char *said, *heard;
+	} at[] = {
+		{ "MAIL FROM:<a@b>\r\n", "250" },
+		{ "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n",
+		    "250 250 354" },
+	};
+
+	accept_all();
+	for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
+		begin();
+		TALK(at[i].said, at[i].heard);
+		sessions_stop(on_empty_test);
+		sessions_abandon();
+		TALK("", "421 EOF");
+		harness_hang_up(&h);
+		ck_assert(emptied);
+		sessions_restart();
+		emptied = false;
+	}
+}
+
+END_TEST
+
 START_TEST(timeouts)
 {
 	accept_all();
@@ -805,8 +832,8 @@ main(void)
 		verdicts, size, large, large_refused, large_other_queue,
 		queue_says_no, space, commit_waits, gone_after_the_dot,
 		half_closed, gone_at_each_byte, bad_lines, long_lines, errors,
-		counts, header_caps, submit, refused_data, stop, timeouts,
-		matrix };
+		counts, header_caps, submit, refused_data, stop, time_is_up,
+		timeouts, matrix };
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 120);

@@ -1,0 +1,25 @@
+/*
+ * A role's side of `show stats`: its numbers, told to control.
+ */
+#ifndef POSTERN_PROC_TELL_STATS_H
+#define POSTERN_PROC_TELL_STATS_H
+
+#include "edges/control_all.h"
+#include "lib/base/counter.h"
+#include "lib/base/loop.h"
+
+/* One row of the answer to question id. */
+void tell_stat(
+    struct channel *ch, uint64_t id, const char *name, uint64_t value);
+/* What every process counts: ROLE.ipc_sent, ipc_received, ipc_sends,
+ * ipc_receives (messages and system calls over all its channels), and
+ * log.lost. */
+void tell_stats_common(struct channel *ch, uint64_t id, const char *role);
+
+/* The channel to control of a role that answers ask_stats and refuses the
+ * rest. socket is taken; a former channel is dead and goes. counters (ended
+ * by a NULL name) is read when asked. */
+void tell_stats_serve(struct loop *l, int socket, const char *role,
+    const struct counter *(*counters)(void));
+
+#endif
