@@ -337,8 +337,6 @@ resume_all(struct queue *q)
 		for (uint32_t i = 0; i < e->nrcpt; i++)
 			resume_rcpt(q, &e->rcpts[i], wall_ms);
 	}
-	if (q->index.count > 0)
-		log_info(NULL, "recovered", "messages=%zu", q->index.count);
 }
 
 uint64_t

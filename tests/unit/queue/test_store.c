@@ -392,7 +392,7 @@ START_TEST(no_place_even_for_a_state)
 	spool_commit();
 	let_open(0);
 	do {
-		last = spool_add(1000);
+		(void)spool_add(1000);
 		spool_state(seq, ++n);
 		spool_commit();
 	} while (!spool.store->no_room && n < SEEN_MAX - 10);
