@@ -55,4 +55,4 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(p))))
 include mk/tests.mk
 include mk/targets.mk
 
--include $(shell test -d $(B) && find $(B) -name '*.d' -not -path '$(B)/asan/*')
+-include $(shell test -d $(B) && find $(B) -name '*.d' -type f -not -path '$(B)/asan/*' -not -path '$(B)/peers/*')

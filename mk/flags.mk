@@ -6,6 +6,7 @@ endif
 SANITIZE ?=
 OPT ?= -O2
 
+# (Without a compiler, as before `make deps`, nothing is remembered.)
 # One probe per flag: kept when the compiler takes it without a word. The
 # answers are cached in $(B)/flags.mk, which is made again when this file is.
 WANTED_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow \
@@ -32,7 +33,7 @@ endif
 
 $(B)/flags.mk: mk/flags.mk
 	@mkdir -p $(@D)
-	@{ printf 'PROBED_CFLAGS :='; \
+	@command -v $(CC) >/dev/null || exit 0; { printf 'PROBED_CFLAGS :='; \
 	for f in $(WANTED_CFLAGS); do \
 		echo 'int main(void){return 0;}' | $(CC) -Werror $(OPT) $$f -x c -c -o /dev/null - 2>/dev/null \
 		&& printf ' %s' "$$f"; done; echo; \

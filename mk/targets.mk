@@ -26,7 +26,8 @@ check-deps: deps
 	@tools/install-packages $(DEPS_CHECK)
 	@tests/fetch
 
-demo: all
+demo: deps
+	@$(MAKE) --no-print-directory B=$(B) all
 	@tools/demo $(B)
 
 # --- tests ---
