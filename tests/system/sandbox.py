@@ -208,7 +208,7 @@ def check_status(gw, jailed):
 def check_proc(user):
     with Gateway(CONF, user=user, env={"HOSTILE": "1"}) as gw:
         for role in ROLES:
-            pid = gw.role_pids(role)[0]
+            pid = pid_of(gw, role)
             if user or role not in OWNER:
                 check_ids(role, pid, user or "nobody")
             else:
@@ -228,6 +228,17 @@ def probe(pid, number, args):
     if p.returncode != 0:
         return p.stderr.decode().strip()
     return p.stdout.decode().strip()
+
+
+def pid_of(gw, role):
+    """Of one that runs, also while the parent is busy with another."""
+    found = []
+
+    def there():
+        found[:] = gw.role_pids(role)
+        return found
+    wait_until(there, f"a {role}")
+    return found[0]
 
 
 def restarted(gw, role, pid, mark):
@@ -253,7 +264,7 @@ def restarted(gw, role, pid, mark):
 def refused(gw, who):
     for name, number, args, roles, answers in REFUSED:
         for role in roles:
-            got = probe(gw.role_pids(role)[0], number, args)
+            got = probe(pid_of(gw, role), number, args)
             check(got in answers, f"{who} {role}: {name}: {got}", got)
 
 
@@ -271,7 +282,7 @@ def lethal(user, who):
                 if not todo[role]:
                     continue
                 name, number, args, _ = todo[role].popleft()
-                pid = gw.role_pids(role)[0]
+                pid = pid_of(gw, role)
                 mark = gw.mark()
                 got = probe(pid, number, args)
                 check(got == "SIGSYS", f"{who} {role}: {name}: {got}", got)
@@ -284,7 +295,7 @@ def lethal(user, who):
 def threads(who):
     """The filter holds in a thread that was there before it."""
     with Gateway(CONF) as gw:
-        pid = gw.role_pids("queue")[0]
+        pid = pid_of(gw, "queue")
         others = [t for t in os.listdir(f"/proc/{pid}/task") if t != str(pid)]
         check(others, f"{who} queue: has a thread")
         for tid in others[:1]:
@@ -297,7 +308,7 @@ def aborts(who):
     """A check of the C library that fails is seen as what it is."""
     with Gateway(CONF) as gw:
         mark = gw.mark()
-        pid = gw.role_pids("smtpd")[0]
+        pid = pid_of(gw, "smtpd")
         got = probe(pid, 234, (pid, pid, 6))  # tgkill(self, SIGABRT)
         if got == "returned 0":
             gw.wait_log(rf"parent died process=smtpd .*pid={pid} .*SIGABRT",
@@ -311,7 +322,7 @@ def as_ordinary_user():
     print("skip: only root may trace processes that are not dumpable")
     with Gateway(CONF) as gw:
         for role in ROLES:
-            check_kernel(role, gw.role_pids(role)[0])
+            check_kernel(role, pid_of(gw, role))
         check_status(gw, False)
 
 

@@ -47,6 +47,7 @@ START_TEST(urgent_ones_first_and_in_their_order)
 	struct loop *l = loop_new();
 	struct housekeep *h = housekeep_new(l);
 
+	nworked = ndone = 0;
 	post(h, 0, false);
 	post(h, 1, true);
 	post(h, 2, true);
@@ -68,6 +69,7 @@ START_TEST(nobody_waits_for_ever)
 	struct loop *l = loop_new();
 	struct housekeep *h = housekeep_new(l);
 
+	nworked = ndone = 0;
 	post(h, 0, false);
 	for (int i = 1; i < JOBS; i++)
 		post(h, i, true);
