@@ -25,7 +25,8 @@ parse_address(struct str s, struct addr *out)
 
 	if (at == s.len || (scope.len > 0 && chr_is_digit(scope.p[0])))
 		return addr_parse(s, out);
-	if (scope.len >= sizeof(name) || addr_parse(str_head(s, at), out) == -1)
+	if (scope.len == 0 || scope.len >= sizeof(name) ||
+	    addr_parse(str_head(s, at), out) == -1)
 		return -1;
 	memcpy(name, scope.p, scope.len);
 	name[scope.len] = '\0';
