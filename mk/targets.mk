@@ -27,6 +27,7 @@ check-deps: deps
 	@tests/fetch
 
 demo: deps
+	@tools/install-packages python3
 	@$(MAKE) --no-print-directory B=$(B) all
 	@tools/demo $(B)
 
