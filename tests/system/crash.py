@@ -47,7 +47,9 @@ def each_role(role):
         for n in range(3):
             senders.acked.clear()
             assert senders.acked.wait(DEADLINE), f"no mail before kill {n}"
-            dead = gw.role_pids(role)
+            dead = []
+            wait_until(lambda: dead.extend(gw.role_pids(role)) or dead,
+                       f"a {role} to kill")
             for pid in dead:
                 os.kill(pid, signal.SIGKILL)
             wait_until(lambda: len(gw.role_pids(role)) >= len(dead) and
