@@ -40,8 +40,10 @@ class Postern:
         self.copy = None
         if shim:
             build = self.copy = with_shim(build, shim)
-        self.gw = pt.Gateway(CONF, {"sink": sink}, build=build,
-                             log_to_file=True)
+        # Who calls is found out, as Postfix does from /etc/hosts.
+        self.names = pt.DNS(pt.hosts({"localhost": "127.0.0.1"}))
+        self.gw = pt.Gateway(self.names.conf() + CONF, {"sink": sink},
+                             build=build, log_to_file=True)
         self.gw.start()
         self.address, self.port = self.gw.address, self.gw.port
 
@@ -50,11 +52,12 @@ class Postern:
 
     def roles(self):
         return {r: self.gw.role_pids(r)
-                for r in ("smtpd", "queue", "delivery")}
+                for r in ("smtpd", "resolver", "queue", "delivery")}
 
     def stop(self):
         self.gw.stop()
         self.gw.remove()
+        self.names.close()
         if self.copy:
             shutil.rmtree(self.copy)
 

@@ -14,17 +14,7 @@
 static TAILQ_HEAD(, answerer) answerers = TAILQ_HEAD_INITIALIZER(answerers);
 
 /* Each kind of row goes the same way; only its type has to be kept. */
-#define ROWS(R)         \
-	R(row_gateway)  \
-	R(row_process)  \
-	R(row_listener) \
-	R(row_stat)     \
-	R(row_message)  \
-	R(row_rcpt)     \
-	R(row_content)  \
-	R(row_text)
-
-#define ROW_FUNCTION(row)                                                \
+#define ROW_FUNCTION(row, direction, phases, once)                       \
 	static void on_##row(                                            \
 	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
 	{                                                                \
@@ -32,10 +22,11 @@ static TAILQ_HEAD(, answerer) answerers = TAILQ_HEAD_INITIALIZER(answerers);
 		(void)ch;                                                \
 		route_row(&a->legs, id, TYPE_##row, msg);                \
 	}
-ROWS(ROW_FUNCTION)
+CONTROL_ROWS(ROW_FUNCTION)
 
-#define ROW_HANDLER(row) { TYPE_##row, on_##row },
-static const struct handler handlers[] = { ROWS(ROW_HANDLER){ 0, NULL } };
+#define ROW_HANDLER(row, direction, phases, once) { TYPE_##row, on_##row },
+static const struct handler handlers[] = { CONTROL_ROWS(ROW_HANDLER){
+    0, NULL } };
 
 static void
 answerer_free(struct answerer **ap)

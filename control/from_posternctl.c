@@ -59,27 +59,18 @@ on_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 		forget_terms(a);
 }
 
-#define QUESTIONS(Q)   \
-	Q(ask_status)  \
-	Q(ask_stats)   \
-	Q(ask_queue)   \
-	Q(ask_content) \
-	Q(ask_change)  \
-	Q(ask_stop)    \
-	Q(ask_submit_path)
-
-#define QUESTION_FUNCTION(ask)                                           \
+#define QUESTION_FUNCTION(ask, direction, phases, once)                  \
 	static void on_##ask(                                            \
 	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
 	{                                                                \
 		(void)ch;                                                \
 		on_question(ctx, TYPE_##ask, msg, id);                   \
 	}
-QUESTIONS(QUESTION_FUNCTION)
+CONTROL_QUESTIONS(QUESTION_FUNCTION)
 
-#define QUESTION_HANDLER(ask) { TYPE_##ask, on_##ask },
+#define QUESTION_HANDLER(ask, direction, phases, once) { TYPE_##ask, on_##ask },
 static const struct handler handlers[] = { { TYPE_tell_term, on_tell_term },
-	QUESTIONS(QUESTION_HANDLER){ 0, NULL } };
+	CONTROL_QUESTIONS(QUESTION_HANDLER){ 0, NULL } };
 
 static void
 reap(void *ctx)

@@ -104,7 +104,7 @@ main(int argc, char **argv)
 {
 	static const struct child_ops ops = {
 		.role = ROLE_CONTROL,
-		.promises = PROMISE_LISTEN | PROMISE_ACCEPT,
+		.promises = PROMISE_LISTEN | PROMISE_ACCEPT | PROMISE_WATCHDOG,
 		.on_listen = on_listen,
 		.on_control_access = on_control_access,
 		.on_config = on_config,

@@ -35,6 +35,8 @@ static uint64_t send_change(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
 static uint64_t send_stop(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
+static uint64_t send_reload(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
 static const char *describe_change(const void *msg);
 
 /* A process that does not answer a question for numbers is left out soon;
@@ -47,12 +49,20 @@ static const struct route routes[] = {
 	    PERMIT_VIEW, 3000, TYPE_ask_stats, false },
 	{ "show-queue", NULL, NULL, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_queue, true },
+	{ "show-destinations", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_destinations, false },
 	{ "show-message", NULL, NULL, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CONTENT, ROUTE_SILENCE_MS, TYPE_ask_content, false },
 	{ "change", send_change, describe_change, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_change, true },
 	{ "stop", send_stop, NULL, TO_ROLE, ROLE_PARENT,
 	    PERMIT_CHANGE, 10000, TYPE_ask_stop, false },
+	{ "reload", send_reload, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_reload, false },
+	{ "resolve", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
+	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_resolve, false },
+	{ "show-routes", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
+	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_routes, false },
 	{ "submit-path", NULL, NULL, TO_SELF, ROLE_COUNT,
 	    0, 0, TYPE_ask_submit_path, false },
 };
@@ -63,12 +73,14 @@ static const char *const change_names[2][CHANGE_REMOVE + 1] = {
 	    [CHANGE_FLUSH] = "flush",
 	    [CHANGE_HOLD] = "hold",
 	    [CHANGE_RELEASE] = "release",
+	    [CHANGE_REQUEUE] = "requeue",
 	    [CHANGE_REMOVE] = "remove",
 	},
 	{
 	    [CHANGE_FLUSH] = "dry-run-flush",
 	    [CHANGE_HOLD] = "dry-run-hold",
 	    [CHANGE_RELEASE] = "dry-run-release",
+	    [CHANGE_REQUEUE] = "dry-run-requeue",
 	    [CHANGE_REMOVE] = "dry-run-remove",
 	},
 };
@@ -136,6 +148,16 @@ send_stop(struct request *r, struct channel *ch, const void *msg, answer_fn *fn,
 
 	m.uid = r->asker->who.uid;
 	return channel_ask(ch, TYPE_ask_stop, &m, fn, ctx);
+}
+
+static uint64_t
+send_reload(struct request *r, struct channel *ch, const void *msg,
+    answer_fn *fn, void *ctx)
+{
+	struct ask_reload m = *(const struct ask_reload *)msg;
+
+	m.uid = r->asker->who.uid;
+	return channel_ask(ch, TYPE_ask_reload, &m, fn, ctx);
 }
 
 /* --- the end of a request --- */
@@ -340,8 +362,7 @@ sum_own(struct sum *s)
 	sum_add(s, STR("control.ipc_received"), t->received);
 	sum_add(s, STR("control.ipc_sends"), t->send_calls);
 	sum_add(s, STR("control.ipc_receives"), t->receive_calls);
-	/* Next hops are addresses: no name is ever looked up, and both
-	 * numbers are what they are. */
+	/* There also while no resolver runs. */
 	sum_add(s, STR("resolver.queries"), 0);
 	sum_add(s, STR("resolver.cache_hits"), 0);
 }

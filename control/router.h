@@ -46,7 +46,9 @@ struct leg {
 
 TAILQ_HEAD(leg_list, leg);
 
-enum { ROUTE_SILENCE_MS = 30000 }; /* an answerer that says nothing */
+/* An answerer that says nothing; name servers may take 30 s, and the resolver
+ * then has something to say. */
+enum { ROUTE_SILENCE_MS = 30000, NAMES_SILENCE_MS = 40000 };
 
 /* A question came: checks that the asker may ask it and sends it, with the
  * terms the asker has gathered, to those who answer; or answers at once. */

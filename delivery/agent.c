@@ -7,6 +7,7 @@
 #include "delivery/idle.h"
 #include "delivery/result.h"
 #include "delivery/smtp_client.h"
+#include "delivery/way_walk.h"
 #include "lib/base/log.h"
 #include "lib/mail/envelope.h"
 
@@ -40,7 +41,7 @@ finish(struct work *w)
 {
 	uint64_t ms = loop_now_ms(loop) - w->begun_ms;
 	struct tell_done m = {
-		.unreachable = !w->talked && !w->no_contact,
+		.unreachable = !w->talked && w->walk.reached_out,
 		.ms = ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms,
 	};
 
@@ -76,12 +77,17 @@ release(struct conn *c)
 		idle_add(c);
 }
 
+static const struct action *
+action_of(const struct work *w)
+{
+	return config == NULL ? NULL :
+				config_find_action(config, str_of(w->action));
+}
+
 static const char *
 helo_of(const struct work *w)
 {
-	const struct action *a =
-	    config == NULL ? NULL :
-			     config_find_action(config, str_of(w->action));
+	const struct action *a = action_of(w);
 
 	if (a != NULL && a->helo != NULL)
 		return a->helo;
@@ -95,23 +101,24 @@ static const struct conn_ops conn_ops = { on_ready, on_lost };
 
 /* Connects for w. 0, or -1 and its failure is set. */
 static int
-connect_for(struct work *w, const struct hop_addr *at)
+connect_for(struct work *w, const struct place *place)
 {
 	struct deliver_numbers numbers;
 	struct verdict v = { 0 };
 	struct conn *c;
 
 	config_deliver_numbers(config, str_of(w->domain), &numbers);
-	c = conn_open(loop, at, helo_of(w), &numbers, &conn_ops);
+	c = conn_open(loop, &place->at, helo_of(w), &numbers, &conn_ops);
 	if (c == NULL) {
 		verdict_set(&v,
 		    errno == EMFILE || errno == ENFILE ? "4.3.2" : "4.4.1",
 		    "connect: %s", strerror(errno));
-		hop_format(at, v.relay);
+		place_format(place, v.relay);
 		work_set_failure(w, &v);
 		return -1;
 	}
-	c->may_be_ours = hop_may_be_ours(at, config);
+	conn_set_host(c, place->host);
+	c->may_be_ours = hop_may_be_ours(&place->at, config);
 	c->work = w;
 	w->conn = c;
 	return 0;
@@ -119,12 +126,13 @@ connect_for(struct work *w, const struct hop_addr *at)
 
 /* An idle connection to there goes on with w. 0, or -1: there is none. */
 static int
-take_idle(struct work *w, const struct hop_addr *at)
+take_idle(struct work *w, const struct place *place)
 {
-	struct conn *c = idle_take(at, helo_of(w));
+	struct conn *c = idle_take(&place->at, helo_of(w));
 
 	if (c == NULL)
 		return -1;
+	conn_set_host(c, place->host);
 	config_deliver_numbers(config, str_of(w->domain), &c->numbers);
 	c->work = w;
 	c->reused = true;
@@ -142,7 +150,7 @@ static void
 on_ready(struct conn *c)
 {
 	struct work *w = c->work;
-	struct hop_addr at = c->hop->at;
+	struct place place = { c->hop->at, c->host };
 	bool used_up;
 
 	hop_set_alive(c->hop);
@@ -158,7 +166,7 @@ on_ready(struct conn *c)
 	release(c);
 	if (w->nopen == 0)
 		finish(w);
-	else if (connect_for(w, &at) == -1)
+	else if (connect_for(w, &place) == -1)
 		next_hop(w);
 }
 
@@ -166,6 +174,7 @@ static void
 on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
 {
 	struct work *w = c->work;
+	struct place place = { c->hop->at, c->host };
 	/* A kept connection that the server had closed already says nothing
 	 * about it. */
 	bool stale = c->reused && !c->heard;
@@ -180,7 +189,7 @@ on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
 		finish(w);
 		return;
 	}
-	if (stale && !hop_failed && connect_for(w, &c->hop->at) == 0)
+	if (stale && !hop_failed && connect_for(w, &place) == 0)
 		return;
 	work_set_failure(w, why);
 	next_hop(w);
@@ -188,72 +197,37 @@ on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
 
 /* --- next hops --- */
 
-/* The next one to try, in their order, the dead ones last; -1: none. */
-static int
-pick_hop(const struct work *w)
-{
-	int dead = -1;
-
-	for (size_t i = 0; i < w->nhops; i++) {
-		if (w->tried & (UINT32_C(1) << i))
-			continue;
-		if (!hop_is_dead(&w->hops[i], loop_now_ms(loop)))
-			return (int)i;
-		if (dead == -1)
-			dead = (int)i;
-	}
-	return dead;
-}
-
 static void
 next_hop(struct work *w)
 {
-	int i;
+	struct place place;
 
-	while ((i = pick_hop(w)) != -1) {
-		w->tried |= UINT32_C(1) << i;
-		w->no_contact = false;
-		if (take_idle(w, &w->hops[i]) == 0 ||
-		    connect_for(w, &w->hops[i]) == 0)
+	for (;;) {
+		switch (walk_next(w, config, &place)) {
+		case WALK_PLACE:
+			if (take_idle(w, &place) == 0 ||
+			    connect_for(w, &place) == 0)
+				return;
+			break;
+		case WALK_WAIT:
 			return;
-	}
-	give_up(w);
-}
-
-/* Leaves out what is no next hop; says why when nothing is left. */
-static void
-check_hops(struct work *w)
-{
-	struct verdict v = { 0 };
-	size_t nbad, kept = 0;
-
-	w->nhops = hops_parse(str_of(w->hops_text), w->hops, &nbad);
-	if (nbad > 0)
-		verdict_set(&v, "4.3.5", "the next hop is not smtp://ADDRESS");
-	else
-		verdict_set(
-		    &v, "4.4.4", "there is no next hop for %s", w->domain);
-	for (size_t i = 0; i < w->nhops; i++) {
-		if (!hop_is_ours(&w->hops[i], config)) {
-			w->hops[kept++] = w->hops[i];
-			continue;
+		case WALK_END:
+			give_up(w);
+			return;
 		}
-		verdict_set(&v, "5.4.6",
-		    "mail loop: the next hop is this gateway itself");
-		hop_format(&w->hops[i], v.relay);
 	}
-	w->nhops = kept;
-	w->no_contact = true;
-	if (kept == 0)
-		work_set_failure(w, &v);
 }
 
 void
 agent_add(struct work *w)
 {
+	const struct action *a;
+
 	TAILQ_INSERT_TAIL(&works, w, entry);
 	nworks++;
-	check_hops(w);
+	a = action_of(w);
+	w->vrfy = a != NULL && a->vrfy;
+	walk_begin(w);
 	next_hop(w);
 }
 
@@ -264,6 +238,8 @@ agent_init(struct loop *l)
 {
 	loop = l;
 	stopped = NULL;
+	routes_init(l);
+	walk_init(l, next_hop);
 	deferred_init(&last_words, on_last_words, NULL);
 }
 
@@ -273,6 +249,7 @@ agent_set_config(struct config *c)
 	struct config *old = config;
 
 	config = config_ref(c);
+	routes_clear(); /* who we are was left out of them */
 	if (old != NULL)
 		config_unref(&old);
 }
@@ -315,6 +292,8 @@ agent_counters(void)
 		{ "delivery.delivered", 0 },
 		{ "delivery.deferred", 0 },
 		{ "delivery.bounced", 0 },
+		{ "delivery.routes", 0 },
+		{ "delivery.route_questions", 0 },
 		{ NULL, 0 },
 	};
 
@@ -323,5 +302,7 @@ agent_counters(void)
 	counters[2].value = result_count(OUTCOME_DELIVERED);
 	counters[3].value = result_count(OUTCOME_DEFERRED);
 	counters[4].value = result_count(OUTCOME_FAILED);
+	counters[5].value = routes_count();
+	counters[6].value = from_resolver_total();
 	return counters;
 }

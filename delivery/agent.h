@@ -9,7 +9,7 @@
 #include "lib/ipc/channel.h"
 #include "lib/rules/config.h"
 
-enum { AGENT_CAPACITY = 128 }; /* works at a time */
+enum { AGENT_CAPACITY = 512 }; /* works at a time */
 
 void agent_init(struct loop *l);
 /* The configuration from now on; works under way keep their numbers. */

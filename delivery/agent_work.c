@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "delivery/result.h"
+#include "delivery/way_walk.h"
 #include "lib/base/alloc.h"
 
 enum { RCPTS_FIRST = 16 }; /* room made before more came */
@@ -48,6 +49,7 @@ work_free(struct work **wp)
 		free(w->rcpts[i].to);
 	if (w->file != -1)
 		(void)close(w->file);
+	walk_clear(&w->walk);
 	verdict_free(&w->failure);
 	free(w->rcpts);
 	free(w->content);
@@ -125,7 +127,7 @@ void
 work_reopen(struct work *w)
 {
 	for (uint32_t i = 0; i < w->nrcpts; i++) {
-		w->rcpts[i].in_tx = false;
+		w->rcpts[i].in_tx = w->rcpts[i].vrfied = false;
 		if (w->rcpts[i].state == TO_ASKED ||
 		    w->rcpts[i].state == TO_TAKEN)
 			work_set_state(w, &w->rcpts[i], TO_OPEN);

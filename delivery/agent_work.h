@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "delivery/hops.h"
+#include "delivery/routes.h"
 #include "edges/queue_delivery.h"
 #include "lib/ipc/channel.h"
 
@@ -25,6 +26,27 @@ struct work_rcpt {
 	uint32_t index; /* the queue's number for it */
 	uint8_t state;  /* enum to_state */
 	bool in_tx;     /* its RCPT reply is still to come */
+	bool vrfied;    /* this next hop was asked about it */
+};
+
+/* A place put off because it was dead. */
+struct later {
+	struct place place;
+	struct route *route; /* a reference, NULL: none; its host is there */
+};
+
+/* How far the work came on its next hops; see way_walk.h. */
+struct walk {
+	struct str rest; /* URLs whose turn is to come */
+	struct route_wait wait;
+	struct route *route; /* of the present URL; a reference, or NULL */
+	uint8_t order[WAY_ALL_MAX];
+	size_t at, norder;
+	struct later *later; /* owned */
+	size_t nlater, later_at;
+	size_t nplaces;   /* given out */
+	bool bad;         /* there was a URL that is none */
+	bool reached_out; /* the network was asked, and be it for the way */
 };
 
 struct work {
@@ -46,11 +68,9 @@ struct work {
 	uint32_t nopen; /* in TO_OPEN */
 	uint32_t nleft; /* not in TO_DONE */
 	/* the way out */
-	struct hop_addr hops[HOPS_MAX];
-	size_t nhops;
-	uint32_t tried;  /* bit n: hops[n] */
-	bool talked;     /* some next hop let us in */
-	bool no_contact; /* no next hop was even asked */
+	struct walk walk;
+	bool talked; /* some next hop let us in */
+	bool vrfy;   /* recipients are asked about before MAIL */
 	struct conn *conn;
 	struct verdict *failure; /* why the last next hop failed, or NULL */
 };

@@ -20,6 +20,7 @@ conn_gone(void *ctx)
 
 	hop_release(c->hop, loop_now_ms(c->loop));
 	free(c->helo);
+	free(c->host);
 	free(c);
 }
 
@@ -77,6 +78,19 @@ conn_open(struct loop *l, const struct hop_addr *at, const char *helo,
 	int fd = begin_connect(at);
 
 	return fd == -1 ? NULL : conn_new(l, at, fd, helo, numbers, ops);
+}
+
+void
+conn_set_host(struct conn *c, const char *host)
+{
+	free(c->host);
+	c->host = host == NULL ? NULL : xstrdup(host);
+}
+
+const char *
+conn_format(const struct conn *c, char out[static PLACE_TEXT_MAX])
+{
+	return place_format(&(struct place){ c->hop->at, c->host }, out);
 }
 
 static void

@@ -42,6 +42,7 @@ struct conn {
 	struct stream *stream; /* NULL: closed */
 	struct hop *hop;
 	char *helo; /* our name there */
+	char *host; /* the name that led there; NULL: none */
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
 	bool may_be_ours;     /* hop_may_be_ours; looked at once connected */
@@ -60,6 +61,7 @@ struct conn {
 	bool reused;              /* it was idle before this work */
 	bool heard;               /* a reply came since the work began */
 	bool refused;             /* the answer to MAIL was no */
+	bool no_vrfy;             /* it has no VRFY */
 	uint64_t nmessages;       /* transactions so far, this one included */
 	uint32_t say_at, hear_at; /* next recipient to ask for, to hear of */
 	uint32_t nasked, ntaken;
@@ -77,6 +79,10 @@ struct conn *conn_open(struct loop *l, const struct hop_addr *at,
 struct conn *conn_new(struct loop *l, const struct hop_addr *at, int fd,
     const char *helo, const struct deliver_numbers *numbers,
     const struct conn_ops *ops);
+/* The name that led c's work there, for texts; NULL: none. Copied. */
+void conn_set_host(struct conn *c, const char *host);
+/* As place_format. */
+const char *conn_format(const struct conn *c, char out[static PLACE_TEXT_MAX]);
 /* Ends it; what was written leaves first if it can at once. No callback
  * comes any more. Nothing happens when it is closed already. */
 void conn_close(struct conn *c);

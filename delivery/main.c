@@ -3,18 +3,21 @@
  *
  * Runs as its own user in an empty directory; connects out, opens no file,
  * listens nowhere.
- * Trusts: the queue.  Trusted by: the queue (a result means what it says).
+ * Trusts: the queue; the resolver (where a name leads).
+ * Trusted by: the queue (a result means what it says).
  * Faces: whatever a next hop sends.
- * Edges: queue_delivery, control_all, all_parent.
+ * Edges: queue_delivery, delivery_resolver, control_all, all_parent.
  * If it dies: the queue gives what it had to another, or to the next one.
  * Mail whose dot was answered but whose result was not yet told is sent
  * twice.
- * Read next: from_queue.c, agent.c, smtp_states.c, smtp_client.c.
+ * Read next: from_queue.c, agent.c, way_walk.c, routes.c, smtp_states.c,
+ * smtp_client.c.
  */
 #include <malloc.h>
 
 #include "delivery/agent.h"
 #include "delivery/from_queue.h"
+#include "delivery/from_resolver.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
@@ -28,6 +31,7 @@ prepare(struct loop *l)
 {
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
 	(void)mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY / 8);
+	from_resolver_init(l, QUESTION_PATIENCE_MS);
 	agent_init(l);
 }
 
@@ -37,6 +41,8 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	(void)instance;
 	if (peer == ROLE_QUEUE)
 		from_queue_open(child_loop(), socket);
+	else if (peer == ROLE_RESOLVER)
+		from_resolver_open(socket);
 	else if (peer == ROLE_CONTROL)
 		tell_stats_serve(
 		    child_loop(), socket, "delivery", agent_counters);
@@ -63,7 +69,7 @@ main(int argc, char **argv)
 {
 	static const struct child_ops ops = {
 		.role = ROLE_DELIVERY,
-		.promises = PROMISE_CONNECT,
+		.promises = PROMISE_CONNECT | PROMISE_WATCHDOG,
 		.prepare = prepare,
 		.on_config = agent_set_config,
 		.on_peer = on_peer,

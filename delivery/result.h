@@ -16,7 +16,7 @@ struct verdict {
 	struct status status;
 	bool possible_duplicate;
 	char text[REPLY_KEPT_MAX + 1];
-	char relay[HOP_TEXT_MAX]; /* empty: none was asked */
+	char relay[PLACE_TEXT_MAX]; /* empty: none was asked */
 };
 
 /* From a reply: 2xx delivered, 4xx deferred, 5xx failed; its enhanced status

@@ -20,7 +20,7 @@ static void say_on(struct conn *c);
 void
 client_set_relay(const struct conn *c, struct verdict *v)
 {
-	hop_format(&c->hop->at, v->relay);
+	(void)conn_format(c, v->relay);
 }
 
 /* v is why; the owner may give the work to another connection. */
@@ -66,12 +66,12 @@ void
 client_breach(struct conn *c, const char *what)
 {
 	struct verdict v = { 0 };
-	char text[HOP_TEXT_MAX];
+	char text[PLACE_TEXT_MAX];
 
 	verdict_set(&v, "4.5.0", "protocol error: %s (%s)", what,
 	    client_row(c->hearing)->name);
 	log_info(NULL, "breach", "relay=%s state=%s why=%s",
-	    log_cstr(hop_format(&c->hop->at, text)),
+	    log_cstr(conn_format(c, text)),
 	    log_cstr(client_row(c->hearing)->name), log_cstr(what));
 	client_lost(c, &v, true);
 }
@@ -214,7 +214,7 @@ follow(struct conn *c, enum client_state next)
 	} else if (next == STATE_RUN) {
 		run_on(c);
 	} else {
-		c->then = next;
+		c->then = next == STATE_CHOOSE ? client_next_command(c) : next;
 	}
 }
 
@@ -398,7 +398,7 @@ client_begin(struct conn *c)
 	c->say_at = c->hear_at = 0;
 	c->nasked = c->ntaken = 0;
 	c->refused = false;
-	c->saying = STATE_MAIL;
+	c->saying = client_next_command(c);
 	say_on(c);
 	return 0;
 }

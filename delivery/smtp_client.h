@@ -18,12 +18,14 @@ void client_quit(struct conn *c);
 /* --- for the table (smtp_states.c) --- */
 void say_ehlo(struct conn *c);
 void say_helo(struct conn *c);
+void say_vrfy(struct conn *c);
 void say_mail(struct conn *c);
 void say_rcpt(struct conn *c);
 void say_data(struct conn *c);
 void say_body(struct conn *c);
 void say_rset(struct conn *c);
 void say_quit(struct conn *c);
+void heard_vrfy(struct conn *c, enum client_heard what);
 void heard_mail(struct conn *c, enum client_heard what);
 void heard_rcpt(struct conn *c, enum client_heard what);
 void heard_data(struct conn *c, enum client_heard what);
@@ -38,6 +40,9 @@ void client_breach(struct conn *c, const char *what);
 void client_set_relay(const struct conn *c, struct verdict *v);
 /* The next one to ask for in this transaction; NULL: no more. */
 struct work_rcpt *client_next_rcpt(struct conn *c);
+/* How a transaction goes on, or begins: VRFY while there are recipients to
+ * ask about, then MAIL, or STATE_READY when nobody is left to send to. */
+enum client_state client_next_command(struct conn *c);
 /* One line of the answer to EHLO, without its code; not the first. */
 void client_learn(struct conn *c, struct str line);
 /* Tells a result to those open whom this next hop cannot take. */

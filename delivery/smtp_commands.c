@@ -20,6 +20,28 @@ command(struct conn *c, const char *text, int len)
 		stream_write(c->stream, text, (size_t)len);
 }
 
+static bool
+is_ascii(const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)p[i] > 0x7e)
+			return false;
+	return true;
+}
+
+static bool
+uses_vrfy(const struct conn *c)
+{
+	return c->work->vrfy && !c->no_vrfy;
+}
+
+/* With VRFY those it was asked about. */
+static bool
+is_next(const struct conn *c, const struct work_rcpt *r)
+{
+	return r->state == TO_OPEN && (r->vrfied || !uses_vrfy(c));
+}
+
 struct work_rcpt *
 client_next_rcpt(struct conn *c)
 {
@@ -27,7 +49,7 @@ client_next_rcpt(struct conn *c)
 
 	if (c->nasked >= c->numbers.recipients)
 		return NULL;
-	while (c->say_at < w->nrcpts && w->rcpts[c->say_at].state != TO_OPEN)
+	while (c->say_at < w->nrcpts && !is_next(c, &w->rcpts[c->say_at]))
 		c->say_at++;
 	return c->say_at < w->nrcpts ? &w->rcpts[c->say_at] : NULL;
 }
@@ -49,10 +71,51 @@ say_helo(struct conn *c)
 	command(c, text, snprintf(text, sizeof(text), "HELO %s\r\n", c->helo));
 }
 
+/* The next one to ask about; NULL: no more. */
+static struct work_rcpt *
+next_vrfy(struct conn *c)
+{
+	struct work *w = c->work;
+
+	if (!uses_vrfy(c) || c->nasked >= c->numbers.recipients)
+		return NULL;
+	while (c->say_at < w->nrcpts && (w->rcpts[c->say_at].state != TO_OPEN ||
+					    w->rcpts[c->say_at].vrfied))
+		c->say_at++;
+	return c->say_at < w->nrcpts ? &w->rcpts[c->say_at] : NULL;
+}
+
+enum client_state
+client_next_command(struct conn *c)
+{
+	if (next_vrfy(c) != NULL)
+		return STATE_VRFY;
+	c->say_at = c->nasked = 0;
+	return client_next_rcpt(c) != NULL ? STATE_MAIL : STATE_READY;
+}
+
+/* RFC 5321 3.5, 6531 3.7.4.2. */
+void
+say_vrfy(struct conn *c)
+{
+	char text[COMMAND_MAX];
+	struct work_rcpt *r = next_vrfy(c);
+
+	if (r == NULL)
+		return;
+	r->vrfied = true;
+	c->nasked++;
+	command(c, text,
+	    snprintf(text, sizeof(text), "VRFY %s%s\r\n", r->to,
+		(c->caps & CAP_SMTPUTF8) && !is_ascii(r->to, strlen(r->to)) ?
+		    " SMTPUTF8" :
+		    ""));
+}
+
 void
 say_mail(struct conn *c)
 {
-	char text[COMMAND_MAX], size[32] = "", relay[HOP_TEXT_MAX];
+	char text[COMMAND_MAX], size[32] = "", relay[PLACE_TEXT_MAX];
 	const struct work *w = c->work;
 	bool eight = (w->flags & ENVELOPE_8BIT) != 0;
 	bool utf8 = (w->flags & ENVELOPE_SMTPUTF8) != 0;
@@ -62,7 +125,7 @@ say_mail(struct conn *c)
 		    (unsigned long long)work_size(w));
 	if (eight && !(c->caps & CAP_8BITMIME))
 		log_info(NULL, "8bit", "msg=%s relay=%s why=%s", w->msgid,
-		    log_cstr(hop_format(&c->hop->at, relay)),
+		    log_cstr(conn_format(c, relay)),
 		    log_cstr("no 8BITMIME there, sent as it is"));
 	command(c, text,
 	    snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s\r\n", w->from,
@@ -111,6 +174,24 @@ verdict_now(struct conn *c, struct verdict *v)
 	memset(v, 0, sizeof(*v));
 	verdict_of_reply(v, &c->reply);
 	client_set_relay(c, v);
+}
+
+/* A plain no to the one asked about is its result; all else is RCPT's to
+ * say. A server without the verb is not asked again. */
+void
+heard_vrfy(struct conn *c, enum client_heard what)
+{
+	uint16_t code = c->reply.code;
+	struct verdict v;
+
+	if (what != HEARD_PERM)
+		return;
+	if (code >= 500 && code <= 504) {
+		c->no_vrfy = true;
+	} else if (code == 550 || code == 551) {
+		verdict_now(c, &v);
+		result_tell(c->work, &c->work->rcpts[c->say_at], &v);
+	}
 }
 
 /* Once MAIL is refused the RCPTs under way mean nothing: all that were
@@ -221,15 +302,6 @@ client_learn(struct conn *c, struct str line)
 	if (str_eq_nocase(word, STR("SIZE")) &&
 	    str_to_u64(str_trim(str_skip(line, end)), UINT64_MAX, &n) == 0)
 		c->size_max = n;
-}
-
-static bool
-is_ascii(const char *p, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)p[i] > 0x7e)
-			return false;
-	return true;
 }
 
 /* Nothing in an address of ours can end a command. */

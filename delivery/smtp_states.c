@@ -9,7 +9,8 @@
 
 /* The timeouts are RFC 5321 4.5.3.2's. A temporary or permanent answer to
  * the greeting, to EHLO or to HELO means another next hop; the one to MAIL,
- * RCPT or DATA is about the mail. */
+ * RCPT or DATA is about the mail; and the one to VRFY
+ * about a recipient at most. */
 /* clang-format off */
 static const struct client_row rows[] = {
 /*                   name           say     accept timeout                  on 2xx/3xx      on 4xx       on 5xx         run         heard        joins */
@@ -18,6 +19,7 @@ static const struct client_row rows[] = {
 [STATE_EHLO]     = { "EHLO",        say_ehlo,  2, T(helo_timeout),        { STATE_READY,    STATE_LOST,  STATE_HELO   }, STATE_NONE, NULL,        false },
 [STATE_HELO]     = { "HELO",        say_helo,  2, T(helo_timeout),        { STATE_READY,    STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
 [STATE_READY]    = { "idle",        NULL,      0, T(idle_timeout),        { STATE_LOST,     STATE_LOST,  STATE_LOST   }, STATE_NONE, NULL,        false },
+[STATE_VRFY]     = { "VRFY",        say_vrfy,  2, T(rcpt_timeout),        { STATE_CHOOSE,   STATE_CHOOSE, STATE_CHOOSE }, STATE_NONE, heard_vrfy, false },
 [STATE_MAIL]     = { "MAIL FROM",   say_mail,  2, T(mail_timeout),        { STATE_RUN,      STATE_RUN,   STATE_RUN    }, STATE_RCPT, heard_mail,  false },
 [STATE_RCPT]     = { "RCPT TO",     say_rcpt,  2, T(rcpt_timeout),        { STATE_RUN,      STATE_RUN,   STATE_RUN    }, STATE_DATA, heard_rcpt,  true  },
 [STATE_DATA]     = { "DATA",        say_data,  3, T(data_init_timeout),   { STATE_BODY,     STATE_RSET,  STATE_RSET   }, STATE_NONE, heard_data,  true  },

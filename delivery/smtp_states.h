@@ -15,6 +15,7 @@ enum client_state {
 	STATE_EHLO,
 	STATE_HELO,
 	STATE_READY, /* nothing under way */
+	STATE_VRFY,
 	STATE_MAIL,
 	STATE_RCPT,
 	STATE_DATA,
@@ -23,9 +24,10 @@ enum client_state {
 	STATE_RSET,
 	STATE_QUIT,
 	/* not states but ways on */
-	STATE_RUN,  /* the next row of the run */
-	STATE_LOST, /* this next hop will not do: give the connection up */
-	STATE_END   /* close, all is said */
+	STATE_RUN,    /* the next row of the run */
+	STATE_CHOOSE, /* client_next_command */
+	STATE_LOST,   /* this next hop will not do: give the connection up */
+	STATE_END     /* close, all is said */
 };
 
 /* What a reply is to the state that hears it. */

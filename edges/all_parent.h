@@ -55,6 +55,14 @@ WIRE_DECLARE(tell_conf_numbers, TELL_CONF_NUMBERS)
 #define TELL_CONF_RETRY(F) F(u32, seconds, UINT32_MAX)
 WIRE_DECLARE(tell_conf_retry, TELL_CONF_RETRY)
 
+/* A name server, in their order. */
+#define TELL_CONF_SERVER(F)         \
+	F(str, address, 64)         \
+	F(u16, port, 65535)         \
+	F(u32, timeout_ms, 3600000) \
+	F(u8, trust_ad, 1)
+WIRE_DECLARE(tell_conf_server, TELL_CONF_SERVER)
+
 #define TELL_CONF_TABLE(F)                         \
 	F(u32, id, UINT32_MAX) /* counts from 0 */ \
 	F(str, name, 255)                          \
@@ -80,6 +88,8 @@ WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
 	F(u8, kind, ACTION_DISCARD)                                 \
 	F(str, hops, 4096)                                          \
 	F(u32, routes, UINT32_MAX) /* table id; none: UINT32_MAX */ \
+	F(u16, mx_port, 65535)                                      \
+	F(u8, vrfy, 1)                                              \
 	F(str, helo, 255)                                           \
 	F(str, path, 1024)                                          \
 	F(str, base, 1024)                                          \
@@ -164,6 +174,10 @@ WIRE_DECLARE(tell_jailed, TELL_JAILED)
 #define TELL_READY(F) WIRE_NOTHING(F)
 WIRE_DECLARE(tell_ready, TELL_READY)
 
+/* The configuration that came while it ran holds from now on. */
+#define TELL_CONF_TAKEN(F) WIRE_NOTHING(F)
+WIRE_DECLARE(tell_conf_taken, TELL_CONF_TAKEN)
+
 /* Cannot go on; the last word before exit (start-up only). */
 #define TELL_FAILED(F) F(str, text, 1024)
 WIRE_DECLARE(tell_failed, TELL_FAILED)
@@ -176,6 +190,7 @@ WIRE_DECLARE(tell_failed, TELL_FAILED)
 	M(tell_conf,           EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_numbers,   EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_retry,     EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_server,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_table,     EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_listener,  EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_action,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
@@ -191,6 +206,7 @@ WIRE_DECLARE(tell_failed, TELL_FAILED)
 	M(tell_stop,           EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_jailed,         EDGE_A_TO_B, PHASE_SETUP, 1)                   \
 	M(tell_ready,          EDGE_A_TO_B, PHASE_SETUP, 1)                   \
+	M(tell_conf_taken,     EDGE_A_TO_B, PHASE_RUN, 0)                     \
 	M(tell_failed,         EDGE_A_TO_B, PHASE_SETUP, 1)
 /* clang-format on */
 EDGE_DECLARE(all_parent, ALL_PARENT)

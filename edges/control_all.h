@@ -45,12 +45,21 @@ WIRE_DECLARE(ask_stats, ASK_STATS)
 #define ASK_QUEUE(F) WIRE_NOTHING(F) /* queue: row_message, row_rcpt */
 WIRE_DECLARE(ask_queue, ASK_QUEUE)
 
+#define ASK_DESTINATIONS(F) WIRE_NOTHING(F) /* queue: row_destination */
+WIRE_DECLARE(ask_destinations, ASK_DESTINATIONS)
+
 #define ASK_CONTENT(F)        \
 	F(str, msgid, ID_LEN) \
 	F(u8, headers_only, 1) /* queue: row_content */
 WIRE_DECLARE(ask_content, ASK_CONTENT)
 
-enum change { CHANGE_FLUSH, CHANGE_HOLD, CHANGE_RELEASE, CHANGE_REMOVE };
+enum change {
+	CHANGE_FLUSH,
+	CHANGE_HOLD,
+	CHANGE_RELEASE,
+	CHANGE_REQUEUE, /* the rules decide again where it goes */
+	CHANGE_REMOVE
+};
 
 /* queue. With no terms: all. */
 #define ASK_CHANGE(F)                \
@@ -62,6 +71,21 @@ WIRE_DECLARE(ask_change, ASK_CHANGE)
 
 #define ASK_STOP(F) F(u32, uid, UINT32_MAX) /* parent */
 WIRE_DECLARE(ask_stop, ASK_STOP)
+
+/* parent: row_text for each thing wrong; ANSWER_REFUSED_IT then. */
+#define ASK_RELOAD(F) F(u32, uid, UINT32_MAX)
+WIRE_DECLARE(ask_reload, ASK_RELOAD)
+
+/* resolver: row_resolved, row_record. */
+#define ASK_RESOLVE(F)    \
+	F(str, name, 255) \
+	F(str, type, 16) /* A AAAA MX PTR TXT CNAME */
+WIRE_DECLARE(ask_resolve, ASK_RESOLVE)
+
+/* resolver: where mail of a local client to this address would go:
+ * row_rule, row_passed, row_hop. */
+#define ASK_ROUTES(F) F(str, address, ENVELOPE_ADDRESS_MAX)
+WIRE_DECLARE(ask_routes, ASK_ROUTES)
 
 #define ASK_SUBMIT_PATH(F) WIRE_NOTHING(F) /* control itself: row_text */
 WIRE_DECLARE(ask_submit_path, ASK_SUBMIT_PATH)
@@ -128,11 +152,57 @@ enum rcpt_state {
 	F(str, relay, 320)
 WIRE_DECLARE(row_rcpt, ROW_RCPT)
 
+/* Where the queue's mail waits to go, or is going. */
+#define ROW_DESTINATION(F)                                             \
+	F(str, destination, 4096) /* next hops; empty: a Maildir's */  \
+	F(str, action, 64)                                             \
+	F(u32, queued, UINT32_MAX)     /* recipients that wait */      \
+	F(u32, active, UINT32_MAX)     /* works with agents */         \
+	F(u32, window, UINT32_MAX)     /* works it may have at once */ \
+	F(u64, backoff_ms, UINT64_MAX) /* rests for so long; 0: no */  \
+	F(str, reply, 600)             /* the last that put mail off */
+WIRE_DECLARE(row_destination, ROW_DESTINATION)
+
 #define ROW_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
 WIRE_DECLARE(row_content, ROW_CONTENT)
 
 #define ROW_TEXT(F) F(str, text, 1024)
 WIRE_DECLARE(row_text, ROW_TEXT)
+
+#define ROW_RESOLVED(F)                                                     \
+	F(str, name, 255) /* as asked, a reverse name for an address */     \
+	F(str, type, 16)                                                    \
+	F(str, status, 64) /* ok, nodata, nxdomain, or why there is none */ \
+	F(u8, ad, 1)
+WIRE_DECLARE(row_resolved, ROW_RESOLVED)
+
+#define ROW_RECORD(F)             \
+	F(u32, ttl_s, UINT32_MAX) \
+	F(str, data, 4096)
+WIRE_DECLARE(row_record, ROW_RECORD)
+
+/* The rule that decides; line 0: none does. */
+#define ROW_RULE(F)                                         \
+	F(u32, line, UINT32_MAX)                            \
+	F(str, text, 4096)                                  \
+	F(str, action, 64) /* empty: refused, with reply */ \
+	F(str, reply, 1024)
+WIRE_DECLARE(row_rule, ROW_RULE)
+
+#define ROW_PASSED(F)            \
+	F(u32, line, UINT32_MAX) \
+	F(str, why, 320)
+WIRE_DECLARE(row_passed, ROW_PASSED)
+
+/* In the order they would be tried. */
+#define ROW_HOP(F)                                               \
+	F(str, host, 1024)  /* name, or the path of a Maildir */ \
+	F(str, address, 64) /* empty: none, why tells */         \
+	F(u16, port, 65535)                                      \
+	F(u16, preference, 65535)                                \
+	F(str, tls, 16)                                          \
+	F(str, why, 320)
+WIRE_DECLARE(row_hop, ROW_HOP)
 
 /* --- the end of every question --- */
 enum answer_code {
@@ -151,23 +221,39 @@ enum answer_code {
 WIRE_DECLARE(answer_done, ANSWER_DONE)
 
 /* clang-format off */
-#define CONTROL_ALL(M)                                                        \
-	M(tell_term,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+#define CONTROL_QUESTIONS(M)                                                  \
 	M(ask_status,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_stats,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_queue,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_destinations, EDGE_A_TO_B, PHASE_RUN, 0)                        \
 	M(ask_content,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_change,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_stop,        EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_submit_path, EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_reload,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_resolve,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_routes,      EDGE_A_TO_B, PHASE_RUN, 0)
+
+#define CONTROL_ROWS(M)                                                       \
 	M(row_gateway,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_process,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_listener,    EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_stat,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_message,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_rcpt,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_destination, EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_content,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_text,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_resolved,    EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_record,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_rule,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_passed,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_hop,         EDGE_B_TO_A, PHASE_RUN, 0)
+
+#define CONTROL_ALL(M)                                                        \
+	M(tell_term,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	CONTROL_QUESTIONS(M)                                                  \
+	CONTROL_ROWS(M)                                                       \
 	M(answer_done,     EDGE_B_TO_A, PHASE_RUN, 0)
 /* clang-format on */
 EDGE_DECLARE(control_all, CONTROL_ALL)

@@ -5,6 +5,8 @@
  *
  *	client --> smtpd --smtpd_queue--> queue --queue_delivery--> delivery
  *	                                    `-----queue_delivery--> maildir
+ *	smtpd    --smtpd_resolver----> resolver
+ *	delivery --delivery_resolver-> resolver
  *
  *	posternctl --control_all--> control --control_all--> everyone
  */
@@ -16,6 +18,7 @@
 enum role {
 	ROLE_PARENT,
 	ROLE_SMTPD,
+	ROLE_RESOLVER,
 	ROLE_QUEUE,
 	ROLE_DELIVERY,
 	ROLE_MAILDIR,

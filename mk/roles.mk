@@ -3,10 +3,11 @@
 # folder is an undefined symbol. This file is the architecture.
 
 # program : folder : libraries
-ROLES := smtpd queue delivery maildir control
+ROLES := smtpd resolver queue delivery maildir control
 PROGRAMS := posternd posternctl
 
 DIR_smtpd := smtpd
+DIR_resolver := resolver
 DIR_queue := queue
 DIR_delivery := delivery
 DIR_maildir := delivery/maildir
@@ -15,6 +16,7 @@ DIR_posternd := posternd
 DIR_posternctl := posternctl
 
 LIBS_queue := -pthread
+LIBS_resolver := -lcares
 
 # Under every program: the loop, the filter, the BSD tables.
 LIBS_COMMON := -levent_core -lseccomp -lbsd

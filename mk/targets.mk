@@ -28,6 +28,7 @@ check-deps: deps
 
 demo: deps
 	@tools/install-packages python3
+	@tests/fetch nsd
 	@$(MAKE) --no-print-directory B=$(B) all
 	@tools/demo $(B)
 

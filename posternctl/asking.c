@@ -11,7 +11,7 @@
 #include "posternctl/out.h"
 #include "posternctl/text.h"
 
-/* control gives up on a silent process after 30 s and says so. */
+/* control gives up on a silent process after 40 s at most and says so. */
 enum { SILENCE_MS = 45000 };
 
 struct asking {
@@ -33,17 +33,7 @@ on_row(struct asking *a, uint16_t type, const void *msg)
 	out_turn();
 }
 
-#define ROWS(R)         \
-	R(row_gateway)  \
-	R(row_process)  \
-	R(row_listener) \
-	R(row_stat)     \
-	R(row_message)  \
-	R(row_rcpt)     \
-	R(row_content)  \
-	R(row_text)
-
-#define ROW_FUNCTION(row)                                                \
+#define ROW_FUNCTION(row, direction, phases, once)                       \
 	static void on_##row(                                            \
 	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
 	{                                                                \
@@ -51,10 +41,11 @@ on_row(struct asking *a, uint16_t type, const void *msg)
 		(void)id;                                                \
 		on_row(ctx, TYPE_##row, msg);                            \
 	}
-ROWS(ROW_FUNCTION)
+CONTROL_ROWS(ROW_FUNCTION)
 
-#define ROW_HANDLER(row) { TYPE_##row, on_##row },
-static const struct handler handlers[] = { ROWS(ROW_HANDLER){ 0, NULL } };
+#define ROW_HANDLER(row, direction, phases, once) { TYPE_##row, on_##row },
+static const struct handler handlers[] = { CONTROL_ROWS(ROW_HANDLER){
+    0, NULL } };
 
 static void
 on_closed(void *ctx, struct channel *ch)

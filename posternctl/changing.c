@@ -1,4 +1,4 @@
-/* flush, hold, release, remove; stop. */
+/* flush, hold, release, requeue, remove; reload, stop. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +13,7 @@ static const struct {
 	[CHANGE_FLUSH] = { "flush", "to be tried now" },
 	[CHANGE_HOLD] = { "hold", "held" },
 	[CHANGE_RELEASE] = { "release", "released" },
+	[CHANGE_REQUEUE] = { "requeue", "requeued" },
 	[CHANGE_REMOVE] = { "remove", "removed" },
 };
 
@@ -102,9 +103,72 @@ do_release(const struct call *c)
 }
 
 int
+do_requeue(const struct call *c)
+{
+	return run(c, CHANGE_REQUEUE);
+}
+
+int
 do_remove(const struct call *c)
 {
 	return run(c, CHANGE_REMOVE);
+}
+
+/* --- reload --- */
+
+struct reloading {
+	struct json json;
+	bool is_json;
+};
+
+static void
+on_message(void *ctx, uint16_t type, const void *msg)
+{
+	const struct row_text *m = msg;
+	struct reloading *r = ctx;
+
+	if (type != TYPE_row_text)
+		return;
+	if (r->is_json)
+		json_str(&r->json, m->text);
+	else
+		fprintf(stderr, "%.*s\n", (int)m->text.len, m->text.p);
+}
+
+int
+do_reload(const struct call *c)
+{
+	struct reloading r = { .json = { .out = out_buf() },
+		.is_json = c->json };
+	struct ask_reload m = { 0 };
+	struct question q = { .type = TYPE_ask_reload,
+		.msg = &m,
+		.on_row = on_message,
+		.ctx = &r };
+	struct answer answer;
+	int status;
+
+	if (c->json) {
+		json_open(&r.json, '{');
+		json_key(&r.json, "messages");
+		json_open(&r.json, '[');
+	}
+	status = asking_run(c->socket, &q, &answer, false);
+	if (status != CTL_DONE) {
+		buf_reset(r.json.out);
+		return status;
+	}
+	status = asking_exit(&answer);
+	if (c->json) {
+		json_close(&r.json, ']');
+		json_key(&r.json, "reloaded");
+		json_bool(&r.json, status == CTL_DONE);
+		json_close(&r.json, '}');
+		buf_add_char(r.json.out, '\n');
+	} else if (status == CTL_DONE) {
+		buf_add_str(r.json.out, STR("reloaded\n"));
+	}
+	return status;
 }
 
 int

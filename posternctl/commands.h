@@ -38,11 +38,14 @@ int command_usage(const struct call *c);
 /* "posternctl: …" on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-command_fn show_status, show_stats;                  /* show.c */
-command_fn show_queue, show_envelope;                /* queue_view.c */
-command_fn show_message, show_headers;               /* mail.c */
-command_fn do_flush, do_hold, do_release, do_remove; /* changing.c */
-command_fn do_stop;                                  /* changing.c */
-command_fn do_send;                                  /* send.c */
+command_fn show_status, show_stats;                   /* show.c */
+command_fn show_queue, show_envelope;                 /* queue_view.c */
+command_fn do_resolve, show_routes;                   /* dns_view.c */
+command_fn show_destinations;                         /* destination_view.c */
+command_fn show_message, show_headers;                /* mail.c */
+command_fn do_flush, do_hold, do_release, do_requeue; /* changing.c */
+command_fn do_remove;                                 /* changing.c */
+command_fn do_reload, do_stop;                        /* changing.c */
+command_fn do_send;                                   /* send.c */
 
 #endif

@@ -63,13 +63,19 @@ json_bool(struct json *j, bool b)
 }
 
 void
+json_null(struct json *j)
+{
+	begin_value(j);
+	buf_add_str(j->out, STR("null"));
+}
+
+void
 json_time(struct json *j, uint64_t wall_ms)
 {
 	char text[25];
 
 	if (wall_ms == 0) {
-		begin_value(j);
-		buf_add_str(j->out, STR("null"));
+		json_null(j);
 		return;
 	}
 	clock_format_rfc3339(wall_ms, text);

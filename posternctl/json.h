@@ -21,6 +21,7 @@ void json_name(struct json *j, struct str name);
 void json_str(struct json *j, struct str s);
 void json_number(struct json *j, uint64_t n);
 void json_bool(struct json *j, bool b);
+void json_null(struct json *j);
 /* RFC 3339, UTC; 0: null. */
 void json_time(struct json *j, uint64_t wall_ms);
 

@@ -58,6 +58,12 @@ struct config *conf_parse_text(const char *name, struct str text,
     const struct conf_define *defines, size_t ndefines,
     struct conf_errors *errors);
 
+/* One more behind all others, of what no statement is to blame for. Beyond
+ * CONF_ERRORS_MAX they are not listed. */
+void conf_add_error(struct conf_errors *e, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void conf_add_warning(struct conf_errors *e, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 void conf_errors_clear(struct conf_errors *e);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
+#include "lib/rules/hop.h"
 #include "posternd/conf_hops.h"
 #include "posternd/conf_parse.h"
 
@@ -14,7 +15,7 @@ enum { HOPS_MAX = 4096, PATH_BYTES_MAX = 1024 };
 struct making {
 	struct action action;
 	const struct conf_keyword *kind; /* NULL: not said yet */
-	bool has_to;
+	bool has_to, has_port;
 };
 
 static int
@@ -143,6 +144,32 @@ set_to(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return m->action.routes == NULL ? -1 : 0;
 }
 
+/* by MX: port N */
+static int
+set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+	uint64_t port;
+
+	(void)k;
+	if (conf_take_count(p, 1, 65535, &port) == -1)
+		return -1;
+	m->action.mx_port = (uint16_t)port;
+	m->has_port = true;
+	return 0;
+}
+
+static int
+set_vrfy(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)p;
+	(void)k;
+	m->action.vrfy = true;
+	return 0;
+}
+
 /* --- maildir --- */
 
 static const char *const variables[] = { "rcpt", "rcpt.user", "rcpt.domain",
@@ -248,6 +275,8 @@ set_maildir(struct conf_parser *p, const struct conf_keyword *k, void *into)
 static const struct conf_keyword action_options[] = {
 	CONF_CHOICE("relay", set_plain, ACTION_RELAY),
 	CONF_OPTION("to", set_to),
+	CONF_OPTION("port", set_port),
+	CONF_OPTION("vrfy", set_vrfy),
 	CONF_TEXT("helo", conf_set_domain, struct making, action.helo, 255),
 	{ .name = "ttl", .parse = conf_set_time,
 	    .offset = offsetof(struct making, action.ttl_ms),
@@ -260,11 +289,23 @@ static const struct conf_keyword action_options[] = {
 	CONF_LATER("tls"),
 	CONF_LATER("source"),
 	CONF_LATER("auth"),
-	CONF_LATER("vrfy"),
 	CONF_NO_MORE
 };
 
 /* clang-format on */
+
+/* One of the options that only a relay has; NULL: none is there. */
+static const char *
+relay_option(const struct making *m)
+{
+	if (m->has_to)
+		return "to";
+	if (m->has_port)
+		return "port";
+	if (m->action.vrfy)
+		return "vrfy";
+	return m->action.helo != NULL ? "helo" : NULL;
+}
 
 static int
 check_action(struct conf_parser *p, const struct making *m)
@@ -276,12 +317,12 @@ check_action(struct conf_parser *p, const struct making *m)
 		    "action `%s' is neither `relay', "
 		    "`maildir' nor `discard'",
 		    a->name);
-	if (a->kind == ACTION_RELAY && !m->has_to)
-		return conf_error(p, "`relay' by MX is not available yet, "
-				     "only `relay to'");
-	if (a->kind != ACTION_RELAY && (m->has_to || a->helo != NULL))
-		return conf_error(p, "`%s' belongs to `relay' only",
-		    m->has_to ? "to" : "helo");
+	if (m->has_to && m->has_port)
+		return conf_error(p, "`port' belongs to `relay' by MX only: "
+				     "behind `to' it stands in the URL");
+	if (a->kind != ACTION_RELAY && relay_option(m) != NULL)
+		return conf_error(
+		    p, "`%s' belongs to `relay' only", relay_option(m));
 	if (a->kind != ACTION_MAILDIR && a->user != NULL)
 		return conf_error(p, "`user' belongs to `maildir' only");
 	return 0;
@@ -292,7 +333,7 @@ conf_action(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	struct making m = { .kind = NULL };
 	struct config *c = into;
-	struct action *old;
+	const struct action *old;
 	struct str name;
 	int r;
 
@@ -309,6 +350,8 @@ conf_action(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	r = conf_options(p, action_options, &m, CONF_ONCE_A_STATEMENT);
 	if (r == 0)
 		r = check_action(p, &m);
+	if (m.action.kind == ACTION_RELAY && !m.has_to && !m.has_port)
+		m.action.mx_port = HOP_PORT;
 	/* Also when something is wrong: rules may speak of it. */
 	c->actions =
 	    xreallocarray(c->actions, c->nactions + 1, sizeof(*c->actions));

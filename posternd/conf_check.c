@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/mail/path.h"
+#include "lib/rules/rules.h"
 #include "posternd/conf_parse.h"
 
 /* --- names --- */
@@ -147,7 +149,8 @@ is_local_tag(const struct config *c, const char *tag)
 }
 
 /* Does the condition leave the door as open as without it? What a client
- * says of itself (HELO, sender) closes nothing, nor does a `not`. */
+ * says of itself (HELO, sender) closes nothing, nor does a `not`; a name
+ * anybody may have. */
 static bool
 keeps_out(struct conf_parser *p, const struct cond *c)
 {
@@ -164,6 +167,9 @@ keeps_out(struct conf_parser *p, const struct cond *c)
 	case COND_FOR_ANY:
 	case COND_MAIL_FROM:
 	case COND_HELO:
+	case COND_RDNS:
+	case COND_FCRDNS:
+	case COND_HELO_PTR:
 		return false;
 	case COND_TAG:
 		return is_local_tag(p->config, c->text);
@@ -246,6 +252,30 @@ check_rules(struct conf_parser *p)
 		    p->rule_notes[last].file, p->rule_notes[last].line);
 }
 
+/* Mail to <postmaster> comes to this address as from this machine, by the
+ * rules that there are. */
+static void
+check_postmaster(struct conf_parser *p)
+{
+	const struct config *c = p->config;
+	struct rules_query q = { .client = { .family = ADDR_LOCAL },
+		.name_state = CLIENT_NAME_NONE,
+		.helo = str_of(c->hostname) };
+	struct rules_verdict v;
+	struct path to;
+
+	if (c->postmaster == NULL || c->nrules == 0 ||
+	    path_split(str_of(c->postmaster), &to) == -1)
+		return;
+	q.rcpt_local = to.local;
+	q.rcpt_domain = to.domain;
+	v = rules_decide(c, &q);
+	if (v.rule == NULL || v.rule->verdict != VERDICT_ACTION)
+		conf_warn_at(p, main_source(p)->name, 1, 0,
+		    "`postmaster' %s: no `match' takes its mail",
+		    c->postmaster);
+}
+
 /* --- what nobody uses --- */
 
 static void
@@ -279,5 +309,6 @@ conf_check(struct conf_parser *p)
 		return;
 	check_names(p);
 	check_rules(p);
+	check_postmaster(p);
 	check_unused(p);
 }

@@ -45,10 +45,8 @@ conf_order(const struct conf_parser *p, uint32_t line)
 }
 
 static void
-add_error(struct conf_parser *p, uint64_t order, char *text)
+add_error(struct conf_errors *e, uint64_t order, char *text)
 {
-	struct conf_errors *e = p->errors;
-
 	if (e->nerrors < CONF_ERRORS_MAX) {
 		insert(&e->errors, &e->nerrors, order, text);
 		return;
@@ -68,7 +66,7 @@ conf_error_at(struct conf_parser *p, const char *file, uint32_t line,
 	if (p->quiet)
 		return -1;
 	va_start(ap, fmt);
-	add_error(p, order, format(file, line, "", fmt, ap));
+	add_error(p->errors, order, format(file, line, "", fmt, ap));
 	va_end(ap);
 	return -1;
 }
@@ -82,7 +80,7 @@ conf_error(struct conf_parser *p, const char *fmt, ...)
 	if (p->quiet)
 		return -1;
 	va_start(ap, fmt);
-	add_error(p, conf_order(p, line),
+	add_error(p->errors, conf_order(p, line),
 	    format(p->st->source->name, line, "", fmt, ap));
 	va_end(ap);
 	return -1;
@@ -102,6 +100,42 @@ conf_warn_at(struct conf_parser *p, const char *file, uint32_t line,
 	    format(file, line, "warning: ", fmt, ap));
 	va_end(ap);
 	return -1;
+}
+
+static char *format_plain(const char *fmt, va_list ap)
+    __attribute__((format(printf, 1, 0)));
+
+static char *
+format_plain(const char *fmt, va_list ap)
+{
+	char *text;
+
+	/* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is */
+	if (vasprintf(&text, fmt, ap) == -1)
+		abort();
+	return text;
+}
+
+void
+conf_add_error(struct conf_errors *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_error(e, UINT64_MAX, format_plain(fmt, ap));
+	va_end(ap);
+}
+
+void
+conf_add_warning(struct conf_errors *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (e->nwarnings == CONF_ERRORS_MAX)
+		return;
+	va_start(ap, fmt);
+	insert(&e->warnings, &e->nwarnings, UINT64_MAX, format_plain(fmt, ap));
+	va_end(ap);
 }
 
 static void

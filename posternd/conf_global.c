@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/rules/hop.h"
 #include "posternd/conf_parse.h"
 
 enum { SOCKET_PATH_MAX = 107, WORKERS_MAX = 64 };
@@ -49,6 +50,7 @@ static const struct conf_keyword user_options[] = {
 	CONF_TEXT("user", conf_set_text, struct config, user, 64),
 	CONF_TEXT("queue-user", conf_set_text, struct config, queue_user, 64),
 	CONF_TEXT("smtpd-user", conf_set_text, struct config, smtpd_user, 64),
+	CONF_TEXT("resolver-user", conf_set_text, struct config, resolver_user, 64),
 	CONF_TEXT("delivery-user", conf_set_text, struct config, delivery_user, 64),
 	CONF_TEXT("control-user", conf_set_text, struct config, control_user, 64),
 	CONF_OPTION("vault-user", spare_user),
@@ -170,4 +172,75 @@ conf_log(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	(void)k;
 	return some_options(p, log_options, into);
+}
+
+/* --- resolver ADDRESS [port N] [timeout T] [trust-ad] --- */
+
+static int
+set_server_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct server *s = into;
+	uint64_t port;
+
+	(void)k;
+	if (conf_take_count(p, 1, 65535, &port) == -1)
+		return -1;
+	s->port = (uint16_t)port;
+	return 0;
+}
+
+static int
+set_trust_ad(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct server *s = into;
+
+	(void)p;
+	(void)k;
+	s->trust_ad = true;
+	return 0;
+}
+
+/* clang-format off */
+static const struct conf_keyword server_options[] = {
+	CONF_OPTION("port", set_server_port),
+	{ .name = "timeout", .parse = conf_set_time,
+	    .offset = offsetof(struct server, timeout_ms),
+	    .min = 100, .max = 60000 },
+	CONF_OPTION("trust-ad", set_trust_ad),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+/* Nobody can be asked there, or he is asked already. */
+static int
+check_server(
+    struct conf_parser *p, const struct config *c, const struct server *s)
+{
+	if (hop_is_unusable(&s->addr))
+		return conf_error(p, "no name server can have that address");
+	for (size_t i = 0; i < c->nservers; i++)
+		if (addr_eq(&c->servers[i].addr, &s->addr) &&
+		    c->servers[i].port == s->port)
+			return conf_error(p, "the same name server twice");
+	if (c->nservers == CONFIG_SERVERS_MAX)
+		return conf_error(
+		    p, "more than %d name servers", CONFIG_SERVERS_MAX);
+	return 0;
+}
+
+int
+conf_resolver(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct server s = { .port = SERVER_PORT,
+		.timeout_ms = SERVER_TIMEOUT_MS };
+	struct config *c = into;
+
+	(void)k;
+	if (conf_take_address(p, "an address", &s.addr) == -1 ||
+	    conf_options(p, server_options, &s, CONF_ONCE_A_STATEMENT) == -1 ||
+	    check_server(p, c, &s) == -1)
+		return -1;
+	c->servers[c->nservers++] = s;
+	return 0;
 }

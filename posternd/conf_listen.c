@@ -1,7 +1,5 @@
 /* `listen`: where mail comes in. */
-#include <net/if.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/mail/path.h"
@@ -15,25 +13,6 @@ struct making {
 	bool has_port;
 };
 
-/* fe80::1%eth0: the number of the interface is all that travels. */
-static int
-parse_address(struct str s, struct addr *out)
-{
-	size_t at = str_find(s, '%');
-	char name[IF_NAMESIZE];
-	struct str scope = str_skip(s, at + 1);
-
-	if (at == s.len || (scope.len > 0 && chr_is_digit(scope.p[0])))
-		return addr_parse(s, out);
-	if (scope.len == 0 || scope.len >= sizeof(name) ||
-	    addr_parse(str_head(s, at), out) == -1)
-		return -1;
-	memcpy(name, scope.p, scope.len);
-	name[scope.len] = '\0';
-	out->scope = if_nametoindex(name);
-	return out->scope == 0 ? -1 : 0;
-}
-
 /* on ADDRESS | on socket PATH */
 static int
 set_on(struct conf_parser *p, const struct conf_keyword *k, void *into)
@@ -42,7 +21,6 @@ set_on(struct conf_parser *p, const struct conf_keyword *k, void *into)
 					       offsetof(struct listener, path),
 		.max = SOCKET_PATH_MAX };
 	struct making *m = into;
-	const struct conf_token *t;
 
 	(void)k;
 	if (conf_take_word(p, "socket")) {
@@ -50,16 +28,8 @@ set_on(struct conf_parser *p, const struct conf_keyword *k, void *into)
 		m->listener.flags |= LISTENER_SUBMIT;
 		return conf_set_path(p, &path, &m->listener);
 	}
-	t = conf_peek(p);
-	if (t->kind != CONF_WORD && t->kind != CONF_STRING &&
-	    t->kind != CONF_MACRO)
-		return conf_error(p, "expected an address or `socket', not %s",
-		    conf_kind_text(t->kind));
-	if (parse_address(t->text, &m->listener.addr) == -1)
-		return conf_error(p, "`%.*s' is not an address",
-		    (int)(t->text.len > 100 ? 100 : t->text.len), t->text.p);
-	conf_advance(p);
-	return 0;
+	return conf_take_address(
+	    p, "an address or `socket'", &m->listener.addr);
 }
 
 static int
@@ -89,6 +59,17 @@ set_tag(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
+static int
+set_no_rdns(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)p;
+	(void)k;
+	m->listener.flags |= LISTENER_NO_RDNS;
+	return 0;
+}
+
 /* clang-format off */
 static const struct conf_keyword listen_options[] = {
 	CONF_OPTION("on", set_on),
@@ -106,7 +87,7 @@ static const struct conf_keyword listen_options[] = {
 	CONF_LATER("proxy-protocol"),
 	CONF_LATER("milters"),
 	CONF_LATER("no-milters"),
-	CONF_LATER("no-rdns"),
+	CONF_OPTION("no-rdns", set_no_rdns),
 	CONF_LATER("greet-delay"),
 	CONF_NO_MORE
 };
@@ -121,6 +102,10 @@ check_listener(struct conf_parser *p, struct making *m)
 	if (m->listener.addr.family == ADDR_LOCAL && m->has_port)
 		return conf_error(p, "a socket of the file system has no "
 				     "port");
+	if (m->listener.addr.family == ADDR_LOCAL &&
+	    (m->listener.flags & LISTENER_NO_RDNS) != 0)
+		return conf_error(p, "whoever calls at a socket of the file "
+				     "system has no name anyway");
 	return 0;
 }
 

@@ -116,7 +116,7 @@ cond_for(struct conf_parser *p, const struct conf_keyword *k, void *into)
 
 /* --- verdicts --- */
 
-static struct action *
+static const struct action *
 unknown_action(struct conf_parser *p, struct str name)
 {
 	const struct config *c = p->config;
@@ -244,9 +244,9 @@ static const struct conf_keyword conditions[] = {
 	CONF_CHOICE("tag", cond_tag, COND_TAG),
 	CONF_LATER("tls"),
 	CONF_LATER("auth"),
-	CONF_LATER("rdns"),
-	CONF_LATER("fcrdns"),
-	CONF_LATER("helo-ptr"),
+	CONF_CHOICE("rdns", cond_plain, COND_RDNS),
+	CONF_CHOICE("fcrdns", cond_plain, COND_FCRDNS),
+	CONF_CHOICE("helo-ptr", cond_plain, COND_HELO_PTR),
 	CONF_LATER("dnsbl"),
 	CONF_CHOICE("action", verdict_action, VERDICT_ACTION),
 	CONF_CHOICE("reject", verdict_refuse, VERDICT_REJECT),
@@ -290,6 +290,9 @@ static const char *const cond_words[] = {
 	[COND_FOR_RCPT] = "for",
 	[COND_MAIL_FROM] = "mail-from",
 	[COND_HELO] = "helo",
+	[COND_RDNS] = "rdns",
+	[COND_FCRDNS] = "fcrdns",
+	[COND_HELO_PTR] = "helo-ptr",
 	[COND_TAG] = "tag",
 };
 

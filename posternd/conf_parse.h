@@ -173,8 +173,8 @@ char *conf_resolve_path(const struct conf_parser *p, struct str path);
 
 /* --- statements, by file --- */
 conf_parse_fn conf_table_statement; /* conf_table.c */
-conf_parse_fn conf_control, conf_users, conf_workers,
-    conf_log;                                       /* conf_global.c */
+conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
+    conf_resolver;                                  /* conf_global.c */
 conf_parse_fn conf_listen;                          /* conf_listen.c */
 conf_parse_fn conf_action;                          /* conf_action.c */
 conf_parse_fn conf_match, conf_bare_newline;        /* conf_match.c */

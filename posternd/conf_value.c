@@ -1,5 +1,6 @@
 /* Values: numbers with their units, texts, paths, names. */
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,41 @@ conf_set_address(
 	    path.local.len == 0 || !path_is_domain(path.domain, true))
 		return refuse(p, "is not a mail address", s);
 	return put_text(k, into, s);
+}
+
+/* fe80::1%eth0: the number of the interface is all that travels. */
+int
+conf_parse_address(struct str s, struct addr *out)
+{
+	size_t at = str_find(s, '%');
+	char name[IF_NAMESIZE];
+	struct str scope = str_skip(s, at + 1);
+
+	if (at == s.len || (scope.len > 0 && chr_is_digit(scope.p[0])))
+		return addr_parse(s, out);
+	if (scope.len == 0 || scope.len >= sizeof(name) ||
+	    addr_parse(str_head(s, at), out) == -1)
+		return -1;
+	memcpy(name, scope.p, scope.len);
+	name[scope.len] = '\0';
+	out->scope = if_nametoindex(name);
+	return out->scope == 0 ? -1 : 0;
+}
+
+int
+conf_take_address(struct conf_parser *p, const char *what, struct addr *out)
+{
+	const struct conf_token *t = conf_peek(p);
+
+	if (t->kind != CONF_WORD && t->kind != CONF_STRING &&
+	    t->kind != CONF_MACRO)
+		return conf_error(
+		    p, "expected %s, not %s", what, conf_kind_text(t->kind));
+	if (conf_parse_address(t->text, out) == -1)
+		return conf_error(p, "`%.*s' is not an address",
+		    (int)(t->text.len > 100 ? 100 : t->text.len), t->text.p);
+	conf_advance(p);
+	return 0;
 }
 
 int

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "lib/base/str.h"
+#include "lib/net/addr.h"
 
 struct conf_parser;
 struct conf_keyword;
@@ -30,6 +31,11 @@ int conf_take_time(
     struct conf_parser *p, uint64_t min, uint64_t max, uint64_t *out);
 int conf_take_count(
     struct conf_parser *p, uint64_t min, uint64_t max, uint64_t *out);
+/* An address that stands there as a word or text; what is expected, for the
+ * message. An IPv6 one may have its scope behind a `%'. */
+int conf_take_address(
+    struct conf_parser *p, const char *what, struct addr *out);
+int conf_parse_address(struct str s, struct addr *out);
 int conf_parse_time(struct str s, uint64_t *ms);
 int conf_parse_size(struct str s, uint64_t *bytes);
 /* A name of a table, action or tag: letters, digits, `_', `-', `.'; at most

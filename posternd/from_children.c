@@ -4,6 +4,7 @@
 
 #include "edges/all_parent.h"
 #include "lib/base/log.h"
+#include "posternd/reload.h"
 #include "posternd/spawn.h"
 #include "posternd/watch.h"
 
@@ -29,6 +30,20 @@ on_ready(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	watch_ready(ctx);
 }
 
+static void
+on_conf_taken(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *p = ctx;
+	(void)ch;
+	(void)msg;
+	(void)id;
+	/* One that was told just before it was ready was not counted. */
+	if (p->confs == 0)
+		return;
+	p->confs--;
+	reload_taken(p->gw);
+}
+
 /* It exits now; the reason is shown with its death. */
 static void
 on_failed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
@@ -44,6 +59,7 @@ on_failed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 const struct handler from_children_handlers[] = {
 	{ TYPE_tell_jailed, on_jailed },
 	{ TYPE_tell_ready, on_ready },
+	{ TYPE_tell_conf_taken, on_conf_taken },
 	{ TYPE_tell_failed, on_failed },
 	{ 0, NULL },
 };

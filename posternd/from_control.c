@@ -1,11 +1,14 @@
-/* What control may ask of the parent: how it stands, what it counted, and to
- * stop. */
+/* What control may ask of the parent: how it stands, what it counted, to take
+ * a new configuration, and to stop. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "edges/control_all.h"
+#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "posternd/reload.h"
 #include "posternd/spawn.h"
 #include "posternd/watch.h"
 
@@ -19,14 +22,21 @@ go_on(void *ctx)
 
 /* Ends an answer; who does not read his answers asks nothing more. */
 static void
-done(struct process *control, struct channel *ch, uint64_t id)
+end(struct process *control, struct channel *ch, const struct answer_done *m,
+    uint64_t id)
 {
-	struct answer_done m = { .code = ANSWER_OK };
-	channel_tell(ch, TYPE_answer_done, &m, id);
+	channel_tell(ch, TYPE_answer_done, m, id);
 	if (!channel_is_full(ch))
 		return;
 	channel_on_drained(ch, go_on, control);
 	channel_pause(ch);
+}
+
+static void
+done(struct process *control, struct channel *ch, uint64_t id)
+{
+	struct answer_done m = { .code = ANSWER_OK };
+	end(control, ch, &m, id);
 }
 
 static uint64_t
@@ -117,6 +127,68 @@ on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	done(control, ch, id);
 }
 
+/* --- reload --- */
+
+static void
+tell_messages(
+    struct channel *ch, const struct conf_message *list, size_t n, uint64_t id)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct row_text m = { .text = str_head(
+					  str_of(list[i].text), 1024) };
+		channel_tell(ch, TYPE_row_text, &m, id);
+	}
+}
+
+/* A question that is answered when everybody has the configuration. */
+struct reloading {
+	struct reload_wait wait;
+	struct process *control;
+	uint32_t restarts; /* of control; another one did not ask */
+	uint64_t id;
+};
+
+static void
+on_reloaded(void *ctx)
+{
+	struct reloading *r = ctx;
+	if (r->control->asks != NULL && r->control->restarts == r->restarts)
+		done(r->control, r->control->asks, r->id);
+	free(r);
+}
+
+static void
+wait_reloaded(struct process *control, uint64_t id)
+{
+	struct reloading *r = xmalloc(sizeof(*r));
+	*r = (struct reloading){
+		.control = control, .restarts = control->restarts, .id = id
+	};
+	reload_wait(control->gw, &r->wait, on_reloaded, r);
+}
+
+static void
+on_reload(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *control = ctx;
+	const struct ask_reload *m = msg;
+	struct conf_errors messages = { 0 };
+	struct answer_done refused = { .code = ANSWER_REFUSED_IT,
+		.text = STR("not reloaded, the configuration stays") };
+	log_info(NULL, "reload", "by=control uid=%u", m->uid);
+	int rc = reload(control->gw, &messages);
+	/* It may have been lost with its process. */
+	if (control->asks == ch) {
+		tell_messages(ch, messages.errors, messages.nerrors, id);
+		tell_messages(ch, messages.warnings, messages.nwarnings, id);
+		if (rc == -1)
+			end(control, ch, &refused, id);
+		else
+			wait_reloaded(control, id);
+	}
+	conf_errors_clear(&messages);
+}
+
 /* --- stop --- */
 
 static void
@@ -132,6 +204,7 @@ on_stop(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 const struct handler from_control_handlers[] = {
 	{ TYPE_ask_status, on_status },
 	{ TYPE_ask_stats, on_stats },
+	{ TYPE_ask_reload, on_reload },
 	{ TYPE_ask_stop, on_stop },
 	{ 0, NULL },
 };

@@ -5,6 +5,7 @@
 #ifndef POSTERN_POSTERND_GATEWAY_H
 #define POSTERN_POSTERND_GATEWAY_H
 
+#include <bsd/sys/queue.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #include "lib/ipc/channel.h"
 #include "lib/net/sources.h"
 #include "lib/rules/config.h"
+#include "posternd/load.h"
 #include "posternd/role.h"
 
 enum process_state {
@@ -31,6 +33,7 @@ struct process {
 	uint16_t instance;
 	uid_t uid; /* as whom it runs; only as root */
 	gid_t gid;
+	uint64_t nofile, memory; /* limits of its jail, also of the next */
 	enum process_state state;
 	pid_t pid;            /* 0: none */
 	bool reaped;          /* it was waited for: pid is not ours any more */
@@ -40,9 +43,10 @@ struct process {
 	uint64_t started_ms;  /* monotonic */
 	uint32_t restarts;
 	uint32_t quick_deaths; /* in a row */
-	struct timer *timer;   /* until the restart, or until it is killed */
-	char *sandbox;         /* what holds, in its own words; NULL: unknown */
-	char *failure;         /* its last words; NULL: none */
+	uint32_t confs; /* configurations it was told and has not taken yet */
+	struct timer *timer; /* until the restart, or until it is killed */
+	char *sandbox;       /* what holds, in its own words; NULL: unknown */
+	char *failure;       /* its last words; NULL: none */
 };
 
 /* A `listen` line: a socket for each smtpd worker, or one for all. */
@@ -54,7 +58,10 @@ struct listen_socket {
 
 struct gateway {
 	struct loop *loop;
+	struct load_options load; /* where conf came from */
 	struct config *conf;
+	bool reloading; /* conf is new, and somebody has not taken it yet */
+	STAILQ_HEAD(, reload_wait) reload_waits;
 	bool as_root;    /* roles get their own users and chroot */
 	bool foreground; /* -d */
 	uint64_t started_ms;

@@ -25,24 +25,18 @@
 #include "posternd/account.h"
 #include "posternd/basedir.h"
 #include "posternd/complain.h"
-#include "posternd/conf.h"
 #include "posternd/environment.h"
 #include "posternd/gateway.h"
 #include "posternd/listen.h"
 #include "posternd/logsink.h"
+#include "posternd/reload.h"
 #include "posternd/spawn.h"
 #include "posternd/watch.h"
 
-enum { DEFINES_MAX = 64, EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2 };
 
 static struct gateway gateway;
-
-static struct {
-	const char *file;
-	struct conf_define defines[DEFINES_MAX];
-	size_t ndefines;
-	bool check_only;
-} options = { .file = POSTERN_SYSCONF "/postern.conf" };
+static bool check_only;
 
 /* The starting process waits at the other end; -1 in the foreground. */
 static int starter = -1;
@@ -57,28 +51,30 @@ usage(void)
 static void
 parse_options(int argc, char **argv)
 {
+	struct load_options *o = &gateway.load;
 	int opt;
 	gateway.log_level = LOG_LEVEL_INFO;
+	o->file = POSTERN_SYSCONF "/postern.conf";
 	while ((opt = getopt(argc, argv, "dnvD:f:")) != -1) {
 		switch (opt) {
 		case 'd':
 			gateway.foreground = true;
 			break;
 		case 'n':
-			options.check_only = true;
+			check_only = true;
 			break;
 		case 'v':
 			gateway.log_level = LOG_LEVEL_DEBUG;
 			break;
 		case 'D':
-			if (options.ndefines == DEFINES_MAX ||
-			    conf_define_parse(optarg,
-				&options.defines[options.ndefines]) == -1)
+			if (o->ndefines == LOAD_DEFINES_MAX ||
+			    conf_define_parse(
+				optarg, &o->defines[o->ndefines]) == -1)
 				usage();
-			options.ndefines++;
+			o->ndefines++;
 			break;
 		case 'f':
-			options.file = optarg;
+			o->file = optarg;
 			break;
 		default:
 			usage();
@@ -90,67 +86,43 @@ parse_options(int argc, char **argv)
 
 /* --- the configuration --- */
 
-/* Reads it, or says everything that is wrong and ends. */
+static void
+print(const struct conf_message *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(stderr, "%s\n", list[i].text);
+}
+
+/* Everything that is wrong with it, or that it is good; the exit status. */
+static int
+check(void)
+{
+	struct conf_errors messages = { 0 };
+	struct config *c = load_file(&gateway.load, &messages);
+	int status = c == NULL ? 1 : 0;
+	print(messages.errors, messages.nerrors);
+	print(messages.warnings, messages.nwarnings);
+	if (c != NULL)
+		printf("configuration OK\n");
+	config_unref(&c);
+	conf_errors_clear(&messages);
+	return status;
+}
+
+/* Reads it, or says everything that is wrong and ends. In the foreground
+ * warnings come as events of the log, on the same standard error. */
 static struct config *
 load(struct conf_errors *messages)
 {
-	struct config *c = conf_load(
-	    options.file, options.defines, options.ndefines, messages);
-	for (size_t i = 0; i < messages->nerrors; i++)
-		fprintf(stderr, "%s\n", messages->errors[i].text);
-	/* In the foreground they come as events of the log, on the same
-	 * standard error. */
-	bool logged = gateway.foreground && c != NULL && !options.check_only;
-	for (size_t i = 0; i < messages->nwarnings && !logged; i++)
-		fprintf(stderr, "%s\n", messages->warnings[i].text);
+	struct config *c = load_whole(
+	    &gateway.load, gateway.as_root, LOAD_RESOLV_CONF, messages);
+	print(messages->errors, messages->nerrors);
+	if (c == NULL || !gateway.foreground)
+		print(messages->warnings, messages->nwarnings);
 	if (c == NULL)
 		exit(1);
-	if (options.check_only) {
-		printf("configuration OK\n");
-		exit(0);
-	}
+	load_make_absolute(&gateway.load);
 	return c;
-}
-
-/* We leave the directory that a relative path is relative to. */
-static void
-make_absolute(char **path)
-{
-	char *here, *whole;
-	if (*path == NULL || (*path)[0] == '/')
-		return;
-	here = getcwd(NULL, 0);
-	if (here == NULL)
-		fatal_errno("working directory");
-	size_t size = strlen(here) + strlen(*path) + 2;
-	whole = xmalloc(size);
-	snprintf(whole, size, "%s/%s", here, *path);
-	free(here);
-	free(*path);
-	*path = whole;
-}
-
-/* What only root can do is left out; one user has all Maildirs. */
-static void
-forget_users(struct config *c)
-{
-	for (size_t i = 0; i < c->nactions; i++) {
-		free(c->actions[i].user);
-		c->actions[i].user = NULL;
-	}
-}
-
-static void
-settle_paths(struct config *c)
-{
-	make_absolute(&c->spool);
-	make_absolute(&c->control_path);
-	make_absolute(&c->submit_path);
-	make_absolute(&c->log_path);
-	for (size_t i = 0; i < c->nlisteners; i++)
-		make_absolute(&c->listeners[i].path);
-	for (size_t i = 0; i < c->nactions; i++)
-		make_absolute(&c->actions[i].base);
 }
 
 /* --- what the children will be --- */
@@ -162,6 +134,8 @@ name_process(struct process *p, const struct role_def *def, uint16_t instance)
 	p->gw = gw;
 	p->def = def;
 	p->instance = instance;
+	p->nofile = def->nofile(gw->conf);
+	p->memory = def->memory(gw->conf);
 	if (gw->as_root)
 		account_user(def->user(gw->conf, instance),
 		    role_name(def->role), &p->uid, &p->gid);
@@ -205,7 +179,7 @@ prepare(void)
 		complain("%s", why.text);
 	name_processes();
 	for (size_t i = 0; i < gw->nprocesses; i++) {
-		uint64_t n = gw->processes[i].def->nofile(gw->conf);
+		uint64_t n = gw->processes[i].nofile;
 		nofile = n > nofile ? n : nofile;
 	}
 	if (gw->as_root)
@@ -309,12 +283,22 @@ on_reopen(void *ctx, int sig)
 }
 
 static void
-on_unavailable(void *ctx, int sig)
+on_reload(void *ctx, int sig)
+{
+	struct conf_errors messages = { 0 };
+	(void)sig;
+	log_info(NULL, "reload", "signal=%d", sig);
+	reload(ctx, &messages);
+	conf_errors_clear(&messages);
+}
+
+static void
+on_upgrade(void *ctx, int sig)
 {
 	(void)ctx;
-	log_warn(NULL, sig == SIGHUP ? "reload" : "upgrade", "why=%s",
-	    log_cstr(sig == SIGHUP ? "reload not available yet" :
-				     "restart in place not available yet"));
+	(void)sig;
+	log_warn(NULL, "upgrade", "why=%s",
+	    log_cstr("restart in place not available yet"));
 }
 
 static void
@@ -324,8 +308,8 @@ watch_signals(struct gateway *gw)
 	loop_signal(gw->loop, SIGTERM, on_stop, gw);
 	loop_signal(gw->loop, SIGINT, on_stop, gw);
 	loop_signal(gw->loop, SIGUSR1, on_reopen, gw);
-	loop_signal(gw->loop, SIGHUP, on_unavailable, gw);
-	loop_signal(gw->loop, SIGUSR2, on_unavailable, gw);
+	loop_signal(gw->loop, SIGHUP, on_reload, gw);
+	loop_signal(gw->loop, SIGUSR2, on_upgrade, gw);
 }
 
 /* --- the whole --- */
@@ -334,7 +318,7 @@ static void
 log_start(const struct conf_errors *messages)
 {
 	log_info(NULL, "start", "version=%s file=%s", POSTERN_VERSION,
-	    log_cstr(options.file));
+	    log_cstr(gateway.load.file));
 	for (size_t i = 0; i < messages->nwarnings; i++)
 		log_warn(NULL, "configuration", "text=%s",
 		    log_cstr(messages->warnings[i].text));
@@ -366,10 +350,10 @@ main(int argc, char **argv)
 	parse_options(argc, argv);
 	environment_clean(gw->foreground);
 	gw->as_root = geteuid() == 0;
+	STAILQ_INIT(&gw->reload_waits);
+	if (check_only)
+		return check();
 	gw->conf = load(&messages);
-	settle_paths(gw->conf);
-	if (!gw->as_root)
-		forget_users(gw->conf);
 	if (!gw->foreground)
 		go_to_background();
 	gw->started_ms = clock_mono_ms();

@@ -10,6 +10,7 @@ enum {
 	NOFILE_OWN = 256, /* channels, log, listeners, tables */
 	NOFILE_SMALL = 1024,
 	NOFILE_QUEUE = 8192,
+	NOFILE_RESOLVER = 2048, /* sockets of questions, most of them UDP */
 	NOFILE_MAX = 1048576
 };
 
@@ -59,6 +60,13 @@ queue_user(const struct config *c, uint16_t instance)
 }
 
 static const char *
+resolver_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->resolver_user);
+}
+
+static const char *
 delivery_user(const struct config *c, uint16_t instance)
 {
 	(void)instance;
@@ -72,17 +80,10 @@ control_user(const struct config *c, uint16_t instance)
 	return or_common(c, c->control_user);
 }
 
-/* The user of the actions that this instance serves. */
 static const char *
 maildir_user(const struct config *c, uint16_t instance)
 {
-	for (size_t i = 0; i < c->nactions; i++) {
-		const struct action *a = &c->actions[i];
-		if (a->kind == ACTION_MAILDIR &&
-		    config_maildir_instance(c, a) == instance)
-			return or_common(c, a->user);
-	}
-	return c->user;
+	return or_common(c, config_maildir_user(c, instance));
 }
 
 /* --- with how much --- */
@@ -115,6 +116,13 @@ delivery_nofile(const struct config *c)
 }
 
 static uint64_t
+resolver_nofile(const struct config *c)
+{
+	(void)c;
+	return NOFILE_RESOLVER;
+}
+
+static uint64_t
 small_nofile(const struct config *c)
 {
 	(void)c;
@@ -144,6 +152,13 @@ agent_memory(const struct config *c)
 }
 
 static uint64_t
+resolver_memory(const struct config *c)
+{
+	(void)c;
+	return 256 * mib;
+}
+
+static uint64_t
 small_memory(const struct config *c)
 {
 	(void)c;
@@ -152,8 +167,10 @@ small_memory(const struct config *c)
 
 /* clang-format off */
 const struct role_def role_table[] = {
-	{ ROLE_QUEUE,    WAVE_QUEUE,  GIVES_SPOOL,
+	{ ROLE_QUEUE,    WAVE_ASKED,  GIVES_SPOOL,
 	    one,                  queue_user,    queue_nofile,    unlimited },
+	{ ROLE_RESOLVER, WAVE_ASKED,  0,
+	    one,                  resolver_user, resolver_nofile, resolver_memory },
 	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
 	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
 	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,

@@ -19,9 +19,9 @@ enum role_gives {
 };
 
 /* Started in this order and stopped in the opposite one, each when the one
- * before is all there (all gone): the queue answers before somebody asks,
- * and records what the others leave behind. */
-enum role_wave { WAVE_QUEUE, WAVE_AGENTS, WAVE_SMTPD, WAVE_COUNT };
+ * before is all there (all gone): queue and resolver answer before somebody
+ * asks, and the queue records what the others leave behind. */
+enum role_wave { WAVE_ASKED, WAVE_AGENTS, WAVE_SMTPD, WAVE_COUNT };
 
 struct role_def {
 	enum role role; /* its name is the program's */

@@ -139,12 +139,11 @@ hand_jail(struct process *p)
 {
 	const struct gateway *gw = p->gw;
 	bool spool = (p->def->gives & GIVES_SPOOL) != 0;
-	uint64_t nofile = p->def->nofile(gw->conf);
 	struct tell_jail m = { .change_root = gw->as_root,
 		.uid = p->uid,
 		.gid = p->gid,
-		.nofile = (uint32_t)nofile,
-		.memory = p->def->memory(gw->conf),
+		.nofile = (uint32_t)p->nofile,
+		.memory = p->memory,
 		.log_sink = (uint8_t)gw->log_sink,
 		.log_json = gw->conf->log_json,
 		.log_level = (uint8_t)gw->log_level,
@@ -277,6 +276,31 @@ spawn_go(struct process *p)
 {
 	struct tell_go m = { 0 };
 	channel_tell(p->ch, TYPE_tell_go, &m, 0);
+}
+
+bool
+spawn_can_send(const struct config *c, struct loop *l)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		return false;
+	struct channel *ch =
+	    channel_new(l, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
+	bool fits = conf_send(ch, c) == 0;
+	channel_free(&ch);
+	close(pair[1]);
+	return fits;
+}
+
+void
+spawn_tell_config(struct process *p)
+{
+	if (p->ch == NULL)
+		return;
+	if (p->state == PROCESS_READY)
+		p->confs++;
+	if (conf_send(p->ch, p->gw->conf) == -1)
+		watch_refuse(p, "the configuration did not reach it");
 }
 
 void

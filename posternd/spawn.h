@@ -14,6 +14,10 @@ void spawn_connect(struct process *a, struct process *b);
 /* A channel between control and ourselves. */
 void spawn_connect_parent(struct process *control);
 void spawn_go(struct process *p);
+/* Can all of this configuration be said in messages? */
+bool spawn_can_send(const struct config *c, struct loop *l);
+/* There is a new configuration. */
+void spawn_tell_config(struct process *p);
 /* The log has a new descriptor. */
 void spawn_tell_log(struct process *p);
 

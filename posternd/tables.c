@@ -105,7 +105,7 @@ static const struct {
 	[TABLE_FOR_DOMAIN] = { fits_domain, "a domain" },
 	[TABLE_FOR_ADDRESS] = { fits_address, "a mail address" },
 	[TABLE_FOR_ROUTES] = { fits_routes,
-	    "a domain with next hops (smtp://ADDRESS:PORT)" },
+	    "a domain with next hops (smtp://HOST:PORT)" },
 };
 
 static void

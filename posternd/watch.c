@@ -11,6 +11,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "posternd/reload.h"
 #include "posternd/spawn.h"
 
 enum {
@@ -224,6 +225,8 @@ bury(struct process *p)
 	p->state = PROCESS_DOWN;
 	if ((p->def->gives & GIVES_SOURCES) != 0)
 		sources_zero_column(p->gw->sources, p->instance);
+	p->confs = 0;
+	reload_taken(p->gw);
 }
 
 static void

@@ -12,6 +12,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "queue/queue.h"
+#include "queue/requeue.h"
 
 enum { CHANGE_SLICE = 500 }; /* messages looked at in one go */
 
@@ -61,7 +62,7 @@ static void
 hold(struct queue *q, struct rcpt *r)
 {
 	if (r->place == PLACE_WORK) {
-		r->marks |= MARK_HOLD; /* if this attempt does not do it */
+		rcpt_mark(r, MARK_HOLD); /* if this attempt does not do it */
 		return;
 	}
 	queue_take_rcpt(q, r);
@@ -77,11 +78,29 @@ may_release(const struct rcpt *r)
 static void
 release(struct queue *q, struct rcpt *r)
 {
-	r->marks &= (uint8_t)~MARK_HOLD & 0x3f;
+	rcpt_unmark(r, MARK_HOLD);
 	if (r->state != RCPT_HELD)
 		return;
 	fate_active(q, r);
 	queue_send_rcpt(q, r);
+}
+
+static bool
+may_requeue(const struct rcpt *r)
+{
+	return rcpt_is_open(r);
+}
+
+static void
+requeue(struct queue *q, struct rcpt *r)
+{
+	if (r->place == PLACE_WORK) {
+		rcpt_unmark(r, MARK_HOLD);
+		rcpt_mark(r, MARK_REQUEUE);
+		return;
+	}
+	queue_take_rcpt(q, r);
+	requeue_rcpt(q, r);
 }
 
 static bool
@@ -94,7 +113,7 @@ static void
 remove_rcpt(struct queue *q, struct rcpt *r)
 {
 	if (r->place == PLACE_WORK) {
-		r->marks |= MARK_REMOVE;
+		rcpt_mark(r, MARK_REMOVE);
 		return;
 	}
 	queue_take_rcpt(q, r);
@@ -110,6 +129,7 @@ static const struct {
 	[CHANGE_FLUSH] = { "flush", may_flush, flush, false },
 	[CHANGE_HOLD] = { "hold", may_hold, hold, true },
 	[CHANGE_RELEASE] = { "release", may_release, release, true },
+	[CHANGE_REQUEUE] = { "requeue", may_requeue, requeue, true },
 	[CHANGE_REMOVE] = { "remove", may_remove, remove_rcpt, true },
 };
 

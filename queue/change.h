@@ -1,4 +1,4 @@
-/* flush, hold, release, remove. */
+/* flush, hold, release, requeue, remove. */
 #ifndef POSTERN_QUEUE_CHANGE_H
 #define POSTERN_QUEUE_CHANGE_H
 

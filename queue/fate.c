@@ -8,6 +8,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "queue/queue.h"
+#include "queue/report.h"
+#include "queue/requeue.h"
 
 /* --- the record --- */
 
@@ -47,6 +49,8 @@ room_for(struct changes *ch, uint32_t n)
 static uint8_t
 state_to_store(const struct rcpt *r)
 {
+	if (r->state == RCPT_BOUNCED && (r->marks & MARK_REPORT) != 0)
+		return STATE_RCPT_FAILED;
 	if (rcpt_is_open(r) && (r->marks & MARK_REMOVE) != 0)
 		return STATE_RCPT_REMOVED;
 	if (rcpt_is_open(r) && (r->marks & MARK_HOLD) != 0)
@@ -55,7 +59,7 @@ state_to_store(const struct rcpt *r)
 }
 
 static void
-describe(const struct queue *q, const struct rcpt *r, struct state_rcpt *out)
+describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
 {
 	*out = (struct state_rcpt){
 		.index = r->index,
@@ -65,6 +69,9 @@ describe(const struct queue *q, const struct rcpt *r, struct state_rcpt *out)
 		.reply = word_str(r->reply),
 		.relay = word_str(r->relay),
 	};
+	if ((r->marks & MARK_WARNED) != 0)
+		out->state |= STATE_RCPT_WARNED;
+	requeue_describe(q, r, out);
 }
 
 static void
@@ -91,7 +98,7 @@ fate_record(struct queue *q, struct entry *e, struct rcpt *const *rcpts,
 
 	for (uint32_t i = 0; i < n; i++) {
 		describe(q, rcpts[i], &states[i]);
-		rcpts[i]->marks &= (uint8_t)~MARK_CHANGED & 0x3f;
+		rcpt_unmark(rcpts[i], MARK_CHANGED);
 	}
 	add_states(q, e, n, operation);
 	pace_later(&q->pace);
@@ -123,7 +130,7 @@ entry_changed(struct queue *q, struct entry *e)
 static void
 rcpt_changed(struct queue *q, struct rcpt *r)
 {
-	r->marks |= MARK_CHANGED;
+	rcpt_mark(r, MARK_CHANGED);
 	entry_changed(q, rcpt_entry(r));
 }
 
@@ -144,6 +151,8 @@ forget(struct queue *q, struct entry *e)
 {
 	if (e->nbusy > 0)
 		return; /* fate_release comes back to it */
+	if (e->reporting)
+		report_forget(q, e);
 	if (e->rcpts[0].place == PLACE_RETRY)
 		retry_del(&q->retry, &e->rcpts[0]);
 	store_finish(q->store, e->ref, e->seq);
@@ -163,7 +172,7 @@ record_changed(struct queue *q, struct entry *e)
 
 		if ((r->marks & MARK_CHANGED) == 0)
 			continue;
-		r->marks &= (uint8_t)~MARK_CHANGED & 0x3f;
+		rcpt_unmark(r, MARK_CHANGED);
 		describe(q, r, &states[n++]);
 	}
 	add_states(q, e, n, 0);
@@ -186,7 +195,7 @@ keep_for_undo(struct queue *q, struct entry *e)
 static void
 flush_entry(struct queue *q, struct entry *e)
 {
-	if (entry_is_open(e)) {
+	if (entry_is_open(e) || report_is_due(e)) {
 		record_changed(q, e);
 	} else if (is_worth_keeping(q, e)) {
 		record_changed(q, e);
@@ -229,7 +238,7 @@ void
 fate_restate(struct queue *q, struct entry *e)
 {
 	for (uint32_t i = 0; i < e->nrcpt; i++)
-		e->rcpts[i].marks |= MARK_CHANGED;
+		rcpt_mark(&e->rcpts[i], MARK_CHANGED);
 	record_changed(q, e);
 	pace_later(&q->pace);
 }
@@ -244,7 +253,11 @@ void
 fate_release(struct queue *q, struct entry *e)
 {
 	assert(e->nbusy > 0);
-	if (--e->nbusy == 0 && !entry_is_open(e))
+	if (--e->nbusy > 0)
+		return;
+	if (e->reporting)
+		report_idle(q, e);
+	if (!entry_is_open(e))
 		entry_changed(q, e);
 }
 
@@ -279,10 +292,10 @@ attempt(struct queue *q, struct rcpt *r, const struct heard *h)
 	/* Once it may have arrived, every later delivery may be a second
 	 * one. */
 	if (h->possible_duplicate)
-		r->marks |= MARK_DUPLICATE;
+		rcpt_mark(r, MARK_DUPLICATE);
 	if ((r->marks & (MARK_DUPLICATE | MARK_RECOVERED)) != 0)
 		said.possible_duplicate = true;
-	r->marks &= (uint8_t)~MARK_UNREADABLE & 0x3f;
+	rcpt_unmark(r, MARK_UNREADABLE);
 	r->attempts++;
 	/* The usual mail has one recipient and ends here: nobody will look. */
 	if (rcpt_entry(r)->nrcpt > 1 || r->reply != NULL) {
@@ -317,6 +330,7 @@ fate_bounced(struct queue *q, struct rcpt *r, const struct heard *h)
 	keep_reply(q, r, h);
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
 	log_fate(q, r, "bounced", &said);
+	report_failed(q, r, queue_now_ms(q));
 	rcpt_changed(q, r);
 }
 
@@ -338,6 +352,7 @@ expire(struct queue *q, struct rcpt *r)
 	log_fate(q, r, "expired", &h);
 	keep_reply(q, r, &(struct heard){ .reply = h.reply, .relay = h.relay });
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
+	report_failed(q, r, 0);
 	rcpt_changed(q, r);
 }
 
@@ -351,7 +366,7 @@ is_expired(const struct queue *q, struct rcpt *r)
 /* Once more after a step of the schedule, or when its time is over if that
  * comes first. */
 static void
-retry_later(struct queue *q, struct rcpt *r)
+retry_later(struct queue *q, struct rcpt *r, bool unheard)
 {
 	uint64_t now = queue_now_ms(q);
 	uint64_t age = entry_age(rcpt_entry(r), now);
@@ -359,7 +374,8 @@ retry_later(struct queue *q, struct rcpt *r)
 	uint64_t ms;
 
 	q->chance = q->chance * 1664525U + 1013904223U;
-	ms = retry_delay(&q->config->queue, r->attempts, q->chance >> 8);
+	ms = (unheard ? retry_delay_unheard : retry_delay)(
+	    &q->config->queue, r->attempts, q->chance >> 8);
 	if (ms > ttl - age)
 		ms = ttl - age;
 	rcpt_set_state(&q->index, r, RCPT_DEFERRED);
@@ -371,26 +387,28 @@ retry_later(struct queue *q, struct rcpt *r)
 bool
 fate_wished(struct queue *q, struct rcpt *r)
 {
-	uint8_t wish = r->marks & (MARK_HOLD | MARK_REMOVE);
+	unsigned int wish = r->marks & MARK_WISHES;
 
-	r->marks &= (uint8_t) ~(MARK_HOLD | MARK_REMOVE) & 0x3f;
+	rcpt_unmark(r, MARK_WISHES);
 	if ((wish & MARK_REMOVE) != 0)
 		fate_removed(q, r);
 	else if ((wish & MARK_HOLD) != 0)
 		fate_held(q, r, NULL);
+	else if ((wish & MARK_REQUEUE) != 0)
+		requeue_rcpt(q, r);
 	return wish != 0;
 }
 
 /* After a try that was not the end. */
 static void
-put_off(struct queue *q, struct rcpt *r)
+put_off(struct queue *q, struct rcpt *r, bool unheard)
 {
 	if (fate_wished(q, r))
 		return;
 	if (is_expired(q, r))
 		expire(q, r);
 	else
-		retry_later(q, r);
+		retry_later(q, r, unheard);
 }
 
 void
@@ -400,16 +418,16 @@ fate_deferred(struct queue *q, struct rcpt *r, const struct heard *h)
 
 	keep_reply(q, r, h);
 	log_fate(q, r, "deferred", &said);
-	put_off(q, r);
+	put_off(q, r, h->possible_duplicate);
 }
 
 void
 fate_unread(struct queue *q, struct rcpt *r, const struct heard *h)
 {
-	r->marks |= MARK_UNREADABLE;
+	rcpt_mark(r, MARK_UNREADABLE);
 	keep_reply(q, r, h);
 	log_fate(q, r, "deferred", h);
-	put_off(q, r);
+	put_off(q, r, false);
 }
 
 /* --- without an attempt --- */
@@ -438,6 +456,7 @@ fate_removed(struct queue *q, struct rcpt *r)
 	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
 
 	log_info(&ctx, "removed", "to=%s", log_str(rcpt_to(r)));
+	rcpt_unmark(r, MARK_REPORT);
 	rcpt_set_state(&q->index, r, RCPT_REMOVED);
 	rcpt_changed(q, r);
 }
@@ -445,7 +464,7 @@ fate_removed(struct queue *q, struct rcpt *r)
 void
 fate_active(struct queue *q, struct rcpt *r)
 {
-	r->marks &= (uint8_t)~MARK_UNREADABLE & 0x3f;
+	rcpt_unmark(r, MARK_UNREADABLE | MARK_REPORT);
 	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
 	rcpt_changed(q, r);
 }

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/proc/tell_stats.h"
 #include "queue/change.h"
+#include "queue/destinations.h"
 #include "queue/listing.h"
 #include "queue/message.h"
 #include "queue/queue.h"
@@ -146,6 +147,14 @@ on_ask_queue(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+on_ask_destinations(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	destinations_start(ctx, id);
+}
+
+static void
 on_ask_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	(void)ch;
@@ -174,11 +183,15 @@ static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
 	{ TYPE_ask_stats, on_ask_stats },
 	{ TYPE_ask_queue, on_ask_queue },
+	{ TYPE_ask_destinations, on_ask_destinations },
 	{ TYPE_ask_content, on_ask_content },
 	{ TYPE_ask_change, on_ask_change },
 	{ TYPE_ask_status, on_not_ours },
 	{ TYPE_ask_stop, on_not_ours },
 	{ TYPE_ask_submit_path, on_not_ours },
+	{ TYPE_ask_reload, on_not_ours },
+	{ TYPE_ask_resolve, on_not_ours },
+	{ TYPE_ask_routes, on_not_ours },
 	{ 0, NULL },
 };
 

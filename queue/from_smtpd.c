@@ -145,16 +145,6 @@ on_bodyfile_dropped(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 /* --- commits --- */
 
-/* Every recipient to where its action says. */
-static void
-send_entry(struct queue *q, struct entry *e)
-{
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		if (e->rcpts[i].place == PLACE_NONE &&
-		    e->rcpts[i].state == RCPT_ACTIVE)
-			queue_send_rcpt(q, &e->rcpts[i]);
-}
-
 static void
 commit_free(struct commit *c)
 {
@@ -183,17 +173,14 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 		commit_free(c);
 		return;
 	}
-	e->ref = ref;
-	e->committed = 1;
 	if (c->peer != NULL)
 		channel_tell(
 		    c->peer->channel, TYPE_answer_commit, &answer, c->id);
 	else
 		log_info(&(struct log_ctx){ NULL, "msg", e->msgid }, "kept",
 		    "reply=unsent");
-	cache_put(&q->cache, e, c->content);
+	queue_take_in(q, e, ref, c->content);
 	c->content = NULL;
-	send_entry(q, e);
 	commit_free(c);
 }
 

@@ -173,7 +173,7 @@ rcpt_set_state(struct index *ix, struct rcpt *r, enum rcpt_state state)
 	count(ix, e, false);
 	if ((n = counter_of(e, r->state)) != NULL)
 		(*n)--;
-	r->state = (uint8_t)state;
+	r->state = (unsigned int)state & 0x7;
 	if ((n = counter_of(e, r->state)) != NULL)
 		(*n)++;
 	count(ix, e, true);
@@ -363,6 +363,18 @@ rcpt_domain(const struct rcpt *r)
 	while (at > 0 && to.p[at - 1] != '@')
 		at--;
 	return at == 0 ? (struct str){ "", 0 } : str_skip(to, at);
+}
+
+void
+rcpt_mark(struct rcpt *r, enum rcpt_marks mark)
+{
+	r->marks = (r->marks | (unsigned int)mark) & 0x3ff;
+}
+
+void
+rcpt_unmark(struct rcpt *r, unsigned int marks)
+{
+	r->marks = r->marks & ~marks & 0x3ff;
 }
 
 bool

@@ -30,13 +30,20 @@ enum rcpt_place {
 };
 
 enum rcpt_marks {
-	MARK_DUPLICATE = 1,  /* an attempt ended unheard: the next may be a
-			      * second delivery */
-	MARK_HOLD = 2,       /* hold once the attempt under way is over */
-	MARK_REMOVE = 4,     /* remove then */
-	MARK_RECOVERED = 8,  /* not tried since we started */
-	MARK_CHANGED = 16,   /* the store does not know yet */
-	MARK_UNREADABLE = 32 /* its content could not be read last time */
+	MARK_DUPLICATE = 1,   /* an attempt ended unheard: the next may be a
+			       * second delivery */
+	MARK_HOLD = 2,        /* hold once the attempt under way is over */
+	MARK_REMOVE = 4,      /* remove then */
+	MARK_RECOVERED = 8,   /* not tried since we started */
+	MARK_CHANGED = 16,    /* the store does not know yet */
+	MARK_UNREADABLE = 32, /* its content could not be read last time */
+	MARK_WARNED = 64,     /* the sender was told of the delay */
+	MARK_REPORT = 128,    /* the sender is to be told that it failed */
+	MARK_REQUEUE = 256,   /* ask the rules again, after the attempt */
+	MARK_REROUTED = 512,  /* its action is not the mail record's: the state
+			       * records say it */
+	/* an administrator's, seen to when the attempt under way is over */
+	MARK_WISHES = MARK_HOLD | MARK_REMOVE | MARK_REQUEUE
 };
 
 struct rcpt {
@@ -49,15 +56,16 @@ struct rcpt {
 	struct word *action; /* its name */
 	struct word *reply;  /* the last; NULL: none */
 	struct word *relay;  /* who said it */
-	uint64_t due_ms;     /* monotonic; PLACE_RETRY */
+	uint64_t due_ms;     /* monotonic; PLACE_RETRY; of one that failed and
+			      * is to be reported: when, 0: not known */
 	uint32_t index;      /* in the message */
 	uint32_t attempts;   /* ended ones */
 	uint32_t slot;       /* in the retry heap */
 	uint32_t to_at;      /* its address: bytes from the entry on */
 	uint16_t to_len;
-	uint8_t state; /* enum rcpt_state; rcpt_set_state only */
-	uint8_t place : 2;
-	uint8_t marks : 6;
+	uint16_t state : 3;  /* enum rcpt_state; rcpt_set_state only */
+	uint16_t place : 3;  /* enum rcpt_place */
+	uint16_t marks : 10; /* enum rcpt_marks; rcpt_mark, rcpt_unmark */
 };
 
 TAILQ_HEAD(rcpt_list, rcpt);
@@ -84,6 +92,7 @@ struct entry {
 	uint8_t committed : 1; /* the store has it */
 	uint8_t changed : 1;   /* is in the list of changed ones */
 	uint8_t over : 1;      /* to be finished whatever its state */
+	uint8_t reporting : 1; /* has a job: there is something to report */
 	char msgid[ID_LEN + 1];
 	struct rcpt rcpts[];
 };
@@ -134,6 +143,8 @@ struct str rcpt_to(const struct rcpt *r);
 /* Behind the last @; empty when there is none. */
 struct str rcpt_domain(const struct rcpt *r);
 bool rcpt_is_open(const struct rcpt *r);
+void rcpt_mark(struct rcpt *r, enum rcpt_marks mark);
+void rcpt_unmark(struct rcpt *r, unsigned int marks);
 void rcpt_set_state(struct index *ix, struct rcpt *r, enum rcpt_state state);
 /* Replaces action, reply or relay by a text. */
 void rcpt_set_word(struct index *ix, struct word **word, struct str text);

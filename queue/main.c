@@ -65,6 +65,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		break;
 	case ROLE_PARENT:
 	case ROLE_QUEUE:
+	case ROLE_RESOLVER:
 	case ROLE_COUNT:
 		close(socket);
 		break;

@@ -101,6 +101,19 @@ queue_send_rcpt(struct queue *q, struct rcpt *r)
 }
 
 void
+queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
+    struct content *content)
+{
+	e->ref = ref;
+	e->committed = 1;
+	cache_put(&q->cache, e, content);
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		if (e->rcpts[i].place == PLACE_NONE &&
+		    e->rcpts[i].state == RCPT_ACTIVE)
+			queue_send_rcpt(q, &e->rcpts[i]);
+}
+
+void
 queue_take_rcpt(struct queue *q, struct rcpt *r)
 {
 	switch ((enum rcpt_place)r->place) {
@@ -234,7 +247,7 @@ on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 	e->ref = ref;
 	e->committed = 1;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
-		e->rcpts[i].marks |= MARK_RECOVERED;
+		rcpt_mark(&e->rcpts[i], MARK_RECOVERED);
 }
 
 static const uint8_t read_state[] = {
@@ -243,16 +256,28 @@ static const uint8_t read_state[] = {
 	[STATE_RCPT_BOUNCED] = RCPT_BOUNCED,
 	[STATE_RCPT_REMOVED] = RCPT_REMOVED,
 	[STATE_RCPT_HELD] = RCPT_HELD,
+	[STATE_RCPT_FAILED] = RCPT_BOUNCED,
 };
 
 static void
 read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 {
-	enum rcpt_state state = read_state[s->state];
+	uint8_t stored = s->state & (uint8_t)~STATE_RCPT_WARNED;
+	enum rcpt_state state = read_state[stored];
 
+	rcpt_unmark(r, MARK_REPORT | MARK_WARNED);
+	if (stored == STATE_RCPT_FAILED)
+		rcpt_mark(r, MARK_REPORT);
+	if (stored != s->state)
+		rcpt_mark(r, MARK_WARNED);
 	r->attempts = s->attempts;
+	r->due_ms = 0;
 	rcpt_set_word(&q->index, &r->reply, s->reply);
 	rcpt_set_word(&q->index, &r->relay, s->relay);
+	if (s->action.len > 0) {
+		rcpt_set_word(&q->index, &r->action, s->action);
+		rcpt_mark(r, MARK_REROUTED);
+	}
 	if (state == RCPT_ACTIVE && s->next_ms > 0) {
 		state = RCPT_DEFERRED;
 		r->due_ms = s->next_ms; /* wall, until resume() */
@@ -276,8 +301,7 @@ on_state(void *ctx, const struct state_record *s)
 	if (s->operation > q->last_operation)
 		q->last_operation = s->operation;
 	for (uint32_t i = 0; i < s->nrcpt; i++)
-		if (s->rcpts[i].index < e->nrcpt &&
-		    s->rcpts[i].state <= STATE_RCPT_HELD)
+		if (s->rcpts[i].index < e->nrcpt)
 			read_rcpt(
 			    q, &e->rcpts[s->rcpts[i].index], &s->rcpts[i]);
 }
@@ -332,6 +356,7 @@ resume_all(struct queue *q)
 
 	for (e = index_from_seq(&q->index, 0); e != NULL; e = next) {
 		next = index_from_seq(&q->index, e->seq + 1);
+		report_resume(q, e);
 		if (!entry_is_open(e))
 			fate_close(q, e);
 		for (uint32_t i = 0; i < e->nrcpt; i++)
@@ -367,6 +392,7 @@ queue_new(struct loop *l)
 	cache_init(&q->cache, 0);
 	retry_init(&q->retry);
 	fate_init(q);
+	report_init(q);
 	schedule_init(&q->schedule, &schedule_ops, q, &q->index.words);
 	LIST_INIT(&q->smtpds);
 	LIST_INIT(&q->agents);
@@ -403,6 +429,7 @@ queue_start(struct queue *q, struct fault *why)
 		return -1;
 	q->started = true;
 	resume_all(q);
+	report_start(q);
 	queue_check_limit(q);
 	queue_set_due(q);
 	from_smtpd_resume(q);
@@ -442,6 +469,7 @@ queue_set_config(struct queue *q, struct config *c)
 		q->schedule.backoff_max_ms = BACKOFF_MAX_MS;
 	router_set_config(&q->router, c);
 	cache_set_max(&q->cache, c->queue.cache);
+	report_set_config(q);
 	if (old == NULL)
 		return;
 	if (q->started) {

@@ -14,6 +14,7 @@
 #include "queue/fate.h"
 #include "queue/index.h"
 #include "queue/pace.h"
+#include "queue/report.h"
 #include "queue/retry.h"
 #include "queue/route.h"
 #include "queue/schedule.h"
@@ -33,6 +34,7 @@ struct queue {
 	struct cache cache;
 	struct retry retry;
 	struct changes changes;
+	struct reports reports;
 	struct router router;
 	struct schedule schedule;
 	LIST_HEAD(, smtpd_peer) smtpds;
@@ -71,6 +73,10 @@ void queue_set_due(struct queue *q);
 /* Monotonic, of this round. */
 uint64_t queue_now_ms(const struct queue *q);
 
+/* e is durable at ref: its content (taken) is kept for a while, its
+ * recipients go where their actions say. */
+void queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
+    struct content *content);
 /* An open recipient that is nowhere: to where its action says, now. */
 void queue_send_rcpt(struct queue *q, struct rcpt *r);
 /* The number of a new administrator's change, never used before. */

@@ -333,7 +333,7 @@ mail_decoded_clear(struct mail_decoded *d)
 /*
  * State payload: when u64, operation u64, recipients u32, zero u32; each
  * recipient: index u32, attempts u32, next u64, state u8, zero u8, u16
- * lengths of reply and relay, zero u16; both texts.
+ * lengths of reply, relay and action; the three texts.
  */
 size_t
 state_size(const struct state_record *s)
@@ -343,9 +343,11 @@ state_size(const struct state_record *s)
 	for (uint32_t i = 0; i < s->nrcpt; i++) {
 		const struct state_rcpt *r = &s->rcpts[i];
 
-		if (!fits_u16(r->reply) || !fits_u16(r->relay))
+		if (!fits_u16(r->reply) || !fits_u16(r->relay) ||
+		    !fits_u16(r->action))
 			return 0;
-		n += STATE_RCPT_FIXED + r->reply.len + r->relay.len;
+		n += STATE_RCPT_FIXED + r->reply.len + r->relay.len +
+		     r->action.len;
 	}
 	return n > INT32_MAX ? 0 : n;
 }
@@ -369,9 +371,10 @@ state_encode(uint8_t *out, const struct state_record *s)
 		p[17] = 0;
 		put_le16(p + 18, (uint16_t)r->reply.len);
 		put_le16(p + 20, (uint16_t)r->relay.len);
-		put_le16(p + 22, 0);
+		put_le16(p + 22, (uint16_t)r->action.len);
 		p = put_str(p + STATE_RCPT_FIXED, r->reply);
 		p = put_str(p, r->relay);
+		p = put_str(p, r->action);
 	}
 }
 
@@ -390,9 +393,10 @@ state_decode_rcpts(struct str in, uint32_t n, struct state_rcpt *out)
 		out[i].attempts = get_le32(p + 4);
 		out[i].next_ms = get_le64(p + 8);
 		out[i].state = p[16];
-		if (out[i].state > STATE_RCPT_HELD ||
+		if ((out[i].state & ~STATE_RCPT_WARNED) > STATE_RCPT_FAILED ||
 		    take(&in, get_le16(p + 18), &out[i].reply) == -1 ||
-		    take(&in, get_le16(p + 20), &out[i].relay) == -1)
+		    take(&in, get_le16(p + 20), &out[i].relay) == -1 ||
+		    take(&in, get_le16(p + 22), &out[i].action) == -1)
 			return -1;
 	}
 	return in.len == 0 ? 0 : -1;

@@ -6,7 +6,11 @@
 
 #include "lib/base/alloc.h"
 
-enum { RETRY_FIRST = 256, RETRY_DEFAULT_S = 900 };
+enum {
+	RETRY_FIRST = 256, /* room in the heap */
+	RETRY_DEFAULT_S = 900,
+	RETRY_UNHEARD_MS = 300000
+};
 
 void
 retry_init(struct retry *t)
@@ -116,9 +120,18 @@ step_ms(const struct queue_settings *q, uint32_t attempts)
 uint64_t
 retry_delay(const struct queue_settings *q, uint32_t attempts, uint32_t chance)
 {
-	uint64_t ms = step_ms(q, attempts), fifth = ms / 5;
+	uint64_t ms = step_ms(q, attempts);
 
-	return ms - fifth / 2 + (fifth > 0 ? chance % (fifth + 1) : 0);
+	return ms + chance % (ms / 5 + 1);
+}
+
+uint64_t
+retry_delay_unheard(
+    const struct queue_settings *q, uint32_t attempts, uint32_t chance)
+{
+	uint64_t ms = retry_delay(q, attempts, chance);
+
+	return ms > RETRY_UNHEARD_MS ? ms : RETRY_UNHEARD_MS;
 }
 
 uint64_t
@@ -131,7 +144,8 @@ retry_longest(const struct queue_settings *q)
 			longest = q->retry_s[i];
 	if (q->nretry == 0)
 		longest = RETRY_DEFAULT_S;
-	return longest * 1100U;
+	longest *= 1200U;
+	return longest > RETRY_UNHEARD_MS ? longest : RETRY_UNHEARD_MS;
 }
 
 uint64_t

@@ -25,11 +25,16 @@ void retry_del(struct retry *t, struct rcpt *r);
 /* The soonest, or NULL when there is none. */
 struct rcpt *retry_first(const struct retry *t);
 
-/* How long to wait after this many attempts: the configured step, give or
- * take a tenth chosen by `chance` (any number). Milliseconds. */
+/* How long to wait after this many attempts: the configured step and up to a
+ * fifth more, chosen by `chance` (any number). Never less: who is greylisted
+ * for five minutes comes back after five. Milliseconds. */
 uint64_t retry_delay(
     const struct queue_settings *q, uint32_t attempts, uint32_t chance);
-/* The longest of all steps and its tenth: no time to come may be further. */
+/* The same after an attempt whose end was not heard: the mail may be there,
+ * and its receiver still busy with it. */
+uint64_t retry_delay_unheard(
+    const struct queue_settings *q, uint32_t attempts, uint32_t chance);
+/* The longest of all: no time to come may be further. */
 uint64_t retry_longest(const struct queue_settings *q);
 /* A stored wall time as a delay from now: past is 0, further away than the
  * longest step (the clock jumped) is that step. */

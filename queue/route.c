@@ -3,13 +3,16 @@
 
 #include "lib/base/log.h"
 #include "lib/mail/path.h"
+#include "lib/rules/hop.h"
 #include "lib/rules/instance.h"
 #include "lib/rules/rules.h"
 
 void
 router_set_config(struct router *t, const struct config *c)
 {
+	buf_clear(&t->hops);
 	*t = (struct router){ .config = c };
+	buf_init(&t->hops, 512);
 	for (size_t i = 0; i < c->ndelivers; i++)
 		if (c->delivers[i].domains != NULL)
 			t->by_domain = true;
@@ -17,42 +20,128 @@ router_set_config(struct router *t, const struct config *c)
 	t->numbers_hash = schedule_hash(&t->numbers);
 }
 
-/* Rules for one of our own stored mails: as from a local client. */
-static const struct action *
-decide(const struct router *t, const struct rcpt *r, const struct entry *e)
-{
-	struct rules_query q = { .client = { .family = ADDR_LOCAL } };
-	struct rules_verdict v;
-	struct path from, to;
+/* --- the rules, for a mail that we have --- */
 
-	if (path_split(rcpt_to(r), &to) != 0)
-		return NULL;
-	q.rcpt_local = to.local;
-	q.rcpt_domain = to.domain;
-	if (e->from_len > 0 && path_split(entry_from(e), &from) == 0) {
-		q.from_local = from.local;
-		q.from_domain = from.domain;
+static struct addr
+client_of(const struct entry *e)
+{
+	struct addr a = { .family = ADDR_NONE };
+
+	if (str_eq(word_str(e->client), STR("local")))
+		a.family = ADDR_LOCAL;
+	else if (addr_parse(word_str(e->client), &a) != 0)
+		a.family = ADDR_NONE;
+	return a;
+}
+
+/* Of the listener it came in by, if that is still there. */
+static struct str
+tag_of(const struct config *c, const struct entry *e)
+{
+	char name[HOP_TEXT_MAX];
+
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		const struct listener *l = &c->listeners[i];
+		struct hop_addr at = { l->addr, l->port };
+		const char *is = "submit";
+
+		if (l->addr.family != ADDR_LOCAL)
+			is = hop_format(&at, name);
+		if (str_eq(word_str(e->listener), str_of(is)))
+			return str_of(l->tag);
 	}
-	v = rules_decide(t->config, &q);
+	return STR("");
+}
+
+static bool
+is_report(const struct entry *e)
+{
+	return e->from_len == 0 &&
+	       str_eq(word_str(e->listener), STR(ROUTE_REPORT_LISTENER));
+}
+
+/* What the rules say of q, with this recipient. */
+static const struct action *
+ask_rules(
+    const struct config *c, struct rules_query *q, struct str rcpt, bool *none)
+{
+	struct rules_verdict v;
+	struct path to;
+
+	*none = false;
+	if (path_split(rcpt, &to) != 0)
+		return NULL;
+	q->rcpt_local = to.local;
+	q->rcpt_domain = to.domain;
+	v = rules_decide(c, q);
+	*none = v.rule == NULL;
 	if (v.rule == NULL || v.rule->verdict != VERDICT_ACTION)
 		return NULL;
 	return v.rule->action;
 }
 
+const struct action *
+route_report(const struct router *t, struct str to, bool *refused)
+{
+	struct rules_query q = {
+		.client = { .family = ADDR_LOCAL },
+		.name_state = CLIENT_NAME_NONE,
+		.helo = str_of(t->config->hostname),
+	};
+	const struct action *a;
+	bool none;
+
+	a = ask_rules(t->config, &q, to, &none);
+	if (a == NULL && none)
+		a = config_find_action(t->config, STR(CONFIG_MX_ACTION));
+	*refused = a == NULL;
+	return a;
+}
+
+const struct action *
+route_decide(const struct router *t, struct rcpt *r)
+{
+	const struct entry *e = rcpt_entry(r);
+	struct rules_query q = {
+		.name_state = CLIENT_NAME_NONE,
+		.helo = word_str(e->client_name),
+	};
+	struct path from;
+	bool unused;
+
+	if (is_report(e))
+		return route_report(t, rcpt_to(r), &unused);
+	q.client = client_of(e);
+	q.tag = tag_of(t->config, e);
+	if (e->from_len > 0 && path_split(entry_from(e), &from) == 0) {
+		q.from_local = from.local;
+		q.from_domain = from.domain;
+	}
+	return ask_rules(t->config, &q, rcpt_to(r), &unused);
+}
+
+void
+route_set_action(struct index *ix, struct rcpt *r, const struct action *a)
+{
+	rcpt_set_word(ix, &r->action, str_of(a->name));
+	rcpt_mark(r, MARK_REROUTED);
+}
+
 static const struct action *
 route_again(struct router *t, struct index *ix, struct rcpt *r)
 {
-	struct entry *e = rcpt_entry(r);
-	const struct action *a = decide(t, r, e);
-	struct log_ctx ctx = { NULL, "msg", e->msgid };
+	const struct action *a = route_decide(t, r);
+	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
 
 	log_warn(&ctx, "rerouted", "to=%s was=%s action=%s",
 	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
 	    log_cstr(a != NULL ? a->name : "none, held"));
 	if (a != NULL)
-		rcpt_set_word(ix, &r->action, str_of(a->name));
+		route_set_action(ix, r, a);
 	return a;
 }
+
+/* --- where to --- */
 
 enum route_fate
 route_rcpt(
@@ -66,7 +155,7 @@ route_rcpt(
 		return ROUTE_HOLD;
 	if (a->kind == ACTION_DISCARD)
 		return ROUTE_DISCARD;
-	if (t->by_domain || a->routes != NULL)
+	if (t->by_domain || a->hops == NULL)
 		domain = rcpt_domain(r);
 	if (t->by_domain) {
 		config_deliver_numbers(t->config, domain, &t->numbers);
@@ -84,15 +173,20 @@ route_rcpt(
 			    (uint32_t)config_maildir_instance(t->config, a);
 		return ROUTE_TO;
 	}
-	out->hops = config_hops(a, domain);
+	out->hops = config_hops(a, domain, &t->hops);
 	return out->hops.len > 0 ? ROUTE_TO : ROUTE_NOWHERE;
 }
 
 uint64_t
-route_ttl_ms(const struct router *t, const struct rcpt *r)
+route_ttl_ms(const struct router *t, struct rcpt *r)
 {
-	const struct action *a;
+	const struct queue_settings *q = &t->config->queue;
+	const struct action *a =
+	    config_find_action(t->config, word_str(r->action));
+	uint64_t ttl = a != NULL && a->ttl_ms > 0 ? a->ttl_ms : q->ttl;
 
-	a = config_find_action(t->config, word_str(r->action));
-	return a != NULL && a->ttl_ms > 0 ? a->ttl_ms : t->config->queue.ttl;
+	/* Nobody waits long for a report. */
+	if (rcpt_entry(r)->from_len == 0 && q->report_ttl < ttl)
+		ttl = q->report_ttl;
+	return ttl;
 }

@@ -12,6 +12,7 @@ struct router {
 	bool by_domain; /* some `deliver` line is for certain domains */
 	struct deliver_numbers numbers; /* of all, or of the last domain */
 	uint64_t numbers_hash;
+	struct buf hops; /* of the last relay by MX */
 };
 
 void router_set_config(struct router *t, const struct config *c);
@@ -26,6 +27,20 @@ enum route_fate {
 enum route_fate route_rcpt(
     struct router *t, struct index *ix, struct rcpt *r, struct route *out);
 /* The time to live of r's message for r, in ms. */
-uint64_t route_ttl_ms(const struct router *t, const struct rcpt *r);
+uint64_t route_ttl_ms(const struct router *t, struct rcpt *r);
+
+/* What the rules give r today, by what is known of its mail: the client's
+ * address and HELO, the listener's tag; NULL when they refuse it. */
+const struct action *route_decide(const struct router *t, struct rcpt *r);
+/* r's action from now on; its state records say so. */
+void route_set_action(struct index *ix, struct rcpt *r, const struct action *a);
+
+/* The listener of our own reports, whose sender is <>. */
+#define ROUTE_REPORT_LISTENER "report"
+
+/* Where a report to this address goes, as from a local client with the sender
+ * <>: what the rules say, by MX when none matches; NULL when they refuse it. */
+const struct action *route_report(
+    const struct router *t, struct str to, bool *refused);
 
 #endif

@@ -1,11 +1,15 @@
 /*
- * Lines, turns, capacity, back-off.
+ * Lines, sleep, turns.
  *
- * A destination is ready (in its pool's ring of turns) when somebody waits,
- * fewer works than its concurrency are in flight, and neither back-off nor
+ * A destination is ready (in a ring of turns of its pool) when somebody
+ * waits, fewer works than its window are in flight, and neither back-off nor
  * rate holds it. One that must wait for a time sleeps in a tree by that time;
- * one with nothing left is freed, unless it failed lately: then its back-off
- * is remembered for a while.
+ * one with nothing left is freed, unless there is something to remember of
+ * it for a while. queue/destination.c says how it behaves, queue/pool.h who
+ * may have how many places.
+ *
+ * No step costs more than O(log n) in the number of destinations. The two
+ * that walk over all of them are rare: an agent that died, and a reload.
  */
 #include "queue/schedule.h"
 
@@ -17,10 +21,8 @@
 
 enum {
 	PICK_LOOKS = 1000, /* expired ones passed over in one turn */
-	BACKOFF_FIRST_MS = 1000,
-	BACKOFF_MAX_MS = 300000,
-	/* How long an idle destination's failures are remembered. */
-	FORGET_MS = 600000
+	SWEEP_SHARE = 16,  /* of a put-off line, looked at with each probe */
+	BACKOFF_MAX_MS = 300000
 };
 
 static int
@@ -68,16 +70,6 @@ pool_get(struct schedule *s, uint32_t pool)
 	return &s->pools[pool];
 }
 
-/* The lists' heads point into themselves: they move by hand. */
-static void
-move_pool(struct pool *from, struct pool *to)
-{
-	TAILQ_INIT(&to->agents);
-	TAILQ_CONCAT(&to->agents, &from->agents, next);
-	TAILQ_INIT(&to->turns);
-	TAILQ_CONCAT(&to->turns, &from->turns, turn);
-}
-
 static void
 pools_grow(struct schedule *s, uint32_t pool)
 {
@@ -87,10 +79,10 @@ pools_grow(struct schedule *s, uint32_t pool)
 		return;
 	pools = xcalloc(pool + 1U, sizeof(*pools));
 	for (uint32_t i = 0; i <= pool; i++) {
-		TAILQ_INIT(&pools[i].agents);
-		TAILQ_INIT(&pools[i].turns);
 		if (i < s->npools)
-			move_pool(&s->pools[i], &pools[i]);
+			pool_move(&s->pools[i], &pools[i]);
+		else
+			pool_init(&pools[i]);
 	}
 	free(s->pools);
 	s->pools = pools;
@@ -117,47 +109,12 @@ schedule_del_agent(struct schedule *s, struct agent *a)
 			d->last = NULL;
 }
 
-static uint32_t
-agent_free(const struct agent *a)
-{
-	return a->blocked || a->nflight >= a->capacity ?
-		   0 :
-		   a->capacity - a->nflight;
-}
-
-/* The one that had this destination's last work keeps connections to it:
- * preferred while it is less than half full; else the one with most room. */
-static struct agent *
-choose_agent(struct schedule *s, const struct destination *d)
-{
-	struct agent *a, *best = NULL;
-
-	if (d->last != NULL && agent_free(d->last) * 2 > d->last->capacity)
-		return d->last;
-	TAILQ_FOREACH(a, &pool_get(s, d->pool)->agents, next)
-		if (agent_free(a) > 0 &&
-		    (best == NULL || agent_free(a) > agent_free(best)))
-			best = a;
-	return best;
-}
-
 /* --- the states of a destination --- */
-
-static uint32_t
-allowed_works(const struct destination *d)
-{
-	uint64_t n = d->failures > 0 ? 1 : d->numbers.concurrency;
-
-	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
 
 static void
 unready(struct schedule *s, struct destination *d)
 {
-	if (!d->ready)
-		return;
-	d->ready = false;
-	TAILQ_REMOVE(&pool_get(s, d->pool)->turns, d, turn);
+	pool_del_turn(pool_get(s, d->pool), d);
 }
 
 static void
@@ -186,7 +143,7 @@ destination_free(struct schedule *s, struct destination *d)
 	wake(s, d);
 	RB_REMOVE(destination_tree, &s->destinations, d);
 	word_drop(s->words, &d->action);
-	free(d->hops_text);
+	word_drop(s->words, &d->reply);
 	free(d);
 }
 
@@ -202,41 +159,46 @@ schedule_clear(struct schedule *s)
 	s->npools = 0;
 }
 
-/* When the destination may go on by its back-off and its rate. */
-static uint64_t
-may_go_ms(const struct destination *d)
+/* Nothing waits and nothing is in flight. */
+static void
+settle_idle(struct schedule *s, struct destination *d, uint64_t now_ms)
 {
-	return d->not_before_ms > d->rate_ms ? d->not_before_ms : d->rate_ms;
+	uint64_t keep_ms;
+
+	unready(s, d);
+	if (d->asleep && d->idle)
+		return;
+	keep_ms = destination_keep_ms(d, now_ms);
+	if (keep_ms == 0) {
+		destination_free(s, d);
+		return;
+	}
+	d->idle = true;
+	sleep_until(s, d, now_ms + keep_ms);
 }
 
 /* Puts d where it belongs after anything about it changed; may free it. */
 static void
 settle(struct schedule *s, struct destination *d, uint64_t now_ms)
 {
-	if (d->nwaiting == 0) {
-		unready(s, d);
-		if (d->nflight > 0)
-			return;
-		if ((d->failures == 0 && d->rate_ms <= now_ms) ||
-		    (d->asleep && d->wake_ms <= now_ms))
-			destination_free(s, d);
-		else if (!d->asleep)
-			sleep_until(s, d, now_ms + FORGET_MS);
+	if (d->nwaiting == 0 && d->nflight == 0) {
+		settle_idle(s, d, now_ms);
 		return;
 	}
-	if (d->nflight >= allowed_works(d)) {
+	if (d->idle) {
+		d->idle = false;
+		wake(s, d);
+	}
+	if (d->nwaiting == 0 || d->nflight >= d->window) {
 		unready(s, d);
 		return;
 	}
-	if (may_go_ms(d) > now_ms) {
-		sleep_until(s, d, may_go_ms(d));
+	if (destination_may_go_ms(d) > now_ms) {
+		sleep_until(s, d, destination_may_go_ms(d));
 		return;
 	}
 	wake(s, d);
-	if (!d->ready) {
-		d->ready = true;
-		TAILQ_INSERT_TAIL(&pool_get(s, d->pool)->turns, d, turn);
-	}
+	pool_add_turn(pool_get(s, d->pool), d);
 }
 
 /* --- recipients in and out --- */
@@ -253,29 +215,73 @@ schedule_hash(const struct deliver_numbers *n)
 	return h;
 }
 
+static void
+key_of(const struct route *to, struct destination *key)
+{
+	key->pool = to->pool;
+	key->action = to->action;
+	key->hops = to->hops;
+	key->numbers_hash = to->numbers_hash;
+}
+
 static struct destination *
 destination_get(struct schedule *s, const struct route *to)
 {
-	struct destination *d, key = {
-		.pool = to->pool,
-		.action = to->action,
-		.hops = to->hops,
-		.numbers_hash = to->numbers_hash,
-	};
+	struct destination *d, key;
 
+	key_of(to, &key);
 	d = RB_FIND(destination_tree, &s->destinations, &key);
 	if (d != NULL)
 		return d;
 	pools_grow(s, to->pool);
-	d = xmalloc(sizeof(*d));
-	*d = key;
+	d = destination_new(to);
 	d->action = word_ref(to->action);
-	d->hops_text = str_dup(to->hops);
-	d->hops.p = d->hops_text;
-	d->numbers = *to->numbers;
-	TAILQ_INIT(&d->waiting);
 	RB_INSERT(destination_tree, &s->destinations, d);
 	return d;
+}
+
+void
+schedule_set_reply(struct schedule *s, struct destination *d, struct str reply)
+{
+	struct word *was = d->reply;
+
+	d->reply = word_get(s->words, reply);
+	word_drop(s->words, &was);
+}
+
+const struct destination *
+schedule_after(struct schedule *s, const struct route *to)
+{
+	struct destination *d, key;
+
+	key_of(to, &key);
+	d = RB_NFIND(destination_tree, &s->destinations, &key);
+	if (d != NULL && cmp_key(d, &key) == 0)
+		d = RB_NEXT(destination_tree, &s->destinations, d);
+	return d;
+}
+
+/* r now waits in d's line, whose list the caller put it in. */
+static void
+line_add(struct schedule *s, struct destination *d, struct rcpt *r)
+{
+	r->place = PLACE_WAITING;
+	r->in.destination = d;
+	d->nwaiting++;
+	if (d->failures > 0)
+		s->nput_off++;
+}
+
+static void
+line_del(struct schedule *s, struct destination *d, struct rcpt *r)
+{
+	assert(r->place == PLACE_WAITING && r->in.destination == d);
+	TAILQ_REMOVE(&d->waiting, r, link);
+	r->place = PLACE_NONE;
+	r->in.destination = NULL;
+	d->nwaiting--;
+	if (d->failures > 0)
+		s->nput_off--;
 }
 
 void
@@ -285,21 +291,18 @@ schedule_add(
 	struct destination *d = destination_get(s, to);
 
 	assert(r->place == PLACE_NONE);
-	r->place = PLACE_WAITING;
-	r->in.destination = d;
 	TAILQ_INSERT_TAIL(&d->waiting, r, link);
-	if (d->nwaiting++ == 0)
+	line_add(s, d, r);
+	if (d->nwaiting == 1)
 		settle(s, d, now_ms);
 }
 
+/* An empty one is seen to when it wakes. */
 static void
-take(struct destination *d, struct rcpt *r)
+look_soon(struct schedule *s, struct destination *d)
 {
-	assert(r->place == PLACE_WAITING && r->in.destination == d);
-	TAILQ_REMOVE(&d->waiting, r, link);
-	d->nwaiting--;
-	r->place = PLACE_NONE;
-	r->in.destination = NULL;
+	if (d->nwaiting == 0 && d->nflight == 0 && !d->asleep)
+		sleep_until(s, d, 0);
 }
 
 void
@@ -307,29 +310,22 @@ schedule_del(struct schedule *s, struct rcpt *r)
 {
 	struct destination *d = r->in.destination;
 
-	take(d, r);
-	/* Empty ones are seen to when they wake or have their turn. */
-	if (d->nwaiting == 0 && !d->ready && !d->asleep && d->nflight == 0)
-		sleep_until(s, d, 0);
+	line_del(s, d, r);
+	look_soon(s, d);
 }
 
 void
 schedule_take_all(struct schedule *s, struct rcpt_list *out)
 {
-	struct destination *d, *next;
+	struct destination *d;
 	struct rcpt *r;
 
-	for (d = RB_MIN(destination_tree, &s->destinations); d != NULL;
-	     d = next) {
-		next = RB_NEXT(destination_tree, &s->destinations, d);
+	RB_FOREACH(d, destination_tree, &s->destinations) {
 		while ((r = TAILQ_FIRST(&d->waiting)) != NULL) {
-			take(d, r);
+			line_del(s, d, r);
 			TAILQ_INSERT_TAIL(out, r, link);
 		}
-		if (d->nflight == 0)
-			destination_free(s, d);
-		else
-			unready(s, d);
+		look_soon(s, d);
 	}
 }
 
@@ -339,26 +335,16 @@ schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms)
 	struct destination *d = r->in.destination;
 
 	assert(r->place == PLACE_WAITING);
+	if (d->failures > 0) {
+		TAILQ_REMOVE(&d->waiting, r, link);
+		TAILQ_INSERT_HEAD(&d->waiting, r, link);
+	}
 	d->not_before_ms = 0;
 	if (d->asleep)
 		settle(s, d, now_ms);
 }
 
 /* --- turns --- */
-
-static void
-count_rate(struct destination *d, uint64_t now_ms)
-{
-	const struct deliver_numbers *n = &d->numbers;
-	uint64_t gap, from;
-
-	if (n->rate == 0)
-		return;
-	/* Evenly spaced, with what was not used of the last second. */
-	gap = n->rate_period / n->rate;
-	from = now_ms > 1000 ? now_ms - 1000 : 0;
-	d->rate_ms = (d->rate_ms > from ? d->rate_ms : from) + gap;
-}
 
 /* The head of d's line and those behind it of the same message. */
 static uint32_t
@@ -373,9 +359,9 @@ pick(struct schedule *s, struct destination *d, struct rcpt_list *out)
 		if (n == 0 && ++looks > PICK_LOOKS)
 			break;
 		next = TAILQ_NEXT(r, link);
-		if (n > 0 && (rcpt_entry(r) != e || n >= d->numbers.recipients))
+		if (n > 0 && (rcpt_entry(r) != e || n >= d->recipients))
 			break;
-		take(d, r);
+		line_del(s, d, r);
 		/* The message may end with one that is not admitted. */
 		if (!s->ops->admit(s->ctx, d, r))
 			continue;
@@ -386,30 +372,56 @@ pick(struct schedule *s, struct destination *d, struct rcpt_list *out)
 	return n;
 }
 
+/* Only one in a while leaves the line of a destination that cannot be
+ * reached: who grows too old behind it is found here, a share at a time. */
+static void
+sweep(struct schedule *s, struct destination *d)
+{
+	uint32_t n = d->nwaiting / SWEEP_SHARE + PICK_LOOKS;
+	struct rcpt *r;
+
+	if (n > d->nwaiting)
+		n = d->nwaiting;
+	for (; n > 0; n--) {
+		r = TAILQ_FIRST(&d->waiting);
+		line_del(s, d, r);
+		if (!s->ops->admit(s->ctx, d, r))
+			continue;
+		TAILQ_INSERT_TAIL(&d->waiting, r, link);
+		line_add(s, d, r);
+	}
+}
+
 /* One work for one destination: false when no agent can take it. */
 static bool
-one_turn(struct schedule *s, struct destination *d, uint64_t now_ms)
+one_turn(
+    struct schedule *s, struct pool *p, struct destination *d, uint64_t now_ms)
 {
-	struct agent *a = choose_agent(s, d);
+	struct agent *a = pool_choose_agent(p, d);
 	struct rcpt_list rcpts;
 	uint32_t n;
 
 	if (a == NULL)
 		return false;
-	unready(s, d);
+	/* To the end of the ring. */
+	pool_del_turn(p, d);
 	n = pick(s, d, &rcpts);
-	if (n > 0) {
-		d->nflight++;
-		a->nflight++;
-		d->last = a;
-		count_rate(d, now_ms);
-		/* At the end of the ring before anything else happens. */
+	if (n > 0)
+		s->ops->start(s->ctx, d, a, &rcpts, n); /* d may be gone */
+	else
 		settle(s, d, now_ms);
-		s->ops->start(s->ctx, d, a, &rcpts, n);
-	} else {
-		settle(s, d, now_ms);
-	}
 	return true;
+}
+
+static void
+run_pool(struct schedule *s, struct pool *p, uint64_t now_ms)
+{
+	struct destination *d;
+
+	pool_look(p, now_ms);
+	while ((d = pool_next_turn(p)) != NULL)
+		if (!one_turn(s, p, d, now_ms))
+			break;
 }
 
 static void
@@ -419,8 +431,13 @@ wake_sleepers(struct schedule *s, uint64_t now_ms)
 
 	while ((d = RB_MIN(wake_tree, &s->sleepers)) != NULL &&
 	       d->wake_ms <= now_ms) {
-		if (d->nwaiting > 0 || d->nflight > 0)
-			wake(s, d);
+		wake(s, d);
+		if (d->idle) {
+			destination_free(s, d);
+			continue;
+		}
+		if (d->failures > 0)
+			sweep(s, d);
 		settle(s, d, now_ms);
 	}
 }
@@ -432,23 +449,65 @@ schedule_run(struct schedule *s, uint64_t now_ms)
 
 	wake_sleepers(s, now_ms);
 	for (uint32_t i = 0; i < s->npools && !s->stopped; i++)
-		while ((d = TAILQ_FIRST(&s->pools[i].turns)) != NULL)
-			if (!one_turn(s, d, now_ms))
-				break;
+		run_pool(s, &s->pools[i], now_ms);
 	d = RB_MIN(wake_tree, &s->sleepers);
 	return d != NULL ? d->wake_ms + (d->wake_ms == 0) : 0;
 }
 
-static void
-back_off(const struct schedule *s, struct destination *d, uint64_t now_ms)
-{
-	uint64_t ms = BACKOFF_FIRST_MS;
+/* --- works --- */
 
-	for (uint32_t i = 0; i < d->failures && ms < s->backoff_max_ms; i++)
-		ms *= 2;
-	d->failures++;
-	d->not_before_ms =
-	    now_ms + (ms < s->backoff_max_ms ? ms : s->backoff_max_ms);
+void
+schedule_begin(struct schedule *s, struct flight *f, struct destination *d,
+    struct agent *a, uint64_t now_ms)
+{
+	*f = (struct flight){
+		.destination = d,
+		.agent = a,
+		.begun_ms = now_ms,
+	};
+	pool_begin(pool_get(s, d->pool), f);
+	destination_begun(d, now_ms);
+	settle(s, d, now_ms);
+}
+
+void
+schedule_done(
+    struct schedule *s, struct flight *f, enum work_end end, uint64_t now_ms)
+{
+	struct destination *d = f->destination;
+	struct pool *p = pool_get(s, d->pool);
+	bool put_off = d->failures > 0;
+
+	pool_end(p, f);
+	switch (end) {
+	case WORK_DONE:
+		destination_did_well(d, now_ms - f->begun_ms);
+		break;
+	case WORK_UNREACHABLE:
+		destination_failed(d, now_ms, s->backoff_max_ms);
+		break;
+	case WORK_LOST:
+		break;
+	}
+	if (put_off && d->failures == 0)
+		s->nput_off -= d->nwaiting;
+	else if (!put_off && d->failures > 0)
+		s->nput_off += d->nwaiting;
+	pool_classify(p, d);
+	settle(s, d, now_ms);
+}
+
+void
+schedule_put_back(
+    struct schedule *s, struct destination *d, struct rcpt_list *rcpts)
+{
+	struct rcpt *r;
+
+	while ((r = TAILQ_LAST(rcpts, rcpt_list)) != NULL) {
+		TAILQ_REMOVE(rcpts, r, link);
+		TAILQ_INSERT_HEAD(&d->waiting, r, link);
+		line_add(s, d, r);
+	}
 }
 
 bool
@@ -458,50 +517,7 @@ schedule_is_put_off(const struct rcpt *r)
 }
 
 uint64_t
-schedule_count_put_off(struct schedule *s)
+schedule_count_put_off(const struct schedule *s)
 {
-	struct destination *d;
-	uint64_t n = 0;
-
-	RB_FOREACH(d, destination_tree, &s->destinations)
-		if (d->failures > 0)
-			n += d->nwaiting;
-	return n;
-}
-
-void
-schedule_done(struct schedule *s, struct destination *d, struct agent *a,
-    enum work_end end, uint64_t now_ms)
-{
-	assert(d->nflight > 0 && a->nflight > 0);
-	d->nflight--;
-	a->nflight--;
-	switch (end) {
-	case WORK_DONE:
-		d->failures = 0;
-		d->not_before_ms = 0;
-		break;
-	case WORK_UNREACHABLE:
-		/* Of many under way, the first to fail counts. */
-		if (d->not_before_ms <= now_ms)
-			back_off(s, d, now_ms);
-		break;
-	case WORK_LOST:
-		break;
-	}
-	settle(s, d, now_ms);
-}
-
-void
-schedule_put_back(struct destination *d, struct rcpt_list *rcpts)
-{
-	struct rcpt *r;
-
-	while ((r = TAILQ_LAST(rcpts, rcpt_list)) != NULL) {
-		TAILQ_REMOVE(rcpts, r, link);
-		r->place = PLACE_WAITING;
-		r->in.destination = d;
-		TAILQ_INSERT_HEAD(&d->waiting, r, link);
-		d->nwaiting++;
-	}
+	return s->nput_off;
 }

@@ -17,31 +17,11 @@
 
 #include "lib/rules/config.h"
 #include "queue/index.h"
+#include "queue/pool.h"
 
 enum {
 	POOL_DELIVERY,
 	POOL_MAILDIR /* and the instance of the maildir process */
-};
-
-/* A process that delivers. */
-struct agent {
-	TAILQ_ENTRY(agent) next;
-	uint32_t pool;
-	uint32_t capacity; /* mails it can hold */
-	uint32_t nflight;  /* and holds */
-	bool blocked;      /* its channel is full */
-	void *owner;
-};
-
-TAILQ_HEAD(agent_list, agent);
-
-/* What makes two recipients share a destination. */
-struct route {
-	uint32_t pool;
-	struct word *action; /* its name; not owned */
-	struct str hops;     /* empty for maildir */
-	const struct deliver_numbers *numbers;
-	uint64_t numbers_hash; /* of them: schedule_hash */
 };
 
 /* How a work ended, for its destination. */
@@ -51,39 +31,14 @@ enum work_end {
 	WORK_LOST         /* the agent died: says nothing */
 };
 
-struct destination {
-	RB_ENTRY(destination) by_key;
-	RB_ENTRY(destination) by_wake; /* while asleep */
-	TAILQ_ENTRY(destination) turn; /* while it is ready */
-	struct rcpt_list waiting;
-	uint32_t nwaiting;   /* recipients */
-	uint32_t nflight;    /* works */
-	struct agent *last;  /* who had its last work: kept connections */
-	struct word *action; /* counted */
-	struct str hops;     /* into hops_text */
-	char *hops_text;     /* owned */
-	uint32_t pool;
-	uint32_t failures;      /* unreachable in a row */
-	uint64_t numbers_hash;  /* of numbers: part of the key */
-	uint64_t not_before_ms; /* back-off or rate, monotonic */
-	uint64_t wake_ms;
-	uint64_t rate_ms; /* when the rate allows one more */
-	struct deliver_numbers numbers;
-	bool ready, asleep;
-};
-
-struct pool {
-	struct agent_list agents;
-	TAILQ_HEAD(, destination) turns; /* have waiting ones, may go */
-};
-
 struct schedule_ops {
-	/* Asked before r, the next of d's line, is given away; false: it was
-	 * dealt with otherwise (it expired) and is nowhere any more. */
+	/* Asked before r, the next of d's line, is given away (and now and
+	 * then of those that wait for a destination that cannot be reached);
+	 * false: it was dealt with otherwise (it expired) and is nowhere any
+	 * more. */
 	bool (*admit)(void *ctx, const struct destination *d, struct rcpt *r);
-	/* These recipients of one message are d's next work for agent a;
-	 * both are counted in flight until schedule_done. The list is the
-	 * callee's. */
+	/* These recipients of one message are d's next work for agent a. Calls
+	 * schedule_begin first. The list is the callee's. */
 	void (*start)(void *ctx, struct destination *d, struct agent *a,
 	    struct rcpt_list *rcpts, uint32_t nrcpt);
 };
@@ -96,6 +51,7 @@ struct schedule {
 	RB_HEAD(wake_tree, destination) sleepers;
 	struct pool *pools; /* owned */
 	uint32_t npools;
+	uint64_t nput_off; /* recipients, see schedule_count_put_off */
 	uint64_t backoff_max_ms;
 	bool stopped; /* starts nothing more */
 };
@@ -120,23 +76,37 @@ void schedule_del(struct schedule *s, struct rcpt *r);
 /* Every waiting recipient out of its line, into the list `out` (place
  * PLACE_NONE): they are to be routed again. */
 void schedule_take_all(struct schedule *s, struct rcpt_list *out);
-/* Next try of r's destination: now, whatever its back-off. */
+/* Next try of r's destination: now, whatever its back-off; r comes first if
+ * there is one. */
 void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
+
+/* What a work for d brought instead of success: kept to be shown. */
+void schedule_set_reply(
+    struct schedule *s, struct destination *d, struct str reply);
+/* All destinations, one after the other: the one behind this key; NULL at
+ * the end. It survives all changes in between, as long as the key's action
+ * is counted. An empty key is before all. */
+const struct destination *schedule_after(
+    struct schedule *s, const struct route *key);
 
 /* Waits for a destination that could not be reached the last time. */
 bool schedule_is_put_off(const struct rcpt *r);
 /* How many of those there are. */
-uint64_t schedule_count_put_off(struct schedule *s);
+uint64_t schedule_count_put_off(const struct schedule *s);
 
 /* --- turns --- */
 /* Starts all that can be started. Returns when to come again (monotonic), 0
  * when no time but only an event can change anything. */
 uint64_t schedule_run(struct schedule *s, uint64_t now_ms);
-/* A work is over. May free d. */
-void schedule_done(struct schedule *s, struct destination *d, struct agent *a,
-    enum work_end end, uint64_t now_ms);
+/* A work begins: counted in flight until schedule_done. */
+void schedule_begin(struct schedule *s, struct flight *f, struct destination *d,
+    struct agent *a, uint64_t now_ms);
+/* A work is over. May free its destination. */
+void schedule_done(
+    struct schedule *s, struct flight *f, enum work_end end, uint64_t now_ms);
 /* A work's recipients come back untried, to the front of d's line; the
  * schedule_done of the work follows. */
-void schedule_put_back(struct destination *d, struct rcpt_list *rcpts);
+void schedule_put_back(
+    struct schedule *s, struct destination *d, struct rcpt_list *rcpts);
 
 #endif

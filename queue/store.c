@@ -52,7 +52,7 @@ reserve_for_state(struct store *s, size_t size, const struct commit_op *op)
 	return p;
 }
 
-static void
+static int
 add_inline(struct store *s, const struct mail_record *m, size_t size,
     const struct commit_op *op)
 {
@@ -67,10 +67,11 @@ add_inline(struct store *s, const struct mail_record *m, size_t size,
 	if (p == NULL) {
 		add_failed(s, op);
 		space_check(s, true);
-		return;
+		return -1;
 	}
 	mail_encode(p, m);
 	committer_push(&s->committer, &h, op);
+	return 0;
 }
 
 /* A message whose body file is made durable first. */
@@ -139,7 +140,7 @@ add_with_body(struct store *s, const struct mail_record *m, size_t size,
 	housekeep_post(s->housekeep, &b->job, true);
 }
 
-void
+int
 store_add_mail(struct store *s, const struct mail_record *m,
     store_committed_fn *fn, void *ctx)
 {
@@ -152,12 +153,14 @@ store_add_mail(struct store *s, const struct mail_record *m,
 	size_t size = mail_size(m);
 
 	assert(m->seq != 0);
-	if (size == 0 || !journal_can_hold(&s->journal, size))
+	if (size == 0 || !journal_can_hold(&s->journal, size)) {
 		add_failed(s, &op);
-	else if (m->bodyfile != 0)
-		add_with_body(s, m, size, &op);
-	else
-		add_inline(s, m, size, &op);
+		return -1;
+	}
+	if (m->bodyfile == 0)
+		return add_inline(s, m, size, &op);
+	add_with_body(s, m, size, &op);
+	return 0;
 }
 
 void

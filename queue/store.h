@@ -50,17 +50,23 @@ enum {
 	STATE_RCPT_DELIVERED,
 	STATE_RCPT_BOUNCED,
 	STATE_RCPT_REMOVED,
-	STATE_RCPT_HELD
+	STATE_RCPT_HELD,
+	STATE_RCPT_FAILED /* for good, and its sender was not told yet */
 };
+
+/* Beside the state, in the same byte: the sender was told of a delay. */
+enum { STATE_RCPT_WARNED = 0x80 };
 
 /* What became of a recipient: absolute, so that the last record wins. */
 struct state_rcpt {
 	uint32_t index;
-	uint8_t state; /* STATE_RCPT_ */
+	uint8_t state; /* STATE_RCPT_, perhaps with STATE_RCPT_WARNED */
 	uint32_t attempts;
 	uint64_t next_ms; /* wall time of the next try; 0: none */
 	struct str reply; /* the last, with its code; at most 600 bytes */
 	struct str relay; /* who said it; at most 320 bytes */
+	/* Empty: that of the mail record; else the rules have decided anew. */
+	struct str action;
 };
 
 struct state_record {
@@ -119,8 +125,9 @@ uint64_t store_next_seq(struct store *s);
 /* ok: durable, ref is where. Not ok: not kept, and it will not come back at
  * the next start. Called from store_commit, or later for a bodyfile. */
 typedef void store_committed_fn(void *ctx, bool ok, struct store_ref ref);
-/* Copies m's bytes into the batch. */
-void store_add_mail(struct store *s, const struct mail_record *m,
+/* Copies m's bytes into the batch. -1: there is no place for it now; fn is
+ * told so in its time. */
+int store_add_mail(struct store *s, const struct mail_record *m,
     store_committed_fn *fn, void *ctx);
 void store_add_state(
     struct store *s, struct store_ref ref, const struct state_record *st);

@@ -38,8 +38,7 @@ work_free(struct work *w, enum work_end end)
 
 	if (w->peer != NULL) {
 		RB_REMOVE(work_tree, &w->peer->works, w);
-		schedule_done(&q->schedule, w->destination, &w->peer->agent,
-		    end, queue_now_ms(q));
+		schedule_done(&q->schedule, &w->flight, end, queue_now_ms(q));
 		q->nworks--;
 		queue_run_soon(q);
 		queue_check_stop(q);
@@ -157,8 +156,8 @@ tell_head(struct work *w, struct str content)
 		.msgid = { e->msgid, ID_LEN },
 		.from = entry_from(e),
 		.flags = e->flags,
-		.action = word_str(w->destination->action),
-		.hops = w->destination->hops,
+		.action = word_str(w->flight.destination->action),
+		.hops = w->flight.destination->hops,
 		.domain = rcpt_domain(TAILQ_FIRST(&w->rcpts)),
 		.received_ms = e->received_ms,
 		.nrcpt = w->nrcpt,
@@ -273,7 +272,6 @@ work_start(void *ctx, struct destination *d, struct agent *a,
 		.id = ++p->next_id,
 		.q = q,
 		.entry = rcpt_entry(TAILQ_FIRST(rcpts)),
-		.destination = d,
 		.peer = p,
 		.nrcpt = nrcpt,
 	};
@@ -283,6 +281,7 @@ work_start(void *ctx, struct destination *d, struct agent *a,
 		r->place = PLACE_WORK;
 		r->in.work = w;
 	}
+	schedule_begin(&q->schedule, &w->flight, d, a, queue_now_ms(q));
 	RB_INSERT(work_tree, &p->works, w);
 	q->nworks++;
 	fate_keep(w->entry);
@@ -342,6 +341,9 @@ work_result(struct work *w, const struct tell_result *m)
 	if (r->place != PLACE_WORK || r->in.work != w)
 		return;
 	h.reply = full_reply(m, text, sizeof(text));
+	if (m->outcome == OUTCOME_DEFERRED)
+		schedule_set_reply(
+		    &w->q->schedule, w->flight.destination, h.reply);
 	outcomes[m->outcome](w->q, take_rcpt(w, r), &h);
 }
 
@@ -366,15 +368,14 @@ work_lose(struct work *w)
 	for (r = TAILQ_FIRST(&w->rcpts); r != NULL; r = next) {
 		next = TAILQ_NEXT(r, link);
 		if (!w->reading)
-			r->marks |= MARK_DUPLICATE;
+			rcpt_mark(r, MARK_DUPLICATE);
 		/* An administrator's wish is fulfilled between two tries. */
-		if ((r->marks & (MARK_HOLD | MARK_REMOVE)) != 0)
+		if ((r->marks & MARK_WISHES) != 0)
 			fate_wished(q, take_rcpt(w, r));
 	}
-	schedule_put_back(w->destination, &w->rcpts);
+	schedule_put_back(&q->schedule, w->flight.destination, &w->rcpts);
 	RB_REMOVE(work_tree, &p->works, w);
-	schedule_done(&q->schedule, w->destination, &p->agent, WORK_LOST,
-	    queue_now_ms(q));
+	schedule_done(&q->schedule, &w->flight, WORK_LOST, queue_now_ms(q));
 	q->nworks--;
 	w->peer = NULL;
 	if (!w->reading)

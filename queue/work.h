@@ -17,7 +17,7 @@ struct work {
 	uint64_t id; /* the request id on the agent's channel */
 	struct queue *q;
 	struct entry *entry; /* kept busy */
-	struct destination *destination;
+	struct flight flight;
 	struct agent_peer *peer; /* NULL: it died while we read */
 	struct rcpt_list rcpts;  /* without a result yet */
 	uint32_t nrcpt;

@@ -17,8 +17,7 @@ enum {
 };
 
 struct body *
-body_new(const struct limits *limits, uint64_t max_size, bool normalize,
-    struct str received)
+body_new(const struct limits *limits, uint64_t max_size, bool normalize)
 {
 	struct body *b = xcalloc(1, sizeof(*b));
 
@@ -30,8 +29,6 @@ body_new(const struct limits *limits, uint64_t max_size, bool normalize,
 	b->fd = -1;
 	b->begin_ms = clock_mono_ms();
 	buf_init(&b->content, CONTENT_MAX);
-	buf_add_str(&b->content, received);
-	b->received_len = b->content.len;
 	return b;
 }
 
@@ -113,12 +110,6 @@ has_8bit(const char *p, size_t len)
 	return (all & 0x8080808080808080U) != 0;
 }
 
-static struct str
-own_content(const struct body *b)
-{
-	return str_skip(buf_str(&b->content), b->received_len);
-}
-
 /* The header block has grown, or ended. */
 static void
 check_header(struct body *b)
@@ -126,8 +117,7 @@ check_header(struct body *b)
 	const struct limits *l = b->limits;
 
 	if (b->head.size > l->header_size ||
-	    (!b->head.done &&
-		b->content.len - b->received_len > l->header_size))
+	    (!b->head.done && b->content.len > l->header_size))
 		body_fail(b, BODY_HEADER_SIZE);
 	else if (b->head.longest > l->header_field)
 		body_fail(b, BODY_HEADER_FIELD);
@@ -169,7 +159,7 @@ body_feed(struct body *b, struct str in)
 	if (b->dot.longest > b->limits->text_line)
 		body_fail(b, BODY_LINE);
 	if (b->fault == BODY_FINE && !b->head.done) {
-		header_scan_feed(&b->head, own_content(b), b->ended);
+		header_scan_feed(&b->head, buf_str(&b->content), b->ended);
 		check_header(b);
 	}
 	return used;
@@ -179,7 +169,7 @@ bool
 body_needs_file(const struct body *b)
 {
 	return b->fault == BODY_FINE && b->fd < 0 && b->head.done &&
-	       b->content.len - b->received_len > MAIL_INLINE_MAX;
+	       b->content.len > MAIL_INLINE_MAX;
 }
 
 void
@@ -205,8 +195,23 @@ body_finish(struct body *b)
 	return b->fault;
 }
 
+void
+body_prepend(struct body *b, struct str field)
+{
+	struct buf *c = &b->content;
+
+	if (buf_reserve(c, field.len) == NULL) {
+		body_fail(b, BODY_HEADER_SIZE);
+		return;
+	}
+	memmove(c->p + field.len, c->p, c->len);
+	memcpy(c->p, field.p, field.len);
+	buf_commit(c, field.len);
+	b->ours += field.len;
+}
+
 size_t
 body_header_size(const struct body *b)
 {
-	return b->received_len + b->head.size;
+	return b->ours + b->head.size;
 }

@@ -40,8 +40,9 @@ struct body {
 	struct dot_reader dot;
 	struct header_scan head;
 	const struct limits *limits; /* of the session's configuration */
-	struct buf content;  /* Received, header block, body while inline */
-	size_t received_len; /* bytes of ours in front */
+	struct buf content; /* header block, body while inline; at the end ours
+			     * on top */
+	size_t ours;        /* bytes of ours there */
 	uint64_t max_size;
 	uint64_t size;        /* octets as the client meant them */
 	uint64_t raw;         /* octets as they came */
@@ -57,9 +58,8 @@ struct body {
 	bool ended; /* the final dot was seen */
 };
 
-/* received: the header field that goes on top. */
-struct body *body_new(const struct limits *limits, uint64_t max_size,
-    bool normalize, struct str received);
+struct body *body_new(
+    const struct limits *limits, uint64_t max_size, bool normalize);
 /* A file that was not committed is given back to the queue. */
 void body_free(struct body **b);
 /* Takes what it can; sets ended. Returns the bytes consumed. */
@@ -73,6 +73,8 @@ void body_set_file(
 void body_fail(struct body *b, enum body_fault fault);
 /* All was read: the last judgements. Returns the fault. */
 enum body_fault body_finish(struct body *b);
+/* A header field of ours goes on top; after body_finish. */
+void body_prepend(struct body *b, struct str field);
 /* Bytes of the header block with ours. */
 size_t body_header_size(const struct body *b);
 

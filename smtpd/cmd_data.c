@@ -98,12 +98,8 @@ data_apply(struct session *s, struct command *c)
 	const struct limits *l = &s->config->limits;
 	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
 						    l->message_size;
-	struct buf received;
 
-	buf_init(&received, 65536);
-	received_format(s, &received);
-	s->body = body_new(l, max, is_excepted(s), buf_str(&received));
-	buf_clear(&received);
+	s->body = body_new(l, max, is_excepted(s));
 	session_say(s, "354 End data with <CR><LF>.<CR><LF>");
 	session_enter(s, SESSION_BODY);
 	await_content(s);
@@ -120,13 +116,28 @@ data_answered(struct command *c)
 	command_done(c);
 }
 
+/* Last, with all that is known of the client by then. */
+static void
+add_received(struct session *s)
+{
+	struct buf b;
+
+	buf_init(&b, RECEIVED_MAX);
+	received_format(s, &b);
+	body_prepend(s->body, buf_str(&b));
+	buf_clear(&b);
+}
+
 /* The end of the content was seen. */
 static void
 data_end(struct session *s)
 {
 	struct command *c = s->command;
-	enum body_fault f = body_finish(s->body);
+	enum body_fault f;
 
+	if (body_finish(s->body) == BODY_FINE)
+		add_received(s);
+	f = s->body->fault;
 	if (f == BODY_FINE) {
 		commit_begin(c);
 		return;

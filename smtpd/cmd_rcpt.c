@@ -56,6 +56,8 @@ rcpt_rules(const struct session *s, struct command *c)
 	if (policy_postmaster(s, &c->path, &c->verdict))
 		return STAGE_GO;
 	c->verdict = policy_decide(s, &c->path);
+	if (c->verdict.needs_name)
+		return policy_need_name(s, c);
 	rule = c->verdict.rule;
 	if (rule == NULL)
 		return command_refuse(

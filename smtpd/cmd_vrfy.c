@@ -42,6 +42,8 @@ vrfy_rules(const struct session *s, struct command *c)
 		return STAGE_GO;
 	}
 	c->verdict = policy_decide(s, &c->path);
+	if (c->verdict.needs_name)
+		return policy_need_name(s, c);
 	rule = c->verdict.rule;
 	if (rule == NULL || rule->verdict == VERDICT_REJECT)
 		return command_refuse(c, "vrfy", "550 5.1.1 No such user here");

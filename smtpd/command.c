@@ -12,7 +12,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "smtpd/body.h"
-#include "smtpd/from_queue.h"
+#include "smtpd/client_name.h"
 #include "smtpd/limits.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -35,12 +35,20 @@ command_new(
 	return c;
 }
 
+static void
+stop_waiting(struct command *c)
+{
+	if (c->waits_in != NULL)
+		TAILQ_REMOVE(c->waits_in, c, waiting);
+	c->waits_in = NULL;
+}
+
 void
 command_free(struct command **c)
 {
 	if (*c == NULL)
 		return;
-	from_queue_forget(*c);
+	stop_waiting(*c);
 	free((*c)->text);
 	free(*c);
 	*c = NULL;
@@ -158,10 +166,11 @@ log_refusal(const struct command *c)
 	if (c->quiet)
 		return;
 	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
-	    "stage=%s reply=%s why=%s client=%s arg=%s",
+	    "stage=%s reply=%s why=%s client=%s rdns=%s arg=%s",
 	    log_cstr(c->verb->stage), log_cstr(c->reply),
 	    log_cstr(c->why != NULL ? c->why : "refused"),
-	    log_cstr(s->client_text), log_str(c->args));
+	    log_cstr(s->client_text), log_cstr(caller_text(s->caller)),
+	    log_str(c->args));
 }
 
 /* Input came with the command, or while it waited for somebody. */
@@ -260,7 +269,9 @@ run(struct command *c)
 		case STAGE_WAITING:
 			c->was_waiting = true;
 			if (c->session->state == SESSION_COMMAND)
-				session_enter(c->session, SESSION_BUSY);
+				session_enter(c->session, c->needs_name ?
+							      SESSION_NAMING :
+							      SESSION_BUSY);
 			return;
 		case STAGE_ANSWERED:
 			answered(c);
@@ -292,9 +303,32 @@ command_begin_too_long(struct session *s)
 }
 
 void
+command_wait(struct command *c, struct commands *list)
+{
+	if (c->waits_in != NULL)
+		return;
+	TAILQ_INSERT_TAIL(list, c, waiting);
+	c->waits_in = list;
+}
+
+void
 command_resume(struct command *c)
 {
+	stop_waiting(c);
 	run(c);
+}
+
+void
+command_wake(struct commands *list)
+{
+	struct commands now = TAILQ_HEAD_INITIALIZER(now);
+	struct command *c;
+
+	TAILQ_FOREACH(c, list, waiting)
+		c->waits_in = &now;
+	TAILQ_CONCAT(&now, list, waiting);
+	while ((c = TAILQ_FIRST(&now)) != NULL)
+		command_resume(c);
 }
 
 void

@@ -17,6 +17,7 @@
 
 struct session;
 struct command;
+TAILQ_HEAD(commands, command); /* that wait for the same */
 
 enum stage {
 	STAGE_GO,       /* on to the next */
@@ -53,7 +54,8 @@ struct verb {
 };
 
 struct command {
-	TAILQ_ENTRY(command) waiting; /* for the queue's channel */
+	TAILQ_ENTRY(command) waiting; /* in waits_in */
+	struct commands *waits_in;    /* or NULL */
 	struct session *session;
 	const struct verb *verb;
 	struct str args;      /* views line */
@@ -69,7 +71,7 @@ struct command {
 	bool close;         /* the session ends after the reply */
 	bool ends_tx;       /* with its reply the transaction is over */
 	bool quiet;         /* a refusal that is not logged */
-	bool in_wait;       /* linked in `waiting` */
+	bool needs_name;    /* waits for the client's name, not the queue */
 	bool was_waiting;
 	char line[]; /* the argument, terminated */
 };
@@ -78,8 +80,12 @@ struct command {
 void command_begin(struct session *s, struct str line, bool followed);
 /* A line that was longer than allowed has gone by. */
 void command_begin_too_long(struct session *s);
+/* It waits in this list (once) until it is resumed or gone. */
+void command_wait(struct command *c, struct commands *list);
 /* The stage that waited runs again. */
 void command_resume(struct command *c);
+/* The same for all in this list; one that waits again stands in it anew. */
+void command_wake(struct commands *list);
 /* Waiting is over, and the command was answered. */
 void command_done(struct command *c);
 /* The session goes away: nothing more will be said. */

@@ -8,6 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "smtpd/body.h"
+#include "smtpd/client_name.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
 #include "smtpd/from_queue.h"
@@ -34,17 +35,15 @@ log_accepted(const struct session *s)
 {
 	const struct tx *tx = s->tx;
 	const struct body *b = s->body;
-	unsigned long long ms = clock_mono_ms() - tx->begin_ms;
+	bool unsent = s->state != SESSION_BUSY || s->ended;
 
-	if (s->state == SESSION_BUSY && !s->ended)
-		log_info(&tx->log, "accepted",
-		    "from=%s nrcpt=%u size=%llu ms=%llu", log_cstr(tx->from),
-		    tx->nrcpt, (unsigned long long)b->size, ms);
-	else /* the client was gone before it could hear of it */
-		log_info(&tx->log, "accepted",
-		    "from=%s nrcpt=%u size=%llu ms=%llu reply=%s",
-		    log_cstr(tx->from), tx->nrcpt, (unsigned long long)b->size,
-		    ms, log_cstr("unsent"));
+	/* unsent: the client was gone before it could hear of it */
+	log_info(&tx->log, "accepted",
+	    "from=%s rdns=%s nrcpt=%u size=%llu ms=%llu%s", log_cstr(tx->from),
+	    log_cstr(caller_text(s->caller)), tx->nrcpt,
+	    (unsigned long long)b->size,
+	    (unsigned long long)(clock_mono_ms() - tx->begin_ms),
+	    unsent ? " reply=unsent" : "");
 	stats_add(STAT_ACCEPTED, 1);
 	stats_add(STAT_BYTES, b->size);
 }

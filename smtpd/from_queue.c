@@ -8,29 +8,13 @@ static struct channel *channel;
 static struct loop *loop;
 static uint64_t generation;
 static enum queue_space space;
-static TAILQ_HEAD(, command) waiting = TAILQ_HEAD_INITIALIZER(waiting);
-
-/* Each runs its stage again; those that find no room wait anew. */
-static void
-wake_all(void)
-{
-	TAILQ_HEAD(, command) now = TAILQ_HEAD_INITIALIZER(now);
-	struct command *c;
-
-	TAILQ_FOREACH(c, &waiting, waiting)
-		c->in_wait = false;
-	TAILQ_CONCAT(&now, &waiting, waiting);
-	while ((c = TAILQ_FIRST(&now)) != NULL) {
-		TAILQ_REMOVE(&now, c, waiting);
-		command_resume(c);
-	}
-}
+static struct commands waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
 static void
 on_drained(void *ctx)
 {
 	(void)ctx;
-	wake_all();
+	command_wake(&waiting);
 }
 
 static void
@@ -40,7 +24,7 @@ on_closed(void *ctx, struct channel *ch)
 	if (ch != channel)
 		return;
 	channel_free(&channel);
-	wake_all();
+	command_wake(&waiting);
 }
 
 static void
@@ -74,7 +58,7 @@ from_queue_stop(void)
 {
 	channel_free(&channel);
 	generation++;
-	wake_all();
+	command_wake(&waiting);
 }
 
 struct channel *
@@ -118,17 +102,5 @@ from_queue_is_full(void)
 void
 from_queue_wait(struct command *c)
 {
-	if (c->in_wait)
-		return;
-	TAILQ_INSERT_TAIL(&waiting, c, waiting);
-	c->in_wait = true;
-}
-
-void
-from_queue_forget(struct command *c)
-{
-	if (!c->in_wait)
-		return;
-	TAILQ_REMOVE(&waiting, c, waiting);
-	c->in_wait = false;
+	command_wait(c, &waiting);
 }

@@ -28,6 +28,5 @@ const char *from_queue_refusal(const char **why);
 bool from_queue_is_full(void);
 /* command_resume when there is room, or no channel any more. */
 void from_queue_wait(struct command *c);
-void from_queue_forget(struct command *c);
 
 #endif

@@ -3,9 +3,10 @@
  *
  * Runs as its own user, chrooted to an empty directory; accepts on sockets it
  * inherited, makes none, connects nowhere, opens no file.
- * Trusts: the parent (configuration, tables), the queue (its answers).
+ * Trusts: the parent (configuration, tables), the queue (its answers), the
+ * resolver (which name a client has, not what is in it).
  * Trusted by: the queue, with the envelope of a mail and no more.
- * Edges: smtpd_queue, control_all, all_parent.
+ * Edges: smtpd_queue, smtpd_resolver, control_all, all_parent.
  * If it dies: its sessions break, the kernel keeps its backlog for the
  * successor; nothing that was answered 250 is in it.
  * Read next: listener.c, session.c, verbs.c, command.c, cmd_mail.c,
@@ -17,6 +18,7 @@
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
 #include "smtpd/from_queue.h"
+#include "smtpd/from_resolver.h"
 #include "smtpd/limits.h"
 #include "smtpd/listener.h"
 #include "smtpd/session.h"
@@ -41,6 +43,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	switch (peer) {
 	case ROLE_QUEUE:
 		from_queue_start(child_loop(), socket);
+		break;
+	case ROLE_RESOLVER:
+		from_resolver_start(child_loop(), socket);
 		break;
 	case ROLE_CONTROL:
 		tell_stats_serve(child_loop(), socket, "smtpd", stats_all);
@@ -79,7 +84,7 @@ on_stop(uint32_t grace_ms)
 
 static const struct child_ops ops = {
 	.role = ROLE_SMTPD,
-	.promises = PROMISE_ACCEPT,
+	.promises = PROMISE_ACCEPT | PROMISE_WATCHDOG,
 	.on_listen = on_listen,
 	.on_sources = on_sources,
 	.on_config = listener_set_config,

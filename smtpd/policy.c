@@ -1,6 +1,7 @@
 /* What the rules need to know of a session. */
 #include "smtpd/policy.h"
 
+#include "smtpd/client_name.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
 
@@ -42,6 +43,7 @@ policy_postmaster(
 {
 	struct rules_query q = {
 		.client = { .family = ADDR_LOCAL },
+		.name_state = CLIENT_NAME_NONE,
 		.helo = str_of(s->helo),
 		.tag = STR(""),
 		.from_local = STR(""),
@@ -63,11 +65,35 @@ policy_postmaster(
 	return true;
 }
 
+/* There is an end to waiting for it. */
+static enum client_name
+name_state(const struct session *s)
+{
+	enum client_name state = caller_state(s->caller);
+
+	return state == CLIENT_NAME_PENDING && s->name_late ?
+		   CLIENT_NAME_FAULT :
+		   state;
+}
+
+enum stage
+policy_need_name(const struct session *s, struct command *c)
+{
+	if (name_state(s) != CLIENT_NAME_PENDING)
+		return command_refuse(c, "rdns",
+		    "451 4.4.3 Your address could not be looked up, try again "
+		    "later");
+	caller_wait(s->caller, c);
+	return STAGE_WAITING;
+}
+
 struct rules_verdict
 policy_decide(const struct session *s, const struct path *rcpt)
 {
 	struct rules_query q = {
 		.client = s->client,
+		.name_state = name_state(s),
+		.name = caller_name(s->caller),
 		.helo = str_of(s->helo),
 		.tag = str_of(s->listener->tag),
 		.from_local = STR(""),

@@ -6,6 +6,7 @@
 
 #include "lib/mail/path.h"
 #include "lib/rules/rules.h"
+#include "smtpd/command.h"
 
 struct session;
 
@@ -13,6 +14,9 @@ struct session;
  * one), over the configuration the session began with. */
 struct rules_verdict policy_decide(
     const struct session *s, const struct path *rcpt);
+/* The verdict needs the client's name: c waits for it while it may come, and
+ * is refused when it could not be found out. */
+enum stage policy_need_name(const struct session *s, struct command *c);
 /* Mail to postmaster of a domain of ours goes to the configured address,
  * from whomever it comes (RFC 5321 4.5.1). Returns whether p was such a one
  * and *verdict is an action that takes it; p is then that address (which

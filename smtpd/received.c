@@ -2,6 +2,7 @@
 #include "smtpd/received.h"
 
 #include "lib/base/clock.h"
+#include "smtpd/client_name.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
 
@@ -20,13 +21,14 @@ received_format(const struct session *s, struct buf *out)
 	const struct tx *tx = s->tx;
 	char text[ADDR_TEXT_MAX], date[32];
 
-	/* HELO was checked: a domain or a literal, nothing that could end the
-	 * line or open a comment. */
+	/* HELO and the name were checked: a domain (or a literal), nothing
+	 * that could end the line or a comment. */
 	if (s->client.family == ADDR_LOCAL)
 		buf_addf(
 		    out, "Received: from %s (uid %u)\r\n", s->helo, s->uid);
 	else
-		buf_addf(out, "Received: from %s (%s)\r\n", s->helo,
+		buf_addf(out, "Received: from %s (%s %s)\r\n", s->helo,
+		    caller_text(s->caller),
 		    addr_format_literal(&s->client, text));
 	buf_addf(out, "\tby %s with %s id %s", session_hostname(s), protocol(s),
 	    tx->msgid);

@@ -6,6 +6,8 @@
 
 struct session;
 
+enum { RECEIVED_MAX = 4096 }; /* more than its parts can make */
+
 /* For the open transaction of s, with its CRLF. */
 void received_format(const struct session *s, struct buf *out);
 

@@ -14,6 +14,7 @@
 #include "lib/base/clock.h"
 #include "lib/net/line.h"
 #include "smtpd/body.h"
+#include "smtpd/client_name.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
 #include "smtpd/limits.h"
@@ -31,7 +32,9 @@ enum {
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1 << 20,
 	/* The queue's answer; clients wait ten minutes (RFC 5321 4.5.3.2). */
-	BUSY_MS = 570000
+	BUSY_MS = 570000,
+	/* The client's name. */
+	NAMING_MS = 5000
 };
 
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
@@ -53,11 +56,11 @@ static void
 log_end(const struct session *s)
 {
 	log_info(&s->log, "disconnect",
-	    "client=%s reason=%s cmds=%u errs=%u mails=%u rcpt-ok=%u "
+	    "client=%s rdns=%s reason=%s cmds=%u errs=%u mails=%u rcpt-ok=%u "
 	    "rcpt-bad=%u bytes=%llu ms=%llu",
-	    log_cstr(s->client_text), log_cstr(s->reason), s->ncmds, s->nerrors,
-	    s->naccepted, s->nrcpt_ok, s->nrcpt_bad,
-	    (unsigned long long)s->bytes,
+	    log_cstr(s->client_text), log_cstr(caller_text(s->caller)),
+	    log_cstr(s->reason), s->ncmds, s->nerrors, s->naccepted,
+	    s->nrcpt_ok, s->nrcpt_bad, (unsigned long long)s->bytes,
 	    (unsigned long long)(clock_mono_ms() - s->begin_ms));
 }
 
@@ -70,6 +73,7 @@ session_free(struct session *s)
 	command_free(&s->command);
 	tx_free(&s->tx);
 	config_unref(&s->config);
+	caller_unref(&s->caller);
 	free(s->client_text);
 	free(s->helo);
 	free(s);
@@ -217,6 +221,13 @@ busy_timeout(struct session *s)
 }
 
 static void
+name_timeout(struct session *s)
+{
+	s->name_late = true;
+	command_resume(s->command);
+}
+
+static void
 delay_timeout(struct session *s)
 {
 	command_done(s->command);
@@ -236,6 +247,9 @@ session_enter(struct session *s, enum session_state state)
 	case SESSION_BUSY:
 		s->busy_ms = clock_mono_ms();
 		stream_deadline(s->stream, BUSY_MS);
+		break;
+	case SESSION_NAMING:
+		stream_deadline(s->stream, NAMING_MS);
 		break;
 	case SESSION_DELAY:
 		stream_deadline(s->stream, s->config->limits.error_delay);
@@ -258,9 +272,10 @@ early_end(struct session *s, const char *why, const char *reply)
 	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
 
 	stats_add(STAT_REJECTED, 1);
-	log_info(&s->log, "reject", "stage=%s reply=%s why=%s client=%s",
-	    log_cstr(stage), log_cstr(reply), log_cstr(why),
-	    log_cstr(s->client_text));
+	log_info(&s->log, "reject",
+	    "stage=%s reply=%s why=%s client=%s rdns=%s", log_cstr(stage),
+	    log_cstr(reply), log_cstr(why), log_cstr(s->client_text),
+	    log_cstr(caller_text(s->caller)));
 	session_end(s, reply, why);
 }
 
@@ -356,6 +371,7 @@ static const struct {
 	[SESSION_COMMAND] = { command_input, command_timeout },
 	[SESSION_SKIP] = { skip_input, command_timeout },
 	[SESSION_BUSY] = { wait_input, busy_timeout },
+	[SESSION_NAMING] = { wait_input, name_timeout },
 	[SESSION_DELAY] = { wait_input, delay_timeout },
 	[SESSION_BODY] = { data_input, data_timeout },
 	[SESSION_LINGER] = { linger_input, linger_timeout },
@@ -445,6 +461,15 @@ log_connect(const struct session *s)
 		    log_cstr(s->listener_name));
 }
 
+/* Without waiting for the answer. */
+static void
+ask_who_calls(struct session *s)
+{
+	if (s->client.family != ADDR_LOCAL && s->config->nservers > 0 &&
+	    (s->listener->flags & (LISTENER_SUBMIT | LISTENER_NO_RDNS)) == 0)
+		s->caller = caller_ref(&s->client);
+}
+
 struct session *
 session_new(const struct session_args *a)
 {
@@ -476,6 +501,7 @@ session_new(const struct session_args *a)
 		    s, "early-talker", "554 5.5.1 The server speaks first");
 		return s;
 	}
+	ask_who_calls(s);
 	char greeting[300];
 	snprintf(greeting, sizeof(greeting), "220 %s ESMTP postern",
 	    session_hostname(s));

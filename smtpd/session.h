@@ -21,13 +21,15 @@
 #include "lib/rules/config.h"
 
 struct body;
+struct caller;
 struct command;
 struct tx;
 
 enum session_state {
 	SESSION_COMMAND, /* a command line is awaited */
 	SESSION_SKIP,    /* the rest of a line that is too long goes by */
-	SESSION_BUSY,    /* a command waits for somebody else */
+	SESSION_BUSY,    /* a command waits for the queue */
+	SESSION_NAMING,  /* a command waits for the client's name */
 	SESSION_DELAY,   /* a reply is held back after too many errors */
 	SESSION_BODY,    /* message content comes in */
 	SESSION_LINGER,  /* last words said; waiting for the client to go */
@@ -42,6 +44,7 @@ struct session {
 	const struct listener *listener; /* of config */
 	const char *listener_name;       /* "192.0.2.1:25"; outlives us */
 	char *client_text;               /* owned: the address as text */
+	struct caller *caller;           /* a reference: its name, or NULL */
 	char *helo;                      /* owned; NULL before HELO */
 	struct command *command;         /* owned: in progress, or NULL */
 	struct tx *tx;                   /* owned: open transaction, or NULL */
@@ -58,6 +61,7 @@ struct session {
 	bool committing; /* the queue has a commit of ours to answer */
 	bool counted;    /* limits_leave is due */
 	bool over_limit; /* the first 452 of this transaction was logged */
+	bool name_late;  /* the client's name was waited for in vain */
 	uint16_t port;   /* of the client */
 	uint32_t uid;    /* of the caller on the submit socket */
 	uint32_t ticket; /* for limits_leave */

@@ -8,6 +8,8 @@ static struct counter counters[STAT_COUNT + 1] = {
 	[STAT_REJECTED] = { "smtpd.rejected", 0 },
 	[STAT_TEMPFAILED] = { "smtpd.tempfailed", 0 },
 	[STAT_BYTES] = { "smtpd.bytes", 0 },
+	[STAT_RDNS_ASKED] = { "smtpd.rdns_asked", 0 },
+	[STAT_RDNS_WAITED] = { "smtpd.rdns_waited", 0 },
 };
 
 void

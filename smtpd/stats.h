@@ -13,6 +13,8 @@ enum statistic {
 	STAT_REJECTED,    /* 5xx answers */
 	STAT_TEMPFAILED,  /* 4xx answers */
 	STAT_BYTES,       /* content of accepted mails */
+	STAT_RDNS_ASKED,  /* questions for a client's name */
+	STAT_RDNS_WAITED, /* commands that had to wait for one */
 	STAT_COUNT
 };
 

@@ -10,6 +10,7 @@
 struct loop {
 	struct event_base *base;
 	struct deferred *first, **last;
+	void (*on_round)(void); /* or NULL */
 	bool stop;
 };
 
@@ -87,6 +88,8 @@ loop_run(struct loop *l)
 	run_deferred(l);
 	while (!l->stop) {
 		log_flush();
+		if (l->on_round != NULL)
+			l->on_round();
 		if (event_base_loop(l->base, EVLOOP_ONCE) != 0)
 			break; /* nothing left to wait for */
 		run_deferred(l);
@@ -98,6 +101,12 @@ void
 loop_stop(struct loop *l)
 {
 	l->stop = true;
+}
+
+void
+loop_on_round(struct loop *l, void (*fn)(void))
+{
+	l->on_round = fn;
 }
 
 void

@@ -18,6 +18,8 @@ void loop_free(struct loop **l);
  * writes the log. */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
+/* fn at the start of every round, before it waits; NULL: nothing. */
+void loop_on_round(struct loop *l, void (*fn)(void));
 /* Runs what was put off to the end of the round now; for the last words of a
  * process. */
 void loop_settle(struct loop *l);

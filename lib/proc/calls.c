@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "lib/proc/sandbox.h"
@@ -101,6 +102,11 @@ static const int connecting[] = {
 	SCMP_SYS(shutdown),
 };
 
+/* To name servers, UDP and TCP; the kernel chooses our port. */
+static const int resolving[] = {
+	SCMP_SYS(connect),
+};
+
 /* Below the directories that Landlock and chroot leave. */
 static const int files[] = {
 	SCMP_SYS(openat),
@@ -160,6 +166,10 @@ static const struct condition files_if[] = {
 	{ SCMP_SYS(fcntl), 1, ALL, F_OFD_GETLK },
 };
 
+static const struct condition watchdog_if[] = {
+	{ SCMP_SYS(setitimer), 0, ALL, ITIMER_PROF },
+};
+
 /* Options of sockets: level and name. */
 struct option {
 	uint32_t level, name;
@@ -193,6 +203,10 @@ static const struct option set_options[] = {
 	{ IPPROTO_IPV6, IPV6_V6ONLY },
 };
 
+static const struct option resolver_options[] = {
+	{ IPPROTO_TCP, TCP_NODELAY },
+};
+
 /* The C library tries these first and goes another way when the kernel says
  * that it has no such call; a death would be for nothing. */
 static const int unknown[] = {
@@ -212,6 +226,8 @@ static const struct {
 	{ PROMISE_ACCEPT | PROMISE_LISTEN, accepting, COUNT(accepting), NULL,
 	    0 },
 	{ PROMISE_CONNECT, connecting, COUNT(connecting), NULL, 0 },
+	{ PROMISE_RESOLVE, resolving, COUNT(resolving), NULL, 0 },
+	{ PROMISE_WATCHDOG, NULL, 0, watchdog_if, COUNT(watchdog_if) },
 	{ PROMISE_FILES, files, COUNT(files), files_if, COUNT(files_if) },
 };
 
@@ -255,9 +271,9 @@ add_options(scmp_filter_ctx ctx, int call, const struct option *o, size_t n)
 	return rc;
 }
 
-/* A stream to an IPv4 or IPv6 address, with or without the flags. */
+/* To an IPv4 or IPv6 address, with or without the flags. */
 static int
-add_socket(scmp_filter_ctx ctx)
+add_socket(scmp_filter_ctx ctx, int kind)
 {
 	static const uint32_t families[] = { AF_INET, AF_INET6 };
 	const uint32_t type = ALL & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -265,7 +281,7 @@ add_socket(scmp_filter_ctx ctx)
 	for (size_t i = 0; i < COUNT(families) && rc == 0; i++)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
 		    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, ALL, families[i]),
-		    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type, SOCK_STREAM));
+		    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type, (scmp_datum_t)kind));
 	return rc;
 }
 
@@ -280,8 +296,13 @@ add_net(scmp_filter_ctx ctx, unsigned int promises)
 			rc = add_options(ctx, SCMP_SYS(setsockopt), set_options,
 			    COUNT(set_options));
 	}
-	if (rc == 0 && (promises & PROMISE_CONNECT))
-		rc = add_socket(ctx);
+	if (rc == 0 && (promises & PROMISE_RESOLVE))
+		rc = add_options(ctx, SCMP_SYS(setsockopt), resolver_options,
+		    COUNT(resolver_options));
+	if (rc == 0 && (promises & (PROMISE_CONNECT | PROMISE_RESOLVE)))
+		rc = add_socket(ctx, SOCK_STREAM);
+	if (rc == 0 && (promises & PROMISE_RESOLVE))
+		rc = add_socket(ctx, SOCK_DGRAM);
 	return rc;
 }
 

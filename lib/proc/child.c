@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/proc/conf_wire.h"
 #include "lib/proc/sandbox.h"
+#include "lib/proc/watchdog.h"
 
 enum {
 	DIRS_MAX = 64, /* that a process is handed */
@@ -210,6 +211,10 @@ conf_part(uint16_t type, const void *msg)
 	if (child.jailed)
 		say_config();
 	config_unref(&old);
+	if (child.going) {
+		struct tell_conf_taken taken = { 0 };
+		channel_tell(child.parent, TYPE_tell_conf_taken, &taken, 0);
+	}
 }
 
 /* A handler for each message of a configuration, which knows its type. */
@@ -217,6 +222,7 @@ conf_part(uint16_t type, const void *msg)
 	C(tell_conf)          \
 	C(tell_conf_numbers)  \
 	C(tell_conf_retry)    \
+	C(tell_conf_server)   \
 	C(tell_conf_table)    \
 	C(tell_conf_listener) \
 	C(tell_conf_action)   \
@@ -381,6 +387,8 @@ child_main(int argc, char **argv, const struct child_ops *ops)
 	    &all_parent_edge, EDGE_A, from_parent, on_parent_gone, NULL);
 	if (ops->prepare != NULL)
 		ops->prepare(child.loop);
+	if ((ops->promises & PROMISE_WATCHDOG) != 0)
+		watchdog_start(child.loop, WATCHDOG_CPU_MS);
 	loop_run(child.loop);
 	child_exit();
 }

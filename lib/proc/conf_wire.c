@@ -211,6 +211,41 @@ take_retry(struct config *c, const void *msg)
 	return 0;
 }
 
+/* --- name servers --- */
+
+static int
+send_servers(struct channel *ch, const struct config *c)
+{
+	for (size_t i = 0; i < c->nservers; i++) {
+		char text[ADDR_TEXT_MAX];
+		struct tell_conf_server m = {
+			.address =
+			    str_of(addr_format(&c->servers[i].addr, text)),
+			.port = c->servers[i].port,
+			.timeout_ms = (uint32_t)c->servers[i].timeout_ms,
+			.trust_ad = c->servers[i].trust_ad,
+		};
+		if (channel_tell(ch, TYPE_tell_conf_server, &m, 0) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+take_server(struct config *c, const void *msg)
+{
+	const struct tell_conf_server *m = msg;
+	struct server *s = &c->servers[c->nservers];
+	if (c->nservers >= CONFIG_SERVERS_MAX || m->port == 0 ||
+	    m->timeout_ms == 0 || addr_parse(m->address, &s->addr) == -1)
+		return -1;
+	s->port = m->port;
+	s->timeout_ms = m->timeout_ms;
+	s->trust_ad = m->trust_ad != 0;
+	c->nservers++;
+	return 0;
+}
+
 /* --- tables --- */
 
 static int
@@ -307,6 +342,8 @@ send_actions(struct channel *ch, const struct config *c)
 			.kind = (uint8_t)a->kind,
 			.hops = str_of(a->hops),
 			.routes = table_id(c, a->routes),
+			.mx_port = a->mx_port,
+			.vrfy = a->vrfy,
 			.helo = str_of(a->helo),
 			.path = str_of(a->path),
 			.base = str_of(a->base),
@@ -335,6 +372,8 @@ take_action(struct config *c, const void *msg)
 		.kind = (enum action_kind)m->kind,
 		.hops = text_or_null(m->hops),
 		.routes = routes,
+		.mx_port = m->mx_port,
+		.vrfy = m->vrfy != 0,
 		.helo = text_or_null(m->helo),
 		.path = text_or_null(m->path),
 		.base = text_or_null(m->base),
@@ -427,6 +466,9 @@ needs_table(enum cond_kind kind)
 	case COND_FROM_ANY:
 	case COND_FROM_LOCAL:
 	case COND_FOR_ANY:
+	case COND_RDNS:
+	case COND_FCRDNS:
+	case COND_HELO_PTR:
 	case COND_TAG:
 		break;
 	}
@@ -479,6 +521,7 @@ conf_send(struct channel *ch, const struct config *c)
 		send_begin,
 		send_numbers,
 		send_retries,
+		send_servers,
 		send_tables,
 		send_delivers,
 		send_listeners,
@@ -525,6 +568,7 @@ conf_receive(struct config **building, uint16_t type, const void *msg)
 	} parts[] = {
 		{ TYPE_tell_conf_numbers, take_numbers },
 		{ TYPE_tell_conf_retry, take_retry },
+		{ TYPE_tell_conf_server, take_server },
 		{ TYPE_tell_conf_table, take_table },
 		{ TYPE_tell_conf_listener, take_listener },
 		{ TYPE_tell_conf_action, take_action },

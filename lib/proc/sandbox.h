@@ -17,10 +17,13 @@ enum promise {
 			       of sockets */
 	PROMISE_CONNECT =
 	    2, /* socket(AF_INET, AF_INET6, STREAM), connect, bind */
-	PROMISE_FILES = 4, /* openat, unlinkat, renameat2, fsync … below
-			    * what Landlock leaves */
-	PROMISE_LISTEN =
-	    16 /* reserved to control: accept4 on its socket with SO_PEERCRED */
+	PROMISE_FILES = 4,   /* openat, unlinkat, renameat2, fsync … below
+			      * what Landlock leaves */
+	PROMISE_LISTEN = 16, /* reserved to control: accept4 on its socket with
+				SO_PEERCRED */
+	PROMISE_RESOLVE =
+	    32, /* socket(AF_INET, AF_INET6, DGRAM, STREAM), connect; no bind */
+	PROMISE_WATCHDOG = 64 /* setitimer(ITIMER_PROF): lib/proc/watchdog.h */
 };
 
 struct jail {

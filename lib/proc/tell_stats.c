@@ -75,15 +75,10 @@ on_other(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	answer(ch, id, ANSWER_REFUSED_IT, "this process does not know that");
 }
 
+#define OTHER(ask, direction, phases, once) { TYPE_##ask, on_other },
 static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
-	{ TYPE_ask_stats, on_stats },
-	{ TYPE_ask_status, on_other },
-	{ TYPE_ask_queue, on_other },
-	{ TYPE_ask_content, on_other },
-	{ TYPE_ask_change, on_other },
-	{ TYPE_ask_stop, on_other },
-	{ TYPE_ask_submit_path, on_other },
+	CONTROL_QUESTIONS(OTHER){ TYPE_ask_stats, on_stats },
 	{ 0, NULL },
 };
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/rules/hop.h"
 
 enum { WORKERS_DEFAULT_MAX = 8, RATE_PERIOD_DEFAULT = 60000 };
 
@@ -100,8 +101,8 @@ free_texts(struct config *c)
 {
 	char *texts[] = { c->hostname, c->domain, c->spool, c->control_path,
 		c->control_group, c->control_view_group, c->submit_path,
-		c->user, c->queue_user, c->smtpd_user, c->delivery_user,
-		c->control_user, c->log_path, c->postmaster };
+		c->user, c->queue_user, c->smtpd_user, c->resolver_user,
+		c->delivery_user, c->control_user, c->log_path, c->postmaster };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -190,15 +191,21 @@ config_unref(struct config **cp)
 	free(c);
 }
 
-struct action *
+static char mx_name[] = CONFIG_MX_ACTION;
+static const struct action mx_action = {
+	.id = UINT32_MAX,
+	.name = mx_name,
+	.kind = ACTION_RELAY,
+	.mx_port = HOP_PORT,
+};
+
+const struct action *
 config_find_action(const struct config *c, struct str name)
 {
-	size_t i;
-
-	for (i = 0; i < c->nactions; i++)
+	for (size_t i = 0; i < c->nactions; i++)
 		if (str_eq(str_of(c->actions[i].name), name))
 			return &c->actions[i];
-	return NULL;
+	return str_eq(name, STR(CONFIG_MX_ACTION)) ? &mx_action : NULL;
 }
 
 #define COPY_size(name)  out->name = from->name;
@@ -243,14 +250,100 @@ config_deliver_numbers(
 	}
 }
 
+/* [192.0.2.1], [IPv6:2001:db8::1]: 0 when the domain is such a literal. */
+static int
+literal_parse(struct str domain, struct addr *out)
+{
+	if (domain.len < 2 || domain.p[0] != '[' ||
+	    domain.p[domain.len - 1] != ']')
+		return -1;
+	domain = (struct str){ domain.p + 1, domain.len - 2 };
+	if (str_starts_nocase(domain, STR("IPv6:")))
+		domain = str_skip(domain, 5);
+	return addr_parse(domain, out);
+}
+
 struct str
-config_hops(const struct action *a, struct str domain)
+config_hops(const struct action *a, struct str domain, struct buf *out)
 {
 	struct str hops = str_of(a->hops);
+	struct hop_addr at = { .port = a->mx_port };
+	char text[HOP_TEXT_MAX];
 
-	if (a->routes == NULL)
+	if (a->routes != NULL)
+		return table_find_domain(a->routes, domain, &hops) ?
+			   hops :
+			   str_of(NULL);
+	if (a->hops != NULL)
 		return hops;
-	if (!table_find_domain(a->routes, domain, &hops))
-		return str_of(NULL);
-	return hops;
+	buf_reset(out);
+	if (literal_parse(domain, &at.addr) == 0) {
+		buf_addf(out, "smtp://%s", hop_format(&at, text));
+		return buf_str(out);
+	}
+	buf_add_str(out, STR("mx://"));
+	for (size_t i = 0; i < domain.len; i++)
+		buf_add_char(out, chr_lower(domain.p[i]));
+	buf_addf(out, ":%u", a->mx_port);
+	return buf_str(out);
+}
+
+static bool
+hops_have_name(struct str hops)
+{
+	struct hop_url hop;
+	struct str url;
+
+	while (hop_url_next(&hops, &url))
+		if (hop_url_parse(url, &hop, NULL) == 0 &&
+		    hop.kind != HOP_ADDRESS)
+			return true;
+	return false;
+}
+
+static bool
+routes_have_name(void *ctx, struct str key, struct str value)
+{
+	(void)ctx;
+	(void)key;
+	return hops_have_name(value);
+}
+
+static bool
+action_needs_names(const struct action *a)
+{
+	if (a->kind != ACTION_RELAY)
+		return false;
+	if (a->routes != NULL)
+		return table_any(a->routes, routes_have_name, NULL);
+	return a->hops == NULL || hops_have_name(str_of(a->hops));
+}
+
+static bool
+rule_needs_names(const struct rule *r)
+{
+	for (size_t i = 0; i < r->nconds; i++)
+		if (r->conds[i].kind == COND_RDNS ||
+		    r->conds[i].kind == COND_FCRDNS ||
+		    r->conds[i].kind == COND_HELO_PTR)
+			return true;
+	return false;
+}
+
+bool
+config_needs_names(const struct config *c, struct fault *why)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (action_needs_names(&c->actions[i])) {
+			fault_set(why, FAULT_PERM, "action `%s' (line %u)",
+			    c->actions[i].name, c->actions[i].line);
+			return true;
+		}
+	for (size_t i = 0; i < c->nrules; i++)
+		if (rule_needs_names(&c->rules[i])) {
+			fault_set(why, FAULT_PERM, "the rule in line %u",
+			    c->rules[i].line);
+			return true;
+		}
+	return false;
 }

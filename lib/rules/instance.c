@@ -34,6 +34,18 @@ config_maildir_count(const struct config *c)
 	return (uint16_t)n;
 }
 
+const char *
+config_maildir_user(const struct config *c, uint16_t instance)
+{
+	for (size_t i = 0; i < c->nactions; i++) {
+		const struct action *a = &c->actions[i];
+		if (a->kind == ACTION_MAILDIR &&
+		    config_maildir_instance(c, a) == instance)
+			return a->user;
+	}
+	return NULL;
+}
+
 uint16_t
 config_maildir_instance(const struct config *c, const struct action *a)
 {

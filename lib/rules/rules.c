@@ -58,6 +58,27 @@ cond_tag(const struct cond *c, const struct rules_query *q)
 	return str_eq(str_of(c->text), q->tag);
 }
 
+static bool
+cond_rdns(const struct cond *c, const struct rules_query *q)
+{
+	(void)c;
+	return q->name_state == CLIENT_NAME_CONFIRMED ||
+	       q->name_state == CLIENT_NAME_UNCONFIRMED;
+}
+
+static bool
+cond_fcrdns(const struct cond *c, const struct rules_query *q)
+{
+	(void)c;
+	return q->name_state == CLIENT_NAME_CONFIRMED;
+}
+
+static bool
+cond_helo_ptr(const struct cond *c, const struct rules_query *q)
+{
+	return cond_fcrdns(c, q) && str_eq_nocase(q->helo, q->name);
+}
+
 static cond_fn *const cond_fns[] = {
 	[COND_FROM_ANY] = cond_any,
 	[COND_FROM_LOCAL] = cond_from_local,
@@ -67,21 +88,55 @@ static cond_fn *const cond_fns[] = {
 	[COND_FOR_RCPT] = cond_for_rcpt,
 	[COND_MAIL_FROM] = cond_mail_from,
 	[COND_HELO] = cond_helo,
+	[COND_RDNS] = cond_rdns,
+	[COND_FCRDNS] = cond_fcrdns,
+	[COND_HELO_PTR] = cond_helo_ptr,
 	[COND_TAG] = cond_tag,
 };
 
-bool
-rules_match(const struct rule *r, const struct rules_query *q)
+static bool
+asks_name(const struct cond *c)
+{
+	return c->kind == COND_RDNS || c->kind == COND_FCRDNS ||
+	       c->kind == COND_HELO_PTR;
+}
+
+/* Neither true nor false, and neither is its opposite. */
+static bool
+is_open(const struct cond *c, const struct rules_query *q)
+{
+	return asks_name(c) && (q->name_state == CLIENT_NAME_PENDING ||
+				   q->name_state == CLIENT_NAME_FAULT);
+}
+
+/* Among the conditions that ask for the client's name, or the others. */
+static const struct cond *
+first_miss(const struct rule *r, const struct rules_query *q, bool names)
 {
 	size_t i;
 
 	for (i = 0; i < r->nconds; i++) {
 		const struct cond *c = &r->conds[i];
 
-		if (cond_fns[c->kind](c, q) == c->negate)
-			return false;
+		if (asks_name(c) == names &&
+		    (is_open(c, q) || cond_fns[c->kind](c, q) == c->negate))
+			return c;
 	}
-	return true;
+	return NULL;
+}
+
+const struct cond *
+rules_first_miss(const struct rule *r, const struct rules_query *q)
+{
+	const struct cond *c = first_miss(r, q, false);
+
+	return c != NULL ? c : first_miss(r, q, true);
+}
+
+bool
+rules_match(const struct rule *r, const struct rules_query *q)
+{
+	return rules_first_miss(r, q) == NULL;
 }
 
 static bool
@@ -108,12 +163,19 @@ is_by_rcpt(const struct rule *r)
 struct rules_verdict
 rules_decide(const struct config *c, const struct rules_query *q)
 {
-	struct rules_verdict v = { NULL, false };
+	struct rules_verdict v = { .rule = NULL };
 	size_t i;
 
-	for (i = 0; i < c->nrules && v.rule == NULL; i++)
-		if (rules_match(&c->rules[i], q))
+	for (i = 0; i < c->nrules && v.rule == NULL; i++) {
+		const struct cond *miss = rules_first_miss(&c->rules[i], q);
+
+		if (miss == NULL)
 			v.rule = &c->rules[i];
+		else if (is_open(miss, q)) {
+			v.needs_name = true;
+			return v;
+		}
+	}
 	v.by_rcpt = is_by_rcpt(v.rule);
 	return v;
 }

@@ -6,9 +6,21 @@
 
 #include "lib/rules/config.h"
 
+/* What is known of the client's name (its PTR, and whether that resolves back
+ * to its address). */
+enum client_name {
+	CLIENT_NAME_NONE,        /* no PTR, or nobody asked */
+	CLIENT_NAME_PENDING,     /* was asked for */
+	CLIENT_NAME_UNCONFIRMED, /* a PTR that does not resolve back */
+	CLIENT_NAME_CONFIRMED,
+	CLIENT_NAME_FAULT /* could not be found out */
+};
+
 /* What is known of a recipient and its way in. */
 struct rules_query {
 	struct addr client; /* ADDR_LOCAL for the submit socket */
+	enum client_name name_state;
+	struct str name; /* of CLIENT_NAME_CONFIRMED */
 	struct str helo;
 	struct str tag;                     /* of the listener; empty: none */
 	struct str from_local, from_domain; /* both empty: <> */
@@ -17,9 +29,12 @@ struct rules_query {
 
 struct rules_verdict {
 	const struct rule *rule; /* NULL: nothing matched (550 5.7.1) */
-	bool by_rcpt; /* VRFY may answer yes or no: what accepts has a
-		       * `for rcpt` condition, or it is a refusal (of
-		       * whatever rule, or because nothing matched) */
+	bool by_rcpt;    /* VRFY may answer yes or no: what accepts has a
+			  * `for rcpt` condition, or it is a refusal (of
+			  * whatever rule, or because nothing matched) */
+	bool needs_name; /* undecided: a rule whose other conditions all hold
+			  * asks for the client's name, whose state is PENDING
+			  * or FAULT; rule is NULL then */
 };
 
 /* First match decides; pure. */
@@ -27,5 +42,10 @@ struct rules_verdict rules_decide(
     const struct config *c, const struct rules_query *q);
 /* Does this one rule match? For the account of the ones passed over. */
 bool rules_match(const struct rule *r, const struct rules_query *q);
+/* The condition for which it does not; NULL when it matches. Those that ask
+ * for the client's name come last, and do not hold while that is PENDING or
+ * FAULT. */
+const struct cond *rules_first_miss(
+    const struct rule *r, const struct rules_query *q);
 
 #endif

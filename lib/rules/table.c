@@ -232,6 +232,23 @@ entry_at(const struct table *t, uint32_t i)
 	return t->entries + (size_t)i * TABLE_ENTRY_SIZE;
 }
 
+bool
+table_any(const struct table *t,
+    bool (*fn)(void *ctx, struct str key, struct str value), void *ctx)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->nslots; i++) {
+		uint32_t entry =
+		    get_le32(t->slots + (size_t)i * TABLE_SLOT_SIZE + 4);
+
+		if (entry != 0 && fn(ctx, string_at(t, entry_at(t, entry - 1)),
+				      string_at(t, entry_at(t, entry - 1) + 8)))
+			return true;
+	}
+	return false;
+}
+
 static bool
 found(const struct table *t, uint32_t entry, struct str *value)
 {

@@ -41,6 +41,9 @@ struct table *table_open(int fd, const char *name, struct fault *why);
 void table_free(struct table **t);
 const char *table_name(const struct table *t);
 size_t table_count(const struct table *t);
+/* Is fn true for any entry with a text key? Order is none. */
+bool table_any(const struct table *t,
+    bool (*fn)(void *ctx, struct str key, struct str value), void *ctx);
 
 /* Each returns whether it is there; *value (may be NULL) gets the view of
  * its value, empty for a list; it lives as long as the table. */

@@ -75,6 +75,32 @@ class Endless:
             return False
 
 
+class Drip:
+    """The reply byte by byte, each after `pause` seconds: a slow host."""
+
+    def __init__(self, text, pause=0.4):
+        self.bytes, self.pause = text.encode() + b"\r\n", pause
+
+    def play(self, conn):
+        for i in range(len(self.bytes)):
+            conn.sock.sendall(self.bytes[i:i + 1])
+            conn.mx.stalled.wait(self.pause)
+        return True
+
+
+class Deaf:
+    """Says this and never reads again: the window closes."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def play(self, conn):
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        conn.sock.sendall(self.text.encode() + b"\r\n")
+        conn.mx.closed.wait()
+        return False
+
+
 class Mail:
     def __init__(self, sender, rcpts, data, connection):
         self.sender = sender
@@ -187,14 +213,18 @@ class MX:
         self.faults = dict(faults or {})
         self.changed = threading.Condition()
         self.stalled = threading.Event()
+        self.closed = threading.Event()
         self.kept, self.commands, self.conns = [], [], []
         self.total = 0
-        self.sock = socket.socket()
+        address = address or own_address()
+        self.sock = socket.socket(socket.AF_INET6 if ":" in address
+                                  else socket.AF_INET)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.sock.bind((address or own_address(), port))
+        self.sock.bind((address, port))
         self.sock.listen(1024)
-        self.address, self.port = self.sock.getsockname()
-        self.hop = f"smtp://{self.address}:{self.port}"
+        self.address, self.port = self.sock.getsockname()[:2]
+        self.hop = f"smtp://[{self.address}]:{self.port}" \
+            if ":" in address else f"smtp://{self.address}:{self.port}"
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -258,6 +288,7 @@ class MX:
 
     def close(self):
         """No more connections; those that are there end."""
+        self.closed.set()
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:

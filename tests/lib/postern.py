@@ -98,17 +98,30 @@ def free_port(address):
 USERS = 'user "nobody" queue-user "daemon"\n'
 
 
+_nameless = []
+
+
+def no_names():
+    """The resolver line of a shared server for which there are no names."""
+    if not _nameless:
+        _nameless.append(DNS())
+    return _nameless[0].conf()
+
+
 class Gateway:
     """A posternd with a configuration of the test.
 
     conf is added to the part that every test needs; $dir is the temporary
     folder, $sink (or what `values` names) is replaced too. user: run it as
-    this user instead of root.
+    this user instead of root. Unless conf has a resolver line of its own
+    (names=False: it wants none), no name exists: the machine's name servers
+    are never asked.
     """
     running = []
 
     def __init__(self, conf="", values=None, user=None, build=BUILD,
-                 listen=True, log_to_file=False, env=None):
+                 listen=True, log_to_file=False, env=None, names=True,
+                 hostname="mx.test.example"):
         self.address = own_address()
         self.port = free_port(self.address)
         self.dir = tempfile.mkdtemp(prefix="postern-test-")
@@ -119,14 +132,18 @@ class Gateway:
         self.proc = None
         self.lines = []
         self.changed = threading.Condition()
-        self.values = dict(values or {}, dir=self.dir)
+        self.values = dict({"own_address": self.address,
+                            "own_port": self.port}, **values or {},
+                           dir=self.dir)
         self.control = f"{self.dir}/control/postern.sock"
         self.submit = f"{self.dir}/control/submit.sock"
         self._make_folders()
-        head = f'hostname "mx.test.example"\nspool "{self.dir}/spool"\n' \
+        head = f'hostname "{hostname}"\nspool "{self.dir}/spool"\n' \
                f'control "{self.control}"\nlog stderr\n'
         if ROOT and not self.user:
             head += USERS
+        if names and not re.search(r"^\s*resolver\s", conf, re.M):
+            head += no_names()
         if listen:
             head += f"listen on {self.address} port {self.port}" \
                     f"{self.values.get('listen_options', '')}\n" \
@@ -237,6 +254,15 @@ class Gateway:
     def log_has(self, pattern, since=0):
         with self.changed:
             return [l for l in self.lines[since:] if re.search(pattern, l)]
+
+    def fate(self, mid, to=None, event="delivered|deferred|bounced|expired",
+             since=0):
+        """What became of a mail, or of one recipient of it, as the log
+        tells: (event, line)."""
+        whom = rf"(?=.* to={re.escape(to)} )" if to else ""
+        line = self.wait_log(rf" queue (?:{event}) (?=.*msg={mid}){whom}",
+                             since=since)
+        return re.search(r" queue (\w+) ", line).group(1), line
 
     def show_log(self):
         with self.changed:
@@ -547,18 +573,22 @@ class Ledger:
 
     def check(self, gateway=None, sinks=(), maildirs=(), duplicates=0):
         """Raises when something is lost, came without our knowledge, or came
-        more often than allowed. Returns the number of duplicates."""
+        more often than allowed. A report about a mail counts for the
+        recipients that it says have failed. Returns the number of
+        duplicates."""
         # First what is still queued: a mail may move from there to a sink
         # while we look, never back.
-        queued = {m["id"] for m in gateway.queue()} if gateway else set()
+        queued = {m["id"] for m in gateway.queue()
+                  if any(r["state"] not in ("delivered", "bounced")
+                         for r in m["recipients"])} if gateway else set()
         delivered = {}
         for s in sinks:
             for m in s.mails():
                 for _ in m.rcpts:
-                    add(delivered, token_of(m.data))
+                    add(delivered, token_of(m.data), settles(m.data))
         for user in maildirs:
             for data in gateway.maildir(user):
-                add(delivered, token_of(data))
+                add(delivered, token_of(data), settles(data))
         lost = self.missing(delivered, queued)
         if lost:
             raise AssertionError(
@@ -577,8 +607,17 @@ class Ledger:
         return doubles
 
 
-def add(counts, key):
-    counts[key] = counts.get(key, 0) + 1
+def settles(data):
+    """How many recipients of a mail this copy, or this report, is about."""
+    if not re.search(rb"(?mi)^Content-Type: *multipart/report", data):
+        return 1
+    return len(re.findall(rb"(?m)^Action: failed", data))
 
 
-from fakemx import *  # noqa: E402,F401,F403  (the other half of the library)
+def add(counts, key, n=1):
+    counts[key] = counts.get(key, 0) + n
+
+
+# The rest of the library.
+from fakedns import *  # noqa: E402,F401,F403
+from fakemx import *  # noqa: E402,F401,F403

@@ -33,8 +33,8 @@ def hop_fails(mx, rnd):
 
 
 def one_dies(gw, rnd):
-    pids = gw.role_pids(rnd.choice(("smtpd", "queue", "delivery", "maildir",
-                                    "control")))
+    pids = gw.role_pids(rnd.choice(("smtpd", "resolver", "queue", "delivery",
+                                    "maildir", "control")))
     if pids:
         os.kill(rnd.choice(pids), signal.SIGKILL)
 

@@ -143,7 +143,6 @@ def not_available_yet():
     for text in ('pki a cert "/x" key "/y"\n',
                  'milter m socket "unix:/x"\n',
                  "http 127.0.0.1 port 8025\n",
-                 "resolver 127.0.0.1\n",
                  'action x lmtp "unix:/x"\n',
                  'action x mda "/bin/true"\n',
                  "match auth action out\n",

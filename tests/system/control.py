@@ -52,7 +52,8 @@ def status():
         equal(s["pid"], gw.pids()[0], "pid")
         equal(s["hostname"], "mx.test.example", "hostname")
         roles = {p["role"] for p in s["processes"]}
-        for r in ("parent", "smtpd", "queue", "delivery", "control"):
+        for r in ("parent", "smtpd", "resolver", "queue", "delivery",
+                  "control"):
             assert r in roles, f"no {r} in {roles}"
         for p in s["processes"]:
             for k in ("role", "pid", "uptime", "restarts", "sandbox"):
@@ -192,6 +193,92 @@ def hold_survives_a_crash():
     done(gw, mx)
 
 
+TWO = '''
+action out relay to "$hop"
+action second relay to "$second"
+match mail-from { "s0@client.example" } action out
+match for domain { "example.net", "two.example" } action out
+queue retry 1h
+'''
+
+
+def other_rules(gw, old, new):
+    """From now on, once."""
+    gw.stop()
+    gw.conf_text = gw.conf_text.replace(old, new, 1)
+    gw.write_conf()
+    gw.start()
+
+
+@test
+def requeue():
+    mx = MX(faults={"connect": Reply("421 4.3.2 not now")})
+    second = MX(faults={"rcpt": Reply("450 4.2.0 not yet")})
+    gw = Gateway(TWO, {"hop": mx.hop, "second": second.hop})
+    gw.start()
+    c = gw.client(helo="client.example")
+    ids = [queued_id(c.mail(f"s{i}@client.example", "x@example.net",
+                            letter(f"c{i}"))) for i in range(2)]
+    wait_until(lambda: [m["state"] for m in gw.queue()] ==
+               ["deferred"] * 2, "deferred")
+    gw.json("hold", "id", ids[0])
+    other_rules(gw, '" } action out', '" } action second')
+    r = gw.json("requeue", "all", "--dry-run")
+    equal((r["matched"], r["changed"], r["operation"]), (2, 2, 0), "dry run")
+    equal({m["recipients"][0]["action"] for m in gw.queue()}, {"out"}, "dry")
+    r = gw.json("requeue", "id", ids[0], "reason", "moved")
+    equal((r["matched"], r["changed"]), (1, 1), "requeue")
+    gw.wait_log(f"requeued msg={ids[0]} to=x@example.net was=out "
+                "action=second")
+    gw.wait_log("operation change=requeue .*reason=moved")
+    gw.wait_log(f"deferred msg={ids[0]} .*action=second .*450 4.2.0")
+    gw.wait_log("operation change=requeue")
+    # and it does not go back to its old way
+    gw.kill()
+    gw.start()
+    equal({m["id"]: m["recipients"][0]["action"] for m in gw.queue()},
+          {ids[0]: "second", ids[1]: "out"}, "actions")
+    open_door(second)
+    gw.ctl("flush", "id", ids[0])
+    equal(second.wait(1)[0].sender, "s0@client.example", "by the second way")
+    equal(len(mx.mails()), 0, "by the first")
+    done(gw, mx)
+    second.close()
+
+
+@test
+def requeue_refused():
+    gw, mx, ids = held(1)
+    other_rules(gw, "match for", "match from any reject\nmatch for")
+    gw.json("requeue", "id", ids[0])
+    m = gw.queue()[0]
+    equal(m["state"], "held", "state")
+    match(m["recipients"][0]["reply"], "requeue: the rules refuse it", "reply")
+    gw.wait_log(f"requeue-refused msg={ids[0]}")
+    done(gw, mx)
+
+
+@test
+def destinations():
+    gw, mx, ids = held(1)
+    d = gw.json("show", "destinations")
+    equal([x["destination"] for x in d], [mx.hop], "destinations")
+    equal(d[0]["action"], "out", "action")
+    equal((d[0]["active"], d[0]["connections"], d[0]["window"]), (0, 0, 1),
+          "resting")
+    for k in ("queued", "backoff"):
+        assert isinstance(d[0][k], int), f"{k}: {d}"
+    equal(d[0]["reply"], "421 4.3.2 not now", "reply")
+    out = gw.ctl("show", "destinations", check=0)[1]
+    match(out, mx.hop, "text")
+    match(out, "421 4.3.2 not now", "text")
+    open_door(mx)
+    gw.ctl("flush", "all")
+    gw.wait_empty()
+    equal(gw.json("show", "destinations"), [], "nobody waits")
+    done(gw, mx)
+
+
 @test
 def send():
     mx = MX()
@@ -229,11 +316,10 @@ def exit_codes():
 @test
 def not_available_yet():
     gw = Gateway(CONF, {"hop": "smtp://127.0.0.1:1"})
-    for words in ("show sessions", "show milters", "show destinations",
-                  "show tables", "show routes x@example.net", "requeue all",
+    for words in ("show sessions", "show milters", "show tables",
                   "undo 1", "trace ID", "monitor", "quarantine list",
                   "pause smtp", "resume smtp", "drain", "log verbose",
-                  "reload", "resolve example.net MX", "test milter x",
+                  "test milter x",
                   "test match from a to b", "show queue milter x",
                   "show queue state quarantined"):
         code, out, err = gw.ctl(*words.split())

@@ -74,6 +74,11 @@ def smtpd_under_load():
 
 
 @test
+def resolver_under_load():
+    each_role("resolver")
+
+
+@test
 def queue_under_load():
     each_role("queue")
 

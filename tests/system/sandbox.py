@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
 PROBE = os.path.join(BUILD, "tests", "lib", "sandbox_probe")
-ROLES = ("smtpd", "queue", "delivery", "maildir", "control")
+ROLES = ("smtpd", "resolver", "queue", "delivery", "maildir", "control")
 CONF = '''
 action out relay to "smtp://127.0.0.1:9"
 action box maildir "$dir/mail/%{rcpt.user}" user "mail"
@@ -25,7 +25,8 @@ OWNER = {"queue": "daemon", "maildir": "mail"}  # else nobody
 
 FILES = ("queue", "maildir")
 ACCEPT = ("smtpd", "control")
-CONNECT = ("delivery",)
+CONNECT = ("delivery", "resolver")
+UDP = ("resolver",)
 NET = ACCEPT + CONNECT
 
 # name, number on x86-64, arguments, roles that may (their answer is not ours
@@ -43,12 +44,12 @@ FORBIDDEN = (
     ("chmod", 90, ("@/tmp/x", 0o777), ()),
     ("fchownat", 260, (-100, "@/tmp/x", 0, 0, 0), ()),
     ("socket inet", 41, (2, 1, 0), CONNECT),
-    ("socket inet udp", 41, (2, 2, 0), ()),
+    ("socket inet udp", 41, (2, 2, 0), UDP),
     ("socket unix", 41, (1, 1, 0), ()),
     ("socket netlink", 41, (16, 3, 0), ()),
     ("socketpair", 53, (1, 1, 0, 0), ()),
     ("connect", 42, (3, 0, 0), CONNECT),
-    ("bind", 49, (3, 0, 0), CONNECT),
+    ("bind", 49, (3, 0, 0), ("delivery",)),
     ("listen", 50, (3, 1), ()),
     ("accept", 43, (3, 0, 0), ()),
     ("accept4", 288, (3, 0, 0, 0), ACCEPT),
@@ -64,6 +65,7 @@ FORBIDDEN = (
     ("kill", 62, (1, 0), ()),
     ("tkill", 200, (1, 0), ()),
     ("tgkill of another", 234, (1, 1, 0), ()),
+    ("setitimer of wall time", 38, (0, 0, 0), ()),
     ("setuid", 105, (0,), ()),
     ("setresuid", 117, (0, 0, 0), ()),
     ("setgroups", 116, (0, 0), ()),

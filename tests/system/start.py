@@ -10,7 +10,7 @@ CONF = '''
 action out relay to "smtp://127.0.0.1:9"
 match from any for any action out
 '''
-ROLES = ("smtpd", "queue", "delivery", "control")
+ROLES = ("smtpd", "resolver", "queue", "delivery", "control")
 
 
 def run(gw, *args, **kw):
@@ -325,10 +325,10 @@ def stops_by_signal_and_by_command():
 
 
 @test
-def reload_is_not_there_yet():
+def restart_in_place_is_not_there_yet():
     with Gateway(CONF) as gw:
-        gw.proc.send_signal(signal.SIGHUP)
-        gw.wait_log("reload not available yet")
+        gw.proc.send_signal(signal.SIGUSR2)
+        gw.wait_log("restart in place not available yet")
         gw.client().close()
 
 
@@ -415,7 +415,7 @@ def protected_when_memory_runs_out():
     with Gateway(CONF) as gw:
         equal(score(gw.pids()[0]), -900, "the parent")
         equal(score(gw.role_pids("queue")[0]), -800, "the queue")
-        for role in ("smtpd", "delivery", "control"):
+        for role in ("smtpd", "resolver", "delivery", "control"):
             equal(score(gw.role_pids(role)[0]), max(score(os.getpid()), 0),
                   role)
 

@@ -78,6 +78,7 @@ begin_work(unsigned int flags)
 		.inline_size = sizeof(content) - 1 };
 
 	work = work_new(&m, 1, 0);
+	work->vrfy = (flags & 0x80) != 0;
 	for (uint32_t i = 0; i < n; i++) {
 		struct tell_work_rcpt r = { .index = i, .to = str_of(to[i]) };
 
@@ -150,7 +151,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	numbers.messages_per_connection = 100;
 	nheard = 0;
 	begin_work(data[0]);
-	(void)hop_parse(STR("smtp://192.0.2.1:25"), &at);
+	(void)addr_parse(STR("192.0.2.1"), &at.addr);
+	at.port = 25;
 	conn = conn_new(loop, &at, sv[0], "mx.test", &numbers, &ops);
 	conn->work = work;
 	rounds(sv[1]);

@@ -1,13 +1,16 @@
 /*
  * A whole transcript through the real session, command and body code, with a
- * client and a queue that are played. The input is what the client says; a
- * byte 0xfe begins a new piece (the loop runs in between), 0xfd changes what
- * the queue answers. Whatever comes: replies are replies, what the queue is
+ * client, a queue and a resolver that are played. The input is what the
+ * client says; a byte 0xfe begins a new piece (the loop runs in between), 0xfd
+ * changes what the queue answers, and 0xfc and one more byte is what the
+ * resolver answers (who is asked once, and answers by itself when the input
+ * does not begin so). Whatever comes: replies are replies, what the queue is
  * handed is clean, nobody is told 250 for what was not kept, and all memory
  * is given back.
  */
 #include <stdint.h>
 
+#include "tests/unit/smtpd/fake_names.h"
 #include "tests/unit/smtpd/harness.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +51,7 @@ check_mail(const struct fake *f)
 	MUST(f->nrcpt > 0 && f->to[0] != '\0');
 	MUST(f->header_size <= f->inline_size);
 	MUST(str_starts_nocase(c, STR("Received: from ")));
+	MUST(memchr(c.p, '\033', str_find(c, '\n')) == NULL);
 	for (size_t i = 0; i < c.len; i++) {
 		MUST(c.p[i] != '\0');
 		MUST(c.p[i] != '\r' || (i + 1 < c.len && c.p[i + 1] == '\n'));
@@ -72,20 +76,50 @@ change_queue(struct harness *h)
 }
 
 static void
+answer_names(uint8_t which)
+{
+	static const struct {
+		enum client_name state;
+		const char *name;
+	} turns[] = {
+		{ CLIENT_NAME_CONFIRMED, "client.example" },
+		{ CLIENT_NAME_CONFIRMED, "\033[2J\r\nX: y" },
+		{ CLIENT_NAME_UNCONFIRMED, "" },
+		{ CLIENT_NAME_NONE, "" },
+		{ CLIENT_NAME_FAULT, "" },
+		{ CLIENT_NAME_PENDING, "" },
+	};
+
+	enum { NTURNS = sizeof(turns) / sizeof(turns[0]) };
+
+	if (names.ch == NULL || names.nasked == 0)
+		return;
+	if (which % (NTURNS + 1) == NTURNS) {
+		channel_free(&names.ch);
+		return;
+	}
+	names.answer.state = (uint8_t)turns[which % (NTURNS + 1)].state;
+	names.answer.name = str_of(turns[which % (NTURNS + 1)].name);
+	tell_name(names.ids[0]);
+}
+
+static void
 play(struct harness *h, const uint8_t *data, size_t size)
 {
 	size_t from = 0;
 
 	for (size_t i = 0; i < size && !h->eof; i++) {
-		if (data[i] != 0xfe && data[i] != 0xfd)
+		if (data[i] < 0xfc || data[i] > 0xfe)
 			continue;
 		stream_write(h->client, data + from, i - from);
 		harness_settle(h);
 		if (data[i] == 0xfd)
 			change_queue(h);
+		if (data[i] == 0xfc && ++i < size)
+			answer_names(data[i]);
 		from = i + 1;
 	}
-	if (!h->eof)
+	if (!h->eof && from < size)
 		stream_write(h->client, data + from, size - from);
 	harness_settle(h);
 }
@@ -94,11 +128,19 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct harness h;
+	struct rule *r;
 
 	if (size > 16384)
 		return 0;
 	log_set_level(LOG_LEVEL_WARN);
 	harness_open(&h);
+	names_start(&h, CLIENT_NAME_CONFIRMED, "client.example");
+	names.hold = size > 0 && data[0] == 0xfc;
+	r = harness_rule(h.config, VERDICT_TEMPFAIL, NULL);
+	r->conds = xcalloc(1, sizeof(*r->conds));
+	r->conds[0].kind = COND_FCRDNS;
+	r->conds[0].negate = true;
+	r->nconds = 1;
 	harness_rule(h.config, VERDICT_ACTION, NULL);
 	/* Small enough for a fuzzer to reach. */
 	h.config->limits.message_size = 4096;
@@ -110,9 +152,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	h.config->limits.soft_errors = 100;
 	harness_connect_to(&h, 0, NULL);
 	harness_settle(&h);
-	play(&h, data, size);
+	play(&h, data + names.hold, size - names.hold);
 	check_replies(buf_str(&h.got), h.fake.ncommits);
 	check_mail(&h.fake);
+	channel_free(&names.ch);
 	harness_close(&h);
 	MUST(sessions_count() == 0);
 	return 0;

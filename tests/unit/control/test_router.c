@@ -27,7 +27,7 @@ struct fake {
 };
 
 static struct loop *loop;
-static struct fake queue, smtpd;
+static struct fake queue, smtpd, resolver;
 static struct asker *asker;
 static struct channel *client;
 
@@ -98,6 +98,32 @@ on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+on_routes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_routes *m = msg;
+	struct row_rule rule = { .line = 1 };
+	struct row_passed passed = { .line = 2 };
+	struct row_hop hop = { .host = m->address };
+
+	channel_tell(ch, TYPE_row_rule, &rule, id);
+	channel_tell(ch, TYPE_row_passed, &passed, id);
+	channel_tell(ch, TYPE_row_hop, &hop, id);
+	done(ctx, id);
+}
+
+static void
+on_resolve(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_resolve *m = msg;
+	struct row_resolved head = { .name = m->name, .type = m->type };
+	struct row_record record = { .ttl_s = 1 };
+
+	channel_tell(ch, TYPE_row_resolved, &head, id);
+	channel_tell(ch, TYPE_row_record, &record, id);
+	done(ctx, id);
+}
+
+static void
 send_content(void *ctx)
 {
 	static char zeros[CONTENT_SIZE];
@@ -131,6 +157,8 @@ static const struct handler process_handlers[] = {
 	{ TYPE_ask_change, on_change },
 	{ TYPE_ask_stats, on_stats },
 	{ TYPE_ask_content, on_content },
+	{ TYPE_ask_routes, on_routes },
+	{ TYPE_ask_resolve, on_resolve },
 	{ 0, NULL },
 };
 
@@ -186,8 +214,31 @@ on_text(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	term_text[m->text.len] = '\0';
 }
 
+/* Of show routes and resolve: counted, the types as bits. */
+static unsigned int row_types;
+
+#define OTHER_ROWS(R)   \
+	R(row_resolved) \
+	R(row_record)   \
+	R(row_rule)     \
+	R(row_passed)   \
+	R(row_hop)
+#define OTHER_FUNCTION(row)                                              \
+	static void on_##row(                                            \
+	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
+	{                                                                \
+		(void)ctx;                                               \
+		(void)ch;                                                \
+		(void)msg;                                               \
+		(void)id;                                                \
+		nrows++;                                                 \
+		row_types |= 1U << TYPE_##row;                           \
+	}
+OTHER_ROWS(OTHER_FUNCTION)
+#define OTHER_HANDLER(row) { TYPE_##row, on_##row },
+
 static const struct handler client_handlers[] = {
-	{ TYPE_row_stat, on_stat },
+	OTHER_ROWS(OTHER_HANDLER){ TYPE_row_stat, on_stat },
 	{ TYPE_row_content, on_bytes },
 	{ TYPE_row_text, on_text },
 	{ 0, NULL },
@@ -248,7 +299,9 @@ setup(void)
 	loop = loop_new();
 	start_fake(&queue, ROLE_QUEUE, 0);
 	start_fake(&smtpd, ROLE_SMTPD, 1);
+	start_fake(&resolver, ROLE_RESOLVER, 0);
 	nterms = nrows = nanswers = 0;
+	row_types = 0;
 	bytes = stats_sum = stats_own = 0;
 	is_closed = false;
 	term_text[0] = '\0';
@@ -262,6 +315,7 @@ teardown(void)
 	channel_free(&client);
 	channel_free(&queue.ch);
 	channel_free(&smtpd.ch);
+	channel_free(&resolver.ch);
 	loop_settle(loop);
 	loop_free(&loop);
 }
@@ -302,6 +356,8 @@ answered_to(unsigned int permits)
 	struct ask_content content = { .msgid = STR("0000000000000000") };
 	struct ask_change remove_all = { .change = CHANGE_REMOVE };
 	struct ask_submit_path path = { 0 };
+	struct ask_resolve resolve = { .name = STR("a"), .type = STR("MX") };
+	struct ask_routes routes = { .address = STR("a@x") };
 
 	const struct {
 		uint16_t type;
@@ -311,6 +367,8 @@ answered_to(unsigned int permits)
 		{ TYPE_ask_content, &content },
 		{ TYPE_ask_change, &remove_all },
 		{ TYPE_ask_submit_path, &path },
+		{ TYPE_ask_resolve, &resolve },
+		{ TYPE_ask_routes, &routes },
 	};
 
 	unsigned int bits = 0;
@@ -330,10 +388,33 @@ answered_to(unsigned int permits)
 START_TEST(permissions)
 {
 	route_set_submit_path("/x/submit.sock");
-	ck_assert_uint_eq(answered_to(PERMIT_ALL), 15);
-	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 9);
+	ck_assert_uint_eq(answered_to(PERMIT_ALL), 63);
+	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 57);
 	ck_assert_uint_eq(answered_to(0), 8);
 	ck_assert_str_eq(term_text, "/x/submit.sock");
+}
+
+END_TEST
+
+START_TEST(rows_of_the_resolver)
+{
+	struct ask_resolve resolve = { .name = STR("a"), .type = STR("MX") };
+	struct ask_routes routes = { .address = STR("a@x") };
+
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_resolve, &resolve);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(
+	    row_types, 1U << TYPE_row_resolved | 1U << TYPE_row_record);
+	row_types = 0;
+	ask(TYPE_ask_routes, &routes);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(row_types,
+	    1U << TYPE_row_rule | 1U << TYPE_row_passed | 1U << TYPE_row_hop);
+	/* The gateway may do without one. */
+	channel_free(&resolver.ch);
+	ask(TYPE_ask_resolve, &resolve);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
 }
 
 END_TEST
@@ -556,6 +637,7 @@ main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, change_goes_to_the_queue);
 	tcase_add_test(c, permissions);
+	tcase_add_test(c, rows_of_the_resolver);
 	tcase_add_test(c, equal_names_are_one_number);
 	tcase_add_test(c, numbers_of_those_that_are_there);
 	tcase_add_test(c, a_process_that_dies);

@@ -17,6 +17,8 @@
 #include "delivery/agent.h"
 #include "delivery/conn.h"
 #include "delivery/from_queue.h"
+#include "delivery/from_resolver.h"
+#include "delivery/routes.h"
 #include "edges/control_all.h"
 #include "edges/edges.h"
 #include "edges/queue_delivery.h"
@@ -38,14 +40,14 @@ struct step {
 static const char silent[] = "", reset[] = "reset", deaf[] = "deaf";
 
 struct peer {
-	struct server *server;
+	struct fake *server;
 	const struct step *script;
 	struct stream *stream;
 	size_t at;
 	bool in_mail, is_deaf;
 };
 
-struct server {
+struct fake {
 	int fd;
 	uint16_t port;
 	struct loop_fd *watch;
@@ -68,7 +70,7 @@ static struct loop *loop;
 static struct config *config;
 static struct deliver_numbers numbers;
 static struct channel *queue;
-static struct server servers[SERVERS];
+static struct fake servers[SERVERS];
 static struct told told[RESULTS];
 static size_t ntold;
 static unsigned int ndone, awaited, nunreachable;
@@ -171,7 +173,7 @@ static const struct stream_ops peer_ops = {
 static void
 on_accept(void *ctx, int what)
 {
-	struct server *s = ctx;
+	struct fake *s = ctx;
 	struct peer *p = xcalloc(1, sizeof(*p));
 	int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK);
 	size_t n = s->npeers;
@@ -189,11 +191,14 @@ on_accept(void *ctx, int what)
 	play(p);
 }
 
+/* On 127.0.0.HOST; port 0: any. */
 static void
-server_start(struct server *s, const struct step *script)
+server_start_at(
+    struct fake *s, const struct step *script, uint32_t host, uint16_t port)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_addr = { htonl(INADDR_LOOPBACK) } };
+		.sin_port = htons(port),
+		.sin_addr = { htonl(INADDR_LOOPBACK - 1 + host) } };
 	socklen_t len = sizeof(sin);
 
 	memset(s, 0, sizeof(*s));
@@ -209,22 +214,38 @@ server_start(struct server *s, const struct step *script)
 }
 
 static void
-server_stop(struct server *s)
+server_start(struct fake *s, const struct step *script)
 {
-	if (s->watch == NULL)
+	server_start_at(s, script, 1, 0);
+}
+
+/* From now on its port refuses. */
+__attribute__((unused)) static void
+server_refuse(struct fake *s)
+{
+	loop_fd_free(&s->watch);
+	close(s->fd);
+	s->fd = -1;
+}
+
+static void
+server_stop(struct fake *s)
+{
+	if (s->port == 0)
 		return;
 	for (size_t i = 0; i < s->npeers; i++) {
 		peer_end(s->peers[i], NULL);
 		free(s->peers[i]);
 	}
 	loop_fd_free(&s->watch);
-	close(s->fd);
+	if (s->fd != -1)
+		close(s->fd);
 	buf_clear(&s->heard);
 	memset(s, 0, sizeof(*s));
 }
 
 static const char *
-heard(const struct server *s)
+heard(const struct fake *s)
 {
 	static char text[100000];
 
@@ -337,6 +358,7 @@ setup(void)
 	config->ndelivers = 1;
 	config->delivers[0].set = UINT64_MAX;
 	use_numbers();
+	from_resolver_init(loop, QUESTION_PATIENCE_MS);
 	agent_init(loop);
 	agent_set_config(config);
 	ntold = ndone = nunreachable = 0;
@@ -359,6 +381,8 @@ teardown(void)
 
 	channel_free(&queue);
 	from_queue_close();
+	from_resolver_close();
+	routes_clear();
 	TAILQ_FOREACH_SAFE(c, conn_all(), entry, next)
 		conn_close(c);
 	for (size_t i = 0; i < SERVERS; i++)

@@ -60,7 +60,7 @@ add_listeners(struct config *c)
 static void
 add_actions(struct config *c)
 {
-	c->nactions = 3;
+	c->nactions = 4;
 	c->actions = xcalloc(c->nactions, sizeof(*c->actions));
 	c->actions[0] = (struct action){ .id = 0,
 		.line = 20,
@@ -81,12 +81,33 @@ add_actions(struct config *c)
 		.path = xstrdup("/var/mail/%{rcpt.user}"),
 		.base = xstrdup("/var/mail"),
 		.user = xstrdup("vmail") };
+	c->actions[3] = (struct action){ .id = 3,
+		.line = 23,
+		.name = xstrdup("out"),
+		.kind = ACTION_RELAY,
+		.mx_port = 2525,
+		.vrfy = true };
+}
+
+static void
+add_servers(struct config *c)
+{
+	static const char *const addresses[] = { "192.0.2.53", "fe80::53%7" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct server *s = &c->servers[c->nservers++];
+
+		ck_assert_int_eq(addr_parse(str_of(addresses[i]), &s->addr), 0);
+		s->port = (uint16_t)(53 + i);
+		s->timeout_ms = 1500 + i;
+		s->trust_ad = i == 1;
+	}
 }
 
 static void
 add_rules(struct config *c)
 {
-	c->nrules = 3;
+	c->nrules = 4;
 	c->rules = xcalloc(c->nrules, sizeof(*c->rules));
 	struct cond *k = xcalloc(3, sizeof(*k));
 	k[0] = (struct cond){
@@ -109,6 +130,16 @@ add_rules(struct config *c)
 	c->rules[2] = (struct rule){ .line = 32,
 		.text = xstrdup("match tempfail"),
 		.verdict = VERDICT_TEMPFAIL };
+	/* Conditions about the client's name have no table. */
+	k = xcalloc(3, sizeof(*k));
+	k[0].kind = COND_RDNS;
+	k[1] = (struct cond){ .kind = COND_FCRDNS, .negate = true };
+	k[2].kind = COND_HELO_PTR;
+	c->rules[3] = (struct rule){ .line = 33,
+		.text = xstrdup("match rdns !fcrdns helo-ptr reject"),
+		.conds = k,
+		.nconds = 3,
+		.verdict = VERDICT_REJECT };
 }
 
 static struct config *
@@ -138,6 +169,7 @@ make_config(void)
 	add_listeners(c);
 	add_actions(c);
 	add_rules(c);
+	add_servers(c);
 	c->bare_newline_except = c->tables[2];
 	return c;
 }
@@ -160,6 +192,7 @@ take(uint16_t type, const void *msg)
 	C(tell_conf)          \
 	C(tell_conf_numbers)  \
 	C(tell_conf_retry)    \
+	C(tell_conf_server)   \
 	C(tell_conf_table)    \
 	C(tell_conf_listener) \
 	C(tell_conf_action)   \
@@ -257,6 +290,8 @@ same_actions(const struct config *a, const struct config *b)
 		ck_assert_uint_eq(x->line, y->line);
 		ck_assert_int_eq(x->kind, y->kind);
 		ck_assert_uint_eq(x->ttl_ms, y->ttl_ms);
+		ck_assert_uint_eq(x->mx_port, y->mx_port);
+		ck_assert_int_eq(x->vrfy, y->vrfy);
 		same_text(x->name, y->name);
 		same_text(x->hops, y->hops);
 		same_text(x->helo, y->helo);
@@ -285,6 +320,20 @@ same_listeners(const struct config *a, const struct config *b)
 		same_text(x->path, y->path);
 		same_text(x->hostname, y->hostname);
 		same_text(x->tag, y->tag);
+	}
+}
+
+static void
+same_servers(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nservers, b->nservers);
+	for (size_t i = 0; i < a->nservers; i++) {
+		const struct server *x = &a->servers[i], *y = &b->servers[i];
+		ck_assert(addr_eq(&x->addr, &y->addr));
+		ck_assert_uint_eq(x->addr.scope, y->addr.scope);
+		ck_assert_uint_eq(x->port, y->port);
+		ck_assert_uint_eq(x->timeout_ms, y->timeout_ms);
+		ck_assert_int_eq(x->trust_ad, y->trust_ad);
 	}
 }
 
@@ -318,6 +367,7 @@ START_TEST(round_trip)
 	same_text(c->postmaster, got->postmaster);
 	same_text(c->submit_path, got->submit_path);
 	same_numbers(c, got);
+	same_servers(c, got);
 	ck_assert_uint_eq(c->ntables, got->ntables);
 	for (size_t i = 0; i < c->ntables; i++)
 		same_table(c->tables[i], got->tables[i]);
@@ -385,6 +435,22 @@ START_TEST(refuses_nonsense)
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
 	struct tell_conf_action a = { .name = STR("x"), .routes = 0 };
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	/* Name servers without a port, a time or an address; too many. */
+	struct tell_conf_server s = {
+		.address = STR("::1"), .port = 0, .timeout_ms = 1
+	};
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_server, &s), -1);
+	s.port = 53;
+	s.timeout_ms = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_server, &s), -1);
+	s.timeout_ms = 1;
+	s.address = STR("ns.example.com");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_server, &s), -1);
+	s.address = STR("::1");
+	for (int i = 0; i < CONFIG_SERVERS_MAX; i++)
+		ck_assert_int_eq(
+		    conf_receive(&c, TYPE_tell_conf_server, &s), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_server, &s), -1);
 	config_unref(&c);
 }
 
@@ -413,7 +479,7 @@ START_TEST(refuses_rules_that_do_not_add_up)
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
 	k.kind = COND_FOR_DOMAIN;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
-	k.kind = COND_TAG;
+	k.kind = COND_FCRDNS;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
 	/* No actions behind rules; no table of exceptions that is not there. */

@@ -94,15 +94,115 @@ START_TEST(hops)
 	struct table *t = one(".example.com", "smtp://10.0.0.1");
 	char fixed[] = "smtp://10.0.0.2 smtp://10.0.0.3";
 	struct action a = { .hops = fixed };
+	struct buf b;
 
-	ck_assert(str_eq(config_hops(&a, STR("x")), str_of(fixed)));
+	buf_init(&b, 512);
+	ck_assert(str_eq(config_hops(&a, STR("x"), &b), str_of(fixed)));
 	a.hops = NULL;
-	ck_assert_uint_eq(config_hops(&a, STR("x")).len, 0);
 	a.routes = t;
 	ck_assert(str_eq(
-	    config_hops(&a, STR("a.example.com")), STR("smtp://10.0.0.1")));
-	ck_assert_uint_eq(config_hops(&a, STR("example.com")).len, 0);
+	    config_hops(&a, STR("a.example.com"), &b), STR("smtp://10.0.0.1")));
+	ck_assert_uint_eq(config_hops(&a, STR("example.com"), &b).len, 0);
+	ck_assert_uint_eq(b.len, 0);
 	table_free(&t);
+	buf_clear(&b);
+}
+
+END_TEST
+
+/* The buffer is written anew by each call. */
+START_TEST(hops_by_mx)
+{
+	struct config *c = config_new();
+	const struct action *mx = config_find_action(c, STR(CONFIG_MX_ACTION));
+	struct action a = { .mx_port = 2525 };
+	struct buf b;
+
+	buf_init(&b, 512);
+	ck_assert(str_eq(config_hops(&a, STR("Example.COM"), &b),
+	    STR("mx://example.com:2525")));
+	ck_assert(str_eq(
+	    config_hops(&a, STR("b.example"), &b), STR("mx://b.example:2525")));
+	ck_assert_ptr_nonnull(mx);
+	ck_assert_int_eq(mx->kind, ACTION_RELAY);
+	ck_assert(!mx->vrfy);
+	ck_assert(str_eq(config_hops(mx, STR("example.com"), &b),
+	    STR("mx://example.com:25")));
+	buf_clear(&b);
+	config_unref(&c);
+}
+
+END_TEST
+
+/* What config_needs_names says of this one action or condition. */
+static const char *
+needs(const struct action *a, const struct cond *k)
+{
+	static struct fault why;
+	struct action actions[1] = { { .name = NULL } };
+	struct cond conds[2] = { { .kind = COND_FROM_ANY } };
+	struct rule rules[1] = { { .line = 7, .conds = conds, .nconds = 2 } };
+	struct config c = { .actions = actions, .rules = rules };
+
+	if (a != NULL) {
+		actions[0] = *a;
+		c.nactions = 1;
+	}
+	if (k != NULL) {
+		conds[1] = *k;
+		c.nrules = 1;
+	}
+	return config_needs_names(&c, &why) ? why.text : NULL;
+}
+
+static bool
+relay_needs(char *urls, struct table *routes)
+{
+	char name[] = "out";
+	struct action a = {
+		.name = name, .line = 5, .hops = urls, .routes = routes
+	};
+	const char *why = needs(&a, NULL);
+
+	if (why != NULL)
+		ck_assert_str_eq(why, "action `out' (line 5)");
+	return why != NULL;
+}
+
+START_TEST(needs_names)
+{
+	char addresses[] = "smtp://10.0.0.2 smtp+notls://[::1]:25";
+	char mixed[] = "smtp://10.0.0.2 smtp://mx.example.com";
+	char name[] = "box";
+	struct table *plain = one("example.com", addresses);
+	struct table *named = one("example.com", mixed);
+	struct action box = { .name = name, .kind = ACTION_MAILDIR };
+	struct cond k;
+
+	ck_assert_ptr_null(needs(NULL, NULL));
+	ck_assert(relay_needs(NULL, NULL));
+	ck_assert(!relay_needs(addresses, NULL));
+	ck_assert(relay_needs(mixed, NULL));
+	ck_assert(!relay_needs(NULL, plain));
+	ck_assert(relay_needs(NULL, named));
+	ck_assert_ptr_null(needs(&box, NULL));
+	for (k.kind = COND_FROM_ANY; k.kind <= COND_TAG; k.kind++) {
+		bool by_name = k.kind == COND_RDNS || k.kind == COND_FCRDNS ||
+			       k.kind == COND_HELO_PTR;
+
+		for (k.negate = false;; k.negate = true) {
+			const char *why = needs(NULL, &k);
+
+			if (by_name)
+				ck_assert_str_eq(why, "the rule in line 7");
+			else
+				ck_assert_ptr_null(why);
+			if (k.negate)
+				break;
+		}
+	}
+	table_free(&plain);
+	table_free(&named);
 }
 
 END_TEST
@@ -135,6 +235,8 @@ main(void)
 	tcase_add_test(t, references);
 	tcase_add_test(t, deliver);
 	tcase_add_test(t, hops);
+	tcase_add_test(t, hops_by_mx);
+	tcase_add_test(t, needs_names);
 	tcase_add_test(t, actions);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);

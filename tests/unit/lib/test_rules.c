@@ -175,6 +175,152 @@ START_TEST(first_match)
 
 END_TEST
 
+/* --- conditions on the client's name --- */
+
+static struct rules_query
+named(enum client_name state, const char *name)
+{
+	struct rules_query q = query("192.0.2.1", "joe", "example.com");
+
+	q.name_state = state;
+	q.name = str_of(name);
+	return q;
+}
+
+START_TEST(names)
+{
+	static const struct {
+		enum client_name state;
+		const char *name;
+		bool rdns, fcrdns, helo_ptr;
+	} cases[] = {
+		{ CLIENT_NAME_NONE, "", false, false, false },
+		{ CLIENT_NAME_UNCONFIRMED, "", true, false, false },
+		{ CLIENT_NAME_UNCONFIRMED, "c.example", true, false, false },
+		{ CLIENT_NAME_CONFIRMED, "d.example", true, true, false },
+		{ CLIENT_NAME_CONFIRMED, "c.example.d", true, true, false },
+		{ CLIENT_NAME_CONFIRMED, "c.example", true, true, true },
+		{ CLIENT_NAME_CONFIRMED, "C.Example", true, true, true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rules_query q = named(cases[i].state, cases[i].name);
+
+		ck_assert(holds(COND_RDNS, NULL, &q) == cases[i].rdns);
+		ck_assert(holds(COND_FCRDNS, NULL, &q) == cases[i].fcrdns);
+		ck_assert(holds(COND_HELO_PTR, NULL, &q) == cases[i].helo_ptr);
+	}
+}
+
+END_TEST
+
+/* What nobody was asked about is a definite no. */
+START_TEST(names_not_asked)
+{
+	struct rules_query q = { .client = { .family = ADDR_LOCAL } };
+
+	ck_assert(!holds(COND_RDNS, NULL, &q));
+	ck_assert(!holds(COND_FCRDNS, NULL, &q));
+	ck_assert(!holds(COND_HELO_PTR, NULL, &q));
+}
+
+END_TEST
+
+static const enum client_name open_states[] = { CLIENT_NAME_PENDING,
+	CLIENT_NAME_FAULT };
+
+/* Neither a condition nor its opposite holds; no rule is passed over that
+ * could have been the one. */
+START_TEST(names_open)
+{
+	static const enum cond_kind kinds[] = { COND_RDNS, COND_FCRDNS,
+		COND_HELO_PTR };
+	struct action inside = { .kind = ACTION_RELAY };
+	struct config *c = config_new();
+
+	for (size_t i = 0; i < 3; i++)
+		for (size_t k = 0; k < 4; k++) {
+			struct cond cond = { .kind = kinds[i],
+				.negate = k % 2 == 0 };
+			struct rule rules[] = {
+				{ .conds = &cond,
+				    .nconds = 1,
+				    .verdict = VERDICT_REJECT },
+				{ .action = &inside },
+			};
+			struct rules_query q =
+			    named(open_states[k / 2], "c.example");
+			struct rules_verdict v;
+
+			ck_assert(!rules_match(&rules[0], &q));
+			ck_assert_ptr_eq(
+			    rules_first_miss(&rules[0], &q), &cond);
+			c->rules = rules;
+			c->nrules = 2;
+			v = rules_decide(c, &q);
+			ck_assert(v.needs_name);
+			ck_assert(!v.by_rcpt);
+			ck_assert_ptr_null(v.rule);
+			c->rules = NULL;
+			c->nrules = 0;
+		}
+	config_unref(&c);
+}
+
+END_TEST
+
+/* The name is looked at last: who is decided without it need not wait. */
+START_TEST(names_last)
+{
+	struct cond conds[] = {
+		{ .kind = COND_FCRDNS },
+		{ .kind = COND_FROM_SOURCE, .table = nets },
+		{ .kind = COND_RDNS, .negate = true },
+		{ .kind = COND_FOR_DOMAIN, .table = domains },
+	};
+	struct action inside = { .kind = ACTION_RELAY };
+	struct rule rules[] = {
+		{ .conds = conds, .nconds = 4, .verdict = VERDICT_REJECT },
+		{ .action = &inside },
+	};
+	struct config *c = config_new();
+
+	c->rules = rules;
+	c->nrules = 2;
+	for (size_t i = 0; i < 2; i++) {
+		struct rules_query q = named(open_states[i], "");
+		struct rules_verdict v = rules_decide(c, &q);
+
+		ck_assert_ptr_eq(v.rule, &rules[1]);
+		ck_assert(!v.needs_name);
+		ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[1]);
+		ck_assert_int_eq(addr_parse(STR("10.1.1.1"), &q.client), 0);
+		ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[0]);
+		ck_assert(rules_decide(c, &q).needs_name);
+		q.rcpt_domain = STR("example.org");
+		ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[3]);
+		v = rules_decide(c, &q);
+		ck_assert_ptr_eq(v.rule, &rules[1]);
+		/* A rule before decides. */
+		c->rules = &rules[1];
+		c->nrules = 1;
+		q.rcpt_domain = STR("example.com");
+		ck_assert_ptr_eq(rules_decide(c, &q).rule, &rules[1]);
+		c->rules = rules;
+		c->nrules = 2;
+	}
+	struct rules_query q = named(CLIENT_NAME_CONFIRMED, "c.example");
+
+	ck_assert_int_eq(addr_parse(STR("10.1.1.1"), &q.client), 0);
+	ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[2]);
+	ck_assert_ptr_null(rules_first_miss(&rules[1], &q));
+	c->rules = NULL;
+	c->nrules = 0;
+	config_unref(&c);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -187,6 +333,10 @@ main(void)
 	tcase_add_test(t, conditions);
 	tcase_add_test(t, tags);
 	tcase_add_test(t, first_match);
+	tcase_add_test(t, names);
+	tcase_add_test(t, names_not_asked);
+	tcase_add_test(t, names_open);
+	tcase_add_test(t, names_last);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

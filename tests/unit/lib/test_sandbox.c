@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +191,32 @@ call_exec(void)
 {
 	char *const argv[] = { NULL };
 	return went(syscall(SYS_execve, "/bin/true", argv, argv));
+}
+
+static int
+call_nodelay(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+	return went(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+}
+
+static int
+set_timer(__itimer_which_t which)
+{
+	struct itimerval far = { .it_value = { .tv_sec = 1000 } };
+	return went(setitimer(which, &far, NULL));
+}
+
+static int
+call_timer_prof(void)
+{
+	return set_timer(ITIMER_PROF);
+}
+
+static int
+call_timer_real(void)
+{
+	return set_timer(ITIMER_REAL);
 }
 
 static int
@@ -384,6 +412,21 @@ static const struct {
 	{ "accept", PROMISE_ACCEPT, call_accept, WENT },
 	{ "accept of listen", PROMISE_LISTEN, call_accept, WENT },
 	{ "accept of connect", PROMISE_CONNECT, call_accept, KILLED },
+	{ "udp of resolve", PROMISE_RESOLVE, call_socket_dgram, WENT },
+	{ "tcp of resolve", PROMISE_RESOLVE, call_socket, WENT },
+	{ "unix of resolve", PROMISE_RESOLVE, call_socket_unix, KILLED },
+	{ "raw of resolve", PROMISE_RESOLVE, call_socket_raw, KILLED },
+	{ "connect of resolve", PROMISE_RESOLVE, call_connect, WENT },
+	{ "bind of resolve", PROMISE_RESOLVE, call_bind, KILLED },
+	{ "accept of resolve", PROMISE_RESOLVE, call_accept, KILLED },
+	{ "listen of resolve", PROMISE_RESOLVE, call_listen, KILLED },
+	{ "open of resolve", PROMISE_RESOLVE, call_open, KILLED },
+	{ "sendto of resolve", PROMISE_RESOLVE, call_sendto, KILLED },
+	{ "nodelay of resolve", PROMISE_RESOLVE, call_nodelay, WENT },
+	{ "option of resolve", PROMISE_RESOLVE, call_option_filter, KILLED },
+	{ "watchdog", PROMISE_WATCHDOG, call_timer_prof, WENT },
+	{ "watchdog of others", PROMISE_RESOLVE, call_timer_prof, KILLED },
+	{ "another timer", PROMISE_WATCHDOG, call_timer_real, KILLED },
 	{ "sendto an address", 0, call_sendto, KILLED },
 	{ "send", 0, call_send, WENT },
 	{ "socket option", PROMISE_ACCEPT, call_option, WENT },

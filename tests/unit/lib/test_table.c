@@ -68,6 +68,40 @@ START_TEST(plain)
 
 END_TEST
 
+static bool
+is_value(void *ctx, struct str key, struct str value)
+{
+	size_t *n = ctx;
+
+	ck_assert_uint_gt(key.len, 0);
+	++*n;
+	return str_eq(value, STR("two"));
+}
+
+START_TEST(any)
+{
+	static const struct pair pairs[] = { { "a", "one" }, { "b", "two" },
+		{ "c", NULL }, { "10.0.0.0/8", "three" } };
+	struct table *t = make(pairs, 4);
+	size_t n = 0;
+
+	ck_assert(table_any(t, is_value, &n));
+	ck_assert_uint_ge(n, 1);
+	table_free(&t);
+	n = 0;
+	t = make(pairs, 1);
+	ck_assert(!table_any(t, is_value, &n));
+	ck_assert_uint_eq(n, 1);
+	table_free(&t);
+	n = 0;
+	t = make(pairs, 0);
+	ck_assert(!table_any(t, is_value, &n));
+	ck_assert_uint_eq(n, 0);
+	table_free(&t);
+}
+
+END_TEST
+
 START_TEST(domains)
 {
 	static const struct pair pairs[] = { { "example.com", "exact" },
@@ -344,6 +378,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(t, plain);
+	tcase_add_test(t, any);
 	tcase_add_test(t, domains);
 	tcase_add_test(t, addresses);
 	tcase_add_test(t, sources);

@@ -117,6 +117,7 @@ on_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		done(ch, id, ANSWER_NOT_FOUND, "no such message");
 		break;
 	case CHANGE_RELEASE:
+	case CHANGE_REQUEUE:
 		done(ch, id, ANSWER_REFUSED_IT, "permission denied");
 		break;
 	case CHANGE_REMOVE:
@@ -174,7 +175,95 @@ on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	done(ch, id, ANSWER_OK, "");
 }
 
+/* "none" is not there, "bad" not to be asked for. */
+static void
+on_resolve(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_resolve *m = msg;
+	bool is_there = !str_eq(m->name, STR("none"));
+	struct row_resolved head = { .name = m->name,
+		.type = STR("TXT"),
+		.status = is_there ? STR("ok") : STR("nxdomain"),
+		.ad = is_there };
+	struct row_record one = { .ttl_s = 300, .data = STR("\"a\\033[2J\"") };
+	struct row_record two = { .ttl_s = 86400, .data = STR("\033[2J") };
+
+	(void)ctx;
+	if (str_eq(m->name, STR("bad"))) {
+		done(ch, id, ANSWER_REFUSED_IT, "unknown type");
+		return;
+	}
+	channel_tell(ch, TYPE_row_resolved, &head, id);
+	if (is_there) {
+		channel_tell(ch, TYPE_row_record, &one, id);
+		channel_tell(ch, TYPE_row_record, &two, id);
+	}
+	done(ch, id, ANSWER_OK, "");
+}
+
+static void
+on_routes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_routes *m = msg;
+	struct row_rule out = { .line = 12,
+		.text = STR("match from local for any action out"),
+		.action = STR("out") };
+	struct row_rule refused = { .line = 9,
+		.text = STR("match for any reject"),
+		.reply = STR("550 5.7.1 no") };
+	struct row_rule none = { .reply = STR("550 5.7.1 Relaying denied") };
+	struct row_passed passed = { .line = 9,
+		.why = STR("does not hold: for domain inside") };
+	struct row_hop one = { .host = STR("mx1.example.com"),
+		.address = STR("2001:db8::1"),
+		.port = 25,
+		.preference = 10,
+		.tls = STR("none") };
+	struct row_hop two = { .host = STR("mx2.example.com"),
+		.port = 25,
+		.preference = 20,
+		.tls = STR("none"),
+		.why = STR("servfail") };
+
+	(void)ctx;
+	if (str_eq(m->address, STR("refused@x")))
+		channel_tell(ch, TYPE_row_rule, &refused, id);
+	else if (str_eq(m->address, STR("none@x")))
+		channel_tell(ch, TYPE_row_rule, &none, id);
+	else
+		channel_tell(ch, TYPE_row_rule, &out, id);
+	if (str_eq(m->address, STR("a@x"))) {
+		channel_tell(ch, TYPE_row_passed, &passed, id);
+		channel_tell(ch, TYPE_row_hop, &one, id);
+		channel_tell(ch, TYPE_row_hop, &two, id);
+	}
+	done(ch, id, ANSWER_OK, "");
+}
+
+static void
+on_destinations(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_destination mx = { .destination = STR("mx://a.example:25"),
+		.action = STR("out"),
+		.queued = 12,
+		.window = 1,
+		.backoff_ms = 59001,
+		.reply = STR("421 \033[2J") };
+	struct row_destination maildir = {
+		.action = STR("home"), .active = 2, .window = 3
+	};
+
+	(void)ctx;
+	(void)msg;
+	channel_tell(ch, TYPE_row_destination, &mx, id);
+	channel_tell(ch, TYPE_row_destination, &maildir, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
 static const struct handler handlers[] = {
+	{ TYPE_ask_destinations, on_destinations },
+	{ TYPE_ask_resolve, on_resolve },
+	{ TYPE_ask_routes, on_routes },
 	{ TYPE_tell_term, on_term },
 	{ TYPE_ask_queue, on_queue },
 	{ TYPE_ask_content, on_content },
@@ -332,6 +421,7 @@ START_TEST(changes)
 	expect("hold " ID, true, CTL_REFUSED,
 	    "{\"matched\":0,\"changed\":0,\"operation\":7}\n");
 	expect("release domain d", true, CTL_REFUSED, "");
+	expect("requeue domain d", true, CTL_REFUSED, "");
 	expect("remove all -y", true, CTL_SILENT, "");
 	expect("remove", true, CTL_USAGE, "");
 	expect("stop", true, CTL_SILENT, "");
@@ -362,12 +452,83 @@ START_TEST(status_and_stats)
 
 END_TEST
 
+START_TEST(destinations)
+{
+	expect("show destinations", true, CTL_DONE,
+	    "[{\"destination\":\"mx://a.example:25\",\"action\":\"out\","
+	    "\"queued\":12,\"active\":0,\"connections\":0,\"window\":1,"
+	    "\"backoff\":60,\"reply\":\"421 \\u001b[2J\"},"
+	    "{\"destination\":\"home\",\"action\":\"home\",\"queued\":0,"
+	    "\"active\":2,\"connections\":2,\"window\":3,\"backoff\":0,"
+	    "\"reply\":\"\"}]\n");
+	expect("show destinations", false, CTL_DONE,
+	    "QUEUED  ACTIVE  WINDOW  BACKOFF  DESTINATION\n"
+	    "12      0       1       60s      mx://a.example:25\n"
+	    "    421 \\x1B[2J\n"
+	    "0       2       3       -        home\n");
+}
+
+END_TEST
+
+START_TEST(names_and_routes)
+{
+	expect("resolve example.com TXT", true, CTL_DONE,
+	    "{\"name\":\"example.com\",\"type\":\"TXT\",\"status\":\"ok\","
+	    "\"ad\":true,\"records\":[{\"ttl\":300,"
+	    "\"data\":\"\\\"a\\\\033[2J\\\"\"},"
+	    "{\"ttl\":86400,\"data\":\"\\u001b[2J\"}]}\n");
+	expect("resolve example.com txt", false, CTL_DONE,
+	    "example.com TXT: ok, authenticated\n"
+	    "TTL       DATA\n"
+	    "300       \"a\\\\033[2J\"\n"
+	    "86400     \\x1B[2J\n");
+	expect("resolve none TXT", true, CTL_REFUSED,
+	    "{\"name\":\"none\",\"type\":\"TXT\",\"status\":\"nxdomain\","
+	    "\"ad\":false,\"records\":[]}\n");
+	expect("resolve none TXT", false, CTL_REFUSED, "none TXT: nxdomain\n");
+	expect("resolve bad X", true, CTL_REFUSED, "");
+	expect("resolve x AAAAAAAAAAAAAAAAA", true, CTL_USAGE, "");
+	expect("show routes a@x", true, CTL_DONE,
+	    "{\"rule\":{\"line\":12,"
+	    "\"text\":\"match from local for any action out\"},"
+	    "\"action\":\"out\",\"passed_over\":[{\"line\":9,"
+	    "\"why\":\"does not hold: for domain inside\"}],\"hops\":["
+	    "{\"host\":\"mx1.example.com\",\"address\":\"2001:db8::1\","
+	    "\"port\":25,\"preference\":10,\"tls\":\"none\"},"
+	    "{\"host\":\"mx2.example.com\",\"address\":null,\"port\":25,"
+	    "\"preference\":20,\"tls\":\"none\",\"why\":\"servfail\"}]}\n");
+	expect("show routes a@x", false, CTL_DONE,
+	    "line 12: match from local for any action out\n"
+	    "action out\n"
+	    "passed over line 9: does not hold: for domain inside\n"
+	    "PREF   HOST                             TLS    ADDRESS\n"
+	    "10     mx1.example.com                  none   [2001:db8::1]:25\n"
+	    "20     mx2.example.com                  none   - (servfail)\n");
+	expect("show routes b@x", true, CTL_DONE,
+	    "{\"rule\":{\"line\":12,"
+	    "\"text\":\"match from local for any action out\"},"
+	    "\"action\":\"out\",\"passed_over\":[],"
+	    "\"hops\":[]}\n");
+	expect("show routes refused@x", false, CTL_DONE,
+	    "line 9: match for any reject\nrefused 550 5.7.1 no\n");
+	expect("show routes none@x", true, CTL_REFUSED,
+	    "{\"rule\":null,\"action\":null,"
+	    "\"reply\":\"550 5.7.1 Relaying denied\",\"passed_over\":[],"
+	    "\"hops\":[]}\n");
+	expect("show routes none@x", false, CTL_REFUSED,
+	    "no rule matches\nrefused 550 5.7.1 Relaying denied\n");
+}
+
+END_TEST
+
 START_TEST(nobody_there)
 {
 	unlink(address.sun_path);
 	expect("show status", true, CTL_SILENT, "");
 	expect("show queue", true, CTL_SILENT, "");
 	expect("flush all", true, CTL_SILENT, "");
+	expect("resolve a A", true, CTL_SILENT, "");
+	expect("show routes a@x", true, CTL_SILENT, "");
 }
 
 END_TEST
@@ -379,9 +540,9 @@ START_TEST(names_of_commands)
 		bool is_reserved;
 	} cases[] = {
 		{ "show sessions", true },
-		{ "requeue", true },
+		{ "undo", true },
 		{ "trace", true },
-		{ "reload", true },
+		{ "monitor", true },
 		{ "show", false },
 		{ "show banana", false },
 		{ "banana", false },
@@ -416,6 +577,8 @@ main(void)
 	tcase_add_test(c, content);
 	tcase_add_test(c, changes);
 	tcase_add_test(c, status_and_stats);
+	tcase_add_test(c, destinations);
+	tcase_add_test(c, names_and_routes);
 	tcase_add_test(c, names_of_commands);
 	tcase_add_test(c, nobody_there);
 	suite_add_tcase(s, c);

@@ -46,7 +46,7 @@ START_TEST(globals)
 	struct config *c = good(HEAD
 	    "spool /x/spool\ncontrol \"/x/c.sock\" group \"g\" view-group v\n"
 	    "user u queue-user q smtpd-user s\ndelivery-user d\n"
-	    "control-user c vault-user v dial-group g\n"
+	    "control-user c resolver-user r vault-user v dial-group g\n"
 	    "workers smtpd 3 delivery 4\nlog format json\nlog file \"/x/l\"\n");
 
 	ck_assert_str_eq(c->hostname, "mx.example.com");
@@ -61,6 +61,7 @@ START_TEST(globals)
 	ck_assert_str_eq(c->smtpd_user, "s");
 	ck_assert_str_eq(c->delivery_user, "d");
 	ck_assert_str_eq(c->control_user, "c");
+	ck_assert_str_eq(c->resolver_user, "r");
 	ck_assert_uint_eq(c->smtpd_workers, 3);
 	ck_assert_uint_eq(c->delivery_workers, 4);
 	ck_assert_int_eq(c->log_kind, LOG_KIND_FILE);
@@ -116,6 +117,7 @@ START_TEST(actions)
 	    "action e discard\n"
 	    "table routes { \"example.com\" = \"smtp://10.0.0.9\" }\n");
 	const struct action *a = c->actions;
+	struct buf b;
 
 	ck_assert_uint_eq(c->nactions, 5);
 	ck_assert_str_eq(a[0].hops, "smtp://10.0.0.5:25 smtp://[::1]");
@@ -123,8 +125,11 @@ START_TEST(actions)
 	ck_assert_uint_eq(a[0].ttl_ms, 172800000);
 	ck_assert_ptr_null(a[0].routes);
 	ck_assert_ptr_eq(a[1].routes, c->tables[0]);
-	ck_assert(str_eq(
-	    config_hops(&a[1], STR("example.com")), STR("smtp://10.0.0.9")));
+	buf_init(&b, 512);
+	ck_assert(str_eq(config_hops(&a[1], STR("example.com"), &b),
+	    STR("smtp://10.0.0.9")));
+	buf_clear(&b);
+	ck_assert_uint_eq(a[0].mx_port, 0);
 	ck_assert_int_eq(a[2].kind, ACTION_MAILDIR);
 	ck_assert_str_eq(a[2].base, "/var/mail");
 	ck_assert_str_eq(a[2].path, "x-%{rcpt.user}/Maildir");
@@ -135,6 +140,120 @@ START_TEST(actions)
 	ck_assert_int_eq(a[4].kind, ACTION_DISCARD);
 	ck_assert_uint_eq(a[4].id, 4);
 	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(by_mx)
+{
+	struct config *c =
+	    good(HEAD "action a relay\naction b relay port 2525 vrfy\n"
+		      "action c relay to \"smtp://mx.example.com\" vrfy\n");
+	const struct action *a = c->actions;
+	struct buf b;
+
+	buf_init(&b, 512);
+	ck_assert_uint_eq(a[0].mx_port, 25);
+	ck_assert(!a[0].vrfy && a[1].vrfy && a[2].vrfy);
+	ck_assert_uint_eq(a[1].mx_port, 2525);
+	ck_assert(str_eq(config_hops(&a[1], STR("Example.COM"), &b),
+	    STR("mx://example.com:2525")));
+	ck_assert_uint_eq(a[2].mx_port, 0);
+	ck_assert(str_eq(config_hops(&a[2], STR("example.com"), &b),
+	    STR("smtp://mx.example.com")));
+	buf_clear(&b);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(servers)
+{
+	struct config *c = good(HEAD "resolver 127.0.0.1\n"
+				     "resolver ::1 port 5353 timeout 1s\n"
+				     "resolver 192.0.2.1 { trust-ad }\n");
+	const struct server *s = c->servers;
+	struct addr six;
+
+	ck_assert_int_eq(addr_parse(STR("::1"), &six), 0);
+	ck_assert_uint_eq(c->nservers, 3);
+	ck_assert_uint_eq(s[0].port, 53);
+	ck_assert_uint_eq(s[0].timeout_ms, 3000);
+	ck_assert(addr_eq(&s[1].addr, &six));
+	ck_assert_uint_eq(s[1].port, 5353);
+	ck_assert_uint_eq(s[1].timeout_ms, 1000);
+	ck_assert(!s[0].trust_ad && !s[1].trust_ad && s[2].trust_ad);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(names_in_rules)
+{
+	struct config *c = good(HEAD "match !rdns fcrdns !helo-ptr reject\n"
+				     "listen on ::1 no-rdns\n");
+	const struct cond *k = c->rules[0].conds;
+
+	ck_assert_uint_eq(c->rules[0].nconds, 3);
+	ck_assert(k[0].kind == COND_RDNS && k[0].negate);
+	ck_assert(k[1].kind == COND_FCRDNS && !k[1].negate);
+	ck_assert(k[2].kind == COND_HELO_PTR && k[2].negate);
+	ck_assert_uint_eq(c->listeners[0].flags, 0);
+	ck_assert_uint_eq(c->listeners[1].flags, LISTENER_NO_RDNS);
+	config_unref(&c);
+}
+
+END_TEST
+
+/* A name closes no door: anybody may have one. */
+START_TEST(open_relay_by_name)
+{
+	struct config *c = good(
+	    HEAD "match fcrdns action out\nmatch rdns helo-ptr action out\n"
+		 "match fcrdns for domain \"example.com\" action out\n"
+		 "match fcrdns from local action out\n"
+		 "action out relay\n");
+	size_t n = 0;
+
+	for (size_t i = 0; i < errors.nwarnings; i++)
+		if (strstr(errors.warnings[i].text, "open relay") != NULL)
+			n++;
+	ck_assert_uint_eq(n, 2);
+	config_unref(&c);
+}
+
+END_TEST
+
+static bool
+warns_of_postmaster(const char *rules)
+{
+	char text[512];
+	struct config *c;
+	bool warned = false;
+
+	snprintf(text, sizeof(text), "%saction in discard\n%s", HEAD, rules);
+	c = good(text);
+	for (size_t i = 0; i < errors.nwarnings; i++)
+		if (strstr(errors.warnings[i].text, "`postmaster'") != NULL)
+			warned = true;
+	config_unref(&c);
+	conf_errors_clear(&errors);
+	return warned;
+}
+
+START_TEST(postmaster_that_nobody_takes)
+{
+	ck_assert(!warns_of_postmaster(
+	    "match for rcpt \"a@example.com\" action in\n"));
+	ck_assert(!warns_of_postmaster("match from local action in\n"));
+	ck_assert(
+	    !warns_of_postmaster("match fcrdns reject\nmatch action in\n"));
+	ck_assert(warns_of_postmaster(
+	    "match for rcpt \"b@example.com\" action in\n"));
+	ck_assert(warns_of_postmaster(
+	    "match for rcpt \"a@example.com\" reject\nmatch action in\n"));
+	/* It comes from this machine, which has no name. */
+	ck_assert(warns_of_postmaster("match fcrdns action in\n"));
 }
 
 END_TEST
@@ -331,6 +450,11 @@ main(void)
 	tcase_add_test(t, globals);
 	tcase_add_test(t, listeners);
 	tcase_add_test(t, actions);
+	tcase_add_test(t, by_mx);
+	tcase_add_test(t, servers);
+	tcase_add_test(t, names_in_rules);
+	tcase_add_test(t, open_relay_by_name);
+	tcase_add_test(t, postmaster_that_nobody_takes);
 	tcase_add_test(t, rules);
 	tcase_add_test(t, numbers);
 	tcase_add_test(t, tables_travel);

@@ -101,8 +101,10 @@ END_TEST
 START_TEST(state_round_trip)
 {
 	struct state_rcpt r[] = {
-		{ 1, STATE_RCPT_DELIVERED, 3, 0, { "250 ok", 6 }, { "mx", 2 } },
-		{ 0, STATE_RCPT_WAITING, 1, 99, { "451 no", 6 }, { "", 0 } },
+		{ 1, STATE_RCPT_DELIVERED, 3, 0, { "250 ok", 6 }, { "mx", 2 },
+		    { "out", 3 } },
+		{ 0, STATE_RCPT_WAITING, 1, 99, { "451 no", 6 }, { "", 0 },
+		    { "", 0 } },
 	};
 	struct state_record s = { 9, 123456, 4, r, 2 };
 	uint8_t p[256];
@@ -121,10 +123,12 @@ START_TEST(state_round_trip)
 	ck_assert_uint_eq(d.state.rcpts[1].next_ms, 99);
 	same_str(d.state.rcpts[1].reply, r[1].reply);
 	same_str(d.state.rcpts[0].relay, r[0].relay);
+	same_str(d.state.rcpts[0].action, r[0].action);
+	same_str(d.state.rcpts[1].action, r[1].action);
 	state_decoded_clear(&d);
 	for (size_t cut = 0; cut < len; cut++)
 		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
-	p[24 + 16] = STATE_RCPT_HELD + 1;
+	p[24 + 16] = STATE_RCPT_FAILED + 1;
 	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
 }
 

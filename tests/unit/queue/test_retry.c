@@ -39,7 +39,7 @@ START_TEST(the_soonest_first)
 
 END_TEST
 
-START_TEST(steps_repeat_the_last_and_vary_by_a_tenth)
+START_TEST(steps_repeat_the_last_and_vary_by_a_fifth)
 {
 	struct queue_settings q = { .retry_s = { 60, 300 }, .nretry = 2 };
 	uint64_t min = UINT64_MAX, max = 0;
@@ -50,26 +50,39 @@ START_TEST(steps_repeat_the_last_and_vary_by_a_tenth)
 		min = ms < min ? ms : min;
 		max = ms > max ? ms : max;
 	}
-	ck_assert_uint_eq(min, 54000);
-	ck_assert_uint_eq(max, 66000);
+	ck_assert_uint_eq(min, 60000);
+	ck_assert_uint_eq(max, 72000);
 	for (uint32_t n = 2; n < 9; n++) {
-		ck_assert_uint_ge(retry_delay(&q, n, n), 270000);
-		ck_assert_uint_le(retry_delay(&q, n, n), 330000);
+		ck_assert_uint_ge(retry_delay(&q, n, n), 300000);
+		ck_assert_uint_le(retry_delay(&q, n, n), 360000);
 	}
-	ck_assert_uint_eq(retry_longest(&q), 330000);
+	ck_assert_uint_eq(retry_longest(&q), 360000);
+}
+
+END_TEST
+
+START_TEST(the_unheard_waits_five_minutes)
+{
+	struct queue_settings q = { .retry_s = { 1, 600 }, .nretry = 2 };
+
+	ck_assert_uint_eq(retry_delay_unheard(&q, 1, 7), 300000);
+	ck_assert_uint_ge(retry_delay_unheard(&q, 2, 7), 600000);
+	q.nretry = 1;
+	/* and a stored time of that kind is not cut short */
+	ck_assert_uint_eq(retry_clamp(&q, 305000, 5000), 300000);
 }
 
 END_TEST
 
 START_TEST(stored_times_are_clamped)
 {
-	struct queue_settings q = { .retry_s = { 60 }, .nretry = 1 };
+	struct queue_settings q = { .retry_s = { 600 }, .nretry = 1 };
 
 	ck_assert_uint_eq(retry_clamp(&q, 1000, 5000), 0);
 	ck_assert_uint_eq(retry_clamp(&q, 35000, 5000), 30000);
 	/* The clock was ten years ahead when this was written. */
-	ck_assert_uint_eq(retry_clamp(&q, 315360000000, 5000), 66000);
-	ck_assert_uint_eq(retry_clamp(&q, UINT64_MAX, 0), 66000);
+	ck_assert_uint_eq(retry_clamp(&q, 315360000000, 5000), 720000);
+	ck_assert_uint_eq(retry_clamp(&q, UINT64_MAX, 0), 720000);
 }
 
 END_TEST
@@ -78,8 +91,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = { the_soonest_first,
-		steps_repeat_the_last_and_vary_by_a_tenth,
-		stored_times_are_clamped };
+		steps_repeat_the_last_and_vary_by_a_fifth,
+		the_unheard_waits_five_minutes, stored_times_are_clamped };
 
 	return PART_RUN("retry", tests);
 }

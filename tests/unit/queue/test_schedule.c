@@ -12,9 +12,11 @@ static struct {
 	struct deliver_numbers numbers;
 	struct word *action;
 	uint64_t seq;
+	uint64_t now;
 	uint64_t expired; /* a message's seq that is not admitted */
 
 	struct start {
+		struct flight flight;
 		struct destination *d;
 		struct agent *a;
 		struct rcpt *first;
@@ -35,12 +37,15 @@ static void
 start(void *ctx, struct destination *d, struct agent *a,
     struct rcpt_list *rcpts, uint32_t nrcpt)
 {
+	struct start *n = &t.starts[t.nstarts++];
 	struct rcpt *r;
 
 	(void)ctx;
-	ck_assert_int_lt(t.nstarts, STARTS_MAX);
-	t.starts[t.nstarts++] =
-	    (struct start){ d, a, TAILQ_FIRST(rcpts), nrcpt };
+	ck_assert_int_le(t.nstarts, STARTS_MAX);
+	*n = (struct start){
+		.d = d, .a = a, .first = TAILQ_FIRST(rcpts), .nrcpt = nrcpt
+	};
+	schedule_begin(&t.s, &n->flight, d, a, t.now);
 	TAILQ_FOREACH(r, rcpts, link)
 		r->place = PLACE_WORK;
 }
@@ -72,27 +77,49 @@ add(const char *hops, uint32_t nrcpt, uint64_t now)
 		schedule_add(&t.s, &e->rcpts[i], &to, now);
 }
 
+static uint64_t
+run(uint64_t now)
+{
+	t.now = now;
+	return schedule_run(&t.s, now);
+}
+
 static void
 done(int n, enum work_end end, uint64_t now)
 {
-	schedule_done(&t.s, t.starts[n].d, t.starts[n].a, end, now);
+	schedule_done(&t.s, &t.starts[n].flight, end, now);
+}
+
+/* n mails go there and are delivered, one by one. */
+static void
+prove(const char *hops, int n, uint64_t now)
+{
+	for (int i = 0; i < n; i++) {
+		add(hops, 1, now);
+		run(now);
+		done(t.nstarts - 1, WORK_DONE, now);
+	}
 }
 
 START_TEST(destinations_take_turns)
 {
 	struct agent a = { .capacity = 6 };
+	int n;
 
 	setup(100, 10);
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	prove("smtp://big", 20, 0);
+	n = t.nstarts;
 	for (int i = 0; i < 100; i++)
 		add("smtp://big", 1, 0);
 	add("smtp://small", 1, 0);
-	ck_assert_uint_eq(schedule_run(&t.s, 0), 0);
-	ck_assert_int_eq(t.nstarts, 6);
-	ck_assert(str_eq(t.starts[1].d->hops, STR("smtp://small")));
-	done(0, WORK_DONE, 0);
-	schedule_run(&t.s, 0);
-	ck_assert_int_eq(t.nstarts, 7);
+	run(0);
+	ck_assert_int_eq(t.nstarts, n + 6);
+	ck_assert(str_eq(t.starts[n].d->hops, STR("smtp://small")) ||
+		  str_eq(t.starts[n + 1].d->hops, STR("smtp://small")));
+	done(n + 3, WORK_DONE, 0);
+	run(0);
+	ck_assert_int_eq(t.nstarts, n + 7);
 }
 
 END_TEST
@@ -100,27 +127,101 @@ END_TEST
 START_TEST(bounds_hold)
 {
 	struct agent a = { .capacity = 50 }, b = { .capacity = 50 };
+	int n;
 
 	setup(3, 2);
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
 	schedule_add_agent(&t.s, &b, POOL_DELIVERY);
+	prove("smtp://one", 5, 0);
+	n = t.nstarts;
 	add("smtp://one", 5, 0);
 	add("smtp://one", 5, 0);
-	schedule_run(&t.s, 0);
+	run(0);
 	/* Three works of at most two recipients, of one message each. */
-	ck_assert_int_eq(t.nstarts, 3);
-	ck_assert_uint_eq(t.starts[0].nrcpt, 2);
-	ck_assert_uint_eq(t.starts[1].nrcpt, 2);
-	ck_assert_uint_eq(t.starts[2].nrcpt, 1);
+	ck_assert_int_eq(t.nstarts, n + 3);
+	ck_assert_uint_eq(t.starts[n].nrcpt, 2);
+	ck_assert_uint_eq(t.starts[n + 1].nrcpt, 2);
+	ck_assert_uint_eq(t.starts[n + 2].nrcpt, 1);
 	/* The agent that knows the destination keeps it. */
-	ck_assert_ptr_eq(t.starts[1].a, t.starts[0].a);
-	done(1, WORK_DONE, 0);
-	schedule_run(&t.s, 0);
-	ck_assert_int_eq(t.nstarts, 4);
+	ck_assert_ptr_eq(t.starts[n].a, t.starts[0].a);
+	ck_assert_ptr_eq(t.starts[n + 1].a, t.starts[0].a);
+	done(n + 1, WORK_DONE, 0);
+	run(0);
+	ck_assert_int_eq(t.nstarts, n + 4);
 	a.blocked = b.blocked = true;
-	done(0, WORK_DONE, 0);
-	schedule_run(&t.s, 0);
+	done(n, WORK_DONE, 0);
+	run(0);
+	ck_assert_int_eq(t.nstarts, n + 4);
+}
+
+END_TEST
+
+START_TEST(the_window_grows_and_falls)
+{
+	struct agent a = { .capacity = 50 };
+
+	setup(20, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 100; i++)
+		add("smtp://one", 1, 0);
+	run(0);
+	ck_assert_int_eq(t.nstarts, 2);
+	for (int i = 0; i < 18; i++) {
+		done(i, WORK_DONE, 0);
+		run(0);
+		/* The one that ended, and one more. */
+		ck_assert_int_eq(t.nstarts, 2 + 2 * (i + 1));
+	}
+	ck_assert_uint_eq(t.starts[0].d->nflight, 20);
+	done(18, WORK_DONE, 0);
+	run(0);
+	ck_assert_uint_eq(t.starts[0].d->nflight, 20);
+	/* The first of them that cannot reach it ends that. */
+	for (int i = 19; i < t.nstarts; i++)
+		done(i, WORK_UNREACHABLE, 10);
+	run(1010);
+	ck_assert_uint_eq(t.starts[0].d->nflight, 1);
+	done(t.nstarts - 1, WORK_DONE, 1020);
+	run(1020);
+	ck_assert_uint_eq(t.starts[0].d->nflight, 2);
+}
+
+END_TEST
+
+START_TEST(a_configured_concurrency_of_one_wins)
+{
+	struct agent a = { .capacity = 50 };
+
+	setup(1, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	prove("smtp://one", 3, 0);
+	add("smtp://one", 1, 0);
+	add("smtp://one", 1, 0);
+	run(0);
 	ck_assert_int_eq(t.nstarts, 4);
+}
+
+END_TEST
+
+START_TEST(the_window_outlives_a_pause)
+{
+	struct agent a = { .capacity = 50 };
+
+	setup(20, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	prove("smtp://one", 18, 0);
+	for (int i = 0; i < 30; i++)
+		add("smtp://one", 1, 50000);
+	run(50000);
+	ck_assert_int_eq(t.nstarts, 18 + 20);
+	for (int i = 18; i < 48; i++) {
+		done(i, WORK_DONE, 50000);
+		run(50000);
+	}
+	/* and is forgotten after a longer one */
+	ck_assert_uint_eq(run(50000), 110000);
+	run(110000);
+	ck_assert(RB_EMPTY(&t.s.destinations));
 }
 
 END_TEST
@@ -133,24 +234,24 @@ START_TEST(an_unreachable_destination_backs_off_alone)
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
 	for (int i = 0; i < 5; i++)
 		add("smtp://dead", 1, 1000);
-	ck_assert_uint_eq(schedule_run(&t.s, 1000), 0);
+	ck_assert_uint_eq(run(1000), 0);
 	ck_assert_int_eq(t.nstarts, 2);
 	done(0, WORK_UNREACHABLE, 1000);
 	done(1, WORK_UNREACHABLE, 1001);
-	ck_assert_uint_eq(schedule_run(&t.s, 1001), 2000);
+	ck_assert_uint_eq(run(1001), 2000);
 	ck_assert_int_eq(t.nstarts, 2);
 	add("smtp://alive", 1, 1500);
-	schedule_run(&t.s, 1500);
+	run(1500);
 	ck_assert_int_eq(t.nstarts, 3);
 	/* One probe, not a flood. */
-	schedule_run(&t.s, 2000);
+	run(2000);
 	ck_assert_int_eq(t.nstarts, 4);
 	done(3, WORK_UNREACHABLE, 2100);
-	ck_assert_uint_eq(schedule_run(&t.s, 2100), 4100);
-	schedule_run(&t.s, 4100);
+	ck_assert_uint_eq(run(2100), 4100);
+	run(4100);
 	ck_assert_int_eq(t.nstarts, 5);
 	done(4, WORK_DONE, 4200);
-	schedule_run(&t.s, 4200);
+	run(4200);
 	ck_assert_int_eq(t.nstarts, 6);
 }
 
@@ -164,16 +265,16 @@ START_TEST(the_back_off_is_remembered_and_forgotten)
 	setup(5, 10);
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
 	add("smtp://dead", 1, 1000);
-	schedule_run(&t.s, 1000);
+	run(1000);
 	done(0, WORK_UNREACHABLE, 1000);
 	add("smtp://dead", 1, 1100);
-	ck_assert_uint_eq(schedule_run(&t.s, 1100), 2000);
-	schedule_run(&t.s, 2000);
+	ck_assert_uint_eq(run(1100), 2000);
+	run(2000);
 	ck_assert_int_eq(t.nstarts, 2);
 	done(1, WORK_UNREACHABLE, 2000);
-	next = schedule_run(&t.s, 2000);
+	next = run(2000);
 	ck_assert_uint_gt(next, 60000);
-	schedule_run(&t.s, next);
+	run(next);
 	ck_assert(RB_EMPTY(&t.s.destinations));
 }
 
@@ -187,13 +288,13 @@ START_TEST(hurrying_ends_a_back_off)
 	setup(5, 10);
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
 	add("smtp://dead", 1, 1000);
-	schedule_run(&t.s, 1000);
+	run(1000);
 	done(0, WORK_UNREACHABLE, 1000);
 	add("smtp://dead", 1, 1100);
-	schedule_run(&t.s, 1100);
+	run(1100);
 	e = index_find_seq(&t.ix, 2);
 	schedule_hurry(&t.s, &e->rcpts[0], 1200);
-	schedule_run(&t.s, 1200);
+	run(1200);
 	ck_assert_int_eq(t.nstarts, 2);
 }
 
@@ -203,6 +304,7 @@ START_TEST(a_rate_spaces_works)
 {
 	struct agent a = { .capacity = 500 };
 	uint64_t now = 100000, end = now + 60000;
+	int ndone = 0;
 
 	setup(500, 10);
 	t.numbers.rate = 60;
@@ -211,8 +313,12 @@ START_TEST(a_rate_spaces_works)
 	for (int i = 0; i < 200; i++)
 		add("smtp://slow", 1, now);
 	while (now < end) {
-		uint64_t next = schedule_run(&t.s, now);
+		uint64_t next;
 
+		run(now);
+		for (; ndone < t.nstarts; ndone++)
+			done(ndone, WORK_DONE, now);
+		next = run(now);
 		ck_assert_uint_gt(next, now);
 		now = next;
 	}
@@ -231,7 +337,7 @@ START_TEST(what_expired_is_passed_over)
 	t.expired = 1;
 	add("smtp://one", 3, 0);
 	add("smtp://one", 2, 0);
-	schedule_run(&t.s, 0);
+	run(0);
 	ck_assert_int_eq(t.nstarts, 1);
 	ck_assert_uint_eq(t.starts[0].nrcpt, 2);
 	ck_assert_uint_eq(rcpt_entry(t.starts[0].first)->seq, 2);
@@ -248,16 +354,16 @@ START_TEST(put_back_comes_first_again)
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
 	add("smtp://one", 1, 0);
 	add("smtp://one", 1, 0);
-	schedule_run(&t.s, 0);
+	run(0);
 	ck_assert_int_eq(t.nstarts, 1);
 	TAILQ_INSERT_TAIL(&back, t.starts[0].first, link);
-	schedule_put_back(t.starts[0].d, &back);
+	schedule_put_back(&t.s, t.starts[0].d, &back);
 	done(0, WORK_LOST, 0);
 	schedule_del_agent(&t.s, &a);
-	schedule_run(&t.s, 0);
+	run(0);
 	ck_assert_int_eq(t.nstarts, 1);
 	schedule_add_agent(&t.s, &b, POOL_DELIVERY);
-	schedule_run(&t.s, 0);
+	run(0);
 	ck_assert_int_eq(t.nstarts, 2);
 	ck_assert_ptr_eq(t.starts[1].first, t.starts[0].first);
 }
@@ -278,10 +384,176 @@ START_TEST(taking_out_leaves_nothing_behind)
 	schedule_take_all(&t.s, &all);
 	ck_assert_ptr_eq(
 	    rcpt_entry(TAILQ_FIRST(&all)), index_find_seq(&t.ix, 2));
+	ck_assert_uint_eq(run(1), 0);
 	ck_assert(RB_EMPTY(&t.s.destinations));
 	ck_assert(RB_EMPTY(&t.s.sleepers));
-	ck_assert_uint_eq(schedule_run(&t.s, 1), 0);
 	schedule_clear(&t.s);
+}
+
+END_TEST
+
+/* Half of the places for the slow ones, a quarter for the proven alone. */
+START_TEST(classes_leave_room)
+{
+	struct agent a = { .capacity = 40 };
+	char hops[32];
+	int n;
+
+	setup(20, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	prove("smtp://good", 20, 0);
+	n = t.nstarts;
+	for (int i = 0; i < 60; i++) {
+		snprintf(hops, sizeof(hops), "smtp://new%d", i);
+		add(hops, 1, 0);
+	}
+	run(0);
+	ck_assert_int_eq(t.nstarts, n + 30);
+	/* They turn out to be slow: nothing more for such, but the good one
+	 * has its places. */
+	for (int i = 0; i < 20; i++)
+		add("smtp://good", 1, 6000);
+	run(6000);
+	ck_assert_int_eq(t.nstarts, n + 40);
+	for (int i = n + 30; i < n + 40; i++)
+		ck_assert(str_eq(t.starts[i].d->hops, STR("smtp://good")));
+	/* Slow ones that end make place for new ones first. */
+	for (int i = n; i < n + 5; i++)
+		done(i, WORK_DONE, 7000);
+	for (int i = 0; i < 9; i++)
+		done(n + 30 + i, WORK_DONE, 7000);
+	ck_assert_uint_eq(t.starts[n].d->class, CLASS_BAD);
+	run(7000);
+	ck_assert_uint_le(
+	    t.s.pools[0].nflight[CLASS_BAD] + t.s.pools[0].nflight[CLASS_NEW],
+	    30);
+	ck_assert_uint_eq(t.s.pools[0].nflight[CLASS_NEW], 5);
+}
+
+END_TEST
+
+START_TEST(a_place_is_always_found)
+{
+	struct agent a = { .capacity = 1 };
+
+	setup(20, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	add("smtp://one", 1, 0);
+	run(0);
+	ck_assert_int_eq(t.nstarts, 1);
+	done(0, WORK_UNREACHABLE, 6000);
+	add("smtp://one", 1, 6000);
+	run(7000);
+	ck_assert_int_eq(t.nstarts, 2);
+}
+
+END_TEST
+
+START_TEST(put_off_ones_are_counted)
+{
+	struct agent a = { .capacity = 50 };
+	struct rcpt_list all = TAILQ_HEAD_INITIALIZER(all);
+
+	setup(5, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 10; i++)
+		add("smtp://dead", 1, 1000);
+	add("smtp://alive", 3, 1000);
+	run(1000);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 0);
+	for (int i = 0; i < t.nstarts; i++)
+		if (str_eq(t.starts[i].d->hops, STR("smtp://dead")))
+			done(i, WORK_UNREACHABLE, 1000);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 8);
+	add("smtp://dead", 2, 1000);
+	schedule_del(&t.s, &index_find_seq(&t.ix, 10)->rcpts[0]);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 9);
+	run(2000);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 8);
+	done(t.nstarts - 1, WORK_DONE, 2100);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 0);
+	schedule_take_all(&t.s, &all);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 0);
+}
+
+END_TEST
+
+/* Who waits behind a probe that takes its turn every five minutes grows old
+ * all the same. */
+START_TEST(the_line_of_the_unreachable_is_swept)
+{
+	struct agent a = { .capacity = 50 };
+	uint64_t now = 1000;
+
+	setup(1, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 3000; i++)
+		add("smtp://dead", 1, now);
+	t.expired = 2500;
+	run(now);
+	done(0, WORK_UNREACHABLE, now);
+	for (int i = 1; i < 4; i++) {
+		now = run(now);
+		run(now);
+		done(t.nstarts - 1, WORK_UNREACHABLE, now);
+	}
+	ck_assert_int_eq(t.nstarts, 4);
+	ck_assert_int_eq(
+	    index_find_seq(&t.ix, 2500)->rcpts[0].place, PLACE_NONE);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 3000 - 4 - 1);
+}
+
+END_TEST
+
+START_TEST(what_is_hurried_comes_first)
+{
+	struct agent a = { .capacity = 50 };
+	struct rcpt *r;
+
+	setup(5, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 10; i++)
+		add("smtp://dead", 1, 1000);
+	run(1000);
+	done(0, WORK_UNREACHABLE, 1000);
+	done(1, WORK_UNREACHABLE, 1000);
+	r = &index_find_seq(&t.ix, 8)->rcpts[0];
+	schedule_hurry(&t.s, r, 1100);
+	run(1100);
+	ck_assert_int_eq(t.nstarts, 3);
+	ck_assert_ptr_eq(t.starts[2].first, r);
+}
+
+END_TEST
+
+START_TEST(a_cursor_survives_changes)
+{
+	struct agent a = { .capacity = 0 };
+	struct route at = { 0 };
+	const struct destination *d;
+	char hops[32], seen[32];
+	int n = 0;
+
+	setup(5, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 30; i++) {
+		snprintf(hops, sizeof(hops), "smtp://%02d", i);
+		add(hops, 1, 0);
+	}
+	while ((d = schedule_after(&t.s, &at)) != NULL) {
+		snprintf(hops, sizeof(hops), "smtp://%02d", n++);
+		ck_assert(str_eq(d->hops, str_of(hops)));
+		/* The first half of them goes, one behind the cursor. */
+		memcpy(seen, hops, sizeof(seen));
+		at = (struct route){ .action = t.action,
+			.hops = str_of(seen),
+			.numbers_hash = d->numbers_hash };
+		if (n <= 15)
+			schedule_del(&t.s,
+			    &index_find_seq(&t.ix, (uint64_t)n)->rcpts[0]);
+		run(1);
+	}
+	ck_assert_int_eq(n, 30);
 }
 
 END_TEST
@@ -290,6 +562,12 @@ int
 main(void)
 {
 	const TTest *const tests[] = { destinations_take_turns, bounds_hold,
+		the_window_grows_and_falls,
+		a_configured_concurrency_of_one_wins,
+		the_window_outlives_a_pause, classes_leave_room,
+		a_place_is_always_found, put_off_ones_are_counted,
+		the_line_of_the_unreachable_is_swept,
+		what_is_hurried_comes_first, a_cursor_survives_changes,
 		an_unreachable_destination_backs_off_alone,
 		the_back_off_is_remembered_and_forgotten,
 		hurrying_ends_a_back_off, a_rate_spaces_works,

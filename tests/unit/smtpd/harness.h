@@ -19,7 +19,9 @@
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
 #include "lib/net/stream.h"
+#include "smtpd/client_name.h"
 #include "smtpd/from_queue.h"
+#include "smtpd/from_resolver.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
@@ -47,6 +49,7 @@ struct fake {
 struct harness {
 	struct loop *loop;
 	struct config *config;
+	const char *from; /* the next client's address; NULL: 192.0.2.1 */
 	struct stream *client;
 	struct buf got; /* what the client was told */
 	bool eof;
@@ -398,7 +401,7 @@ harness_until(struct harness *h, bool (*until)(struct harness *h))
 	h->until = NULL;
 }
 
-/* A client connects to listener 0 (from 192.0.2.1) or 1 (uid 1000); early:
+/* A client connects to listener 0 (from h->from) or 1 (uid 1000); early:
  * what it says before the session begins. */
 static inline void
 harness_connect_to(struct harness *h, uint32_t listener, const char *early)
@@ -416,7 +419,8 @@ harness_connect_to(struct harness *h, uint32_t listener, const char *early)
 		abort();
 	a.fd = sv[0];
 	if (listener == 0)
-		addr_parse(STR("192.0.2.1"), &a.client);
+		addr_parse(
+		    str_of(h->from != NULL ? h->from : "192.0.2.1"), &a.client);
 	else
 		a.client.family = ADDR_LOCAL;
 	if (early != NULL &&
@@ -462,6 +466,8 @@ harness_close(struct harness *h)
 {
 	stream_close(&h->client);
 	from_queue_stop();
+	from_resolver_stop();
+	callers_clear();
 	channel_free(&h->fake.ch);
 	while (sessions_count() > 0)
 		harness_settle(h);

@@ -1,0 +1,59 @@
+/* What the resolver says to us, and what we ask it. */
+#ifndef POSTERN_DELIVERY_FROM_RESOLVER_H
+#define POSTERN_DELIVERY_FROM_RESOLVER_H
+
+#include "lib/base/tree.h"
+#include <bsd/sys/queue.h>
+#include <stdint.h>
+
+#include "edges/delivery_resolver.h"
+#include "lib/base/loop.h"
+#include "lib/net/addr.h"
+
+enum {
+	/* Then an answer comes too late. */
+	QUESTION_PATIENCE_MS = 30000,
+	/* How often one is asked when resolvers die of it. */
+	QUESTION_TRIES_MAX = 2
+};
+
+struct question;
+
+/* What its asker hears; called from the loop only. */
+struct question_ops {
+	/* An address of a host; both are sound. */
+	void (*on_addr)(struct question *q, const struct tell_way_addr *m,
+	    const struct addr *a);
+	/* It is asked anew: what came so far is void. */
+	void (*on_again)(struct question *q);
+	/* The end; q is the asker's again. WAY_FAULT also when nobody
+	 * answers. The text is printable ASCII. */
+	void (*on_answer)(struct question *q, const struct answer_way *m);
+};
+
+/* Embedded in its asker, who sets the first two. */
+struct question {
+	const struct question_ops *ops;
+	struct ask_way ask; /* its views live as long as the question */
+	TAILQ_ENTRY(question) entry;
+	RB_ENTRY(question) by_id;
+	uint64_t id; /* of the request; 0: waits for a channel */
+	unsigned int ntries;
+	uint64_t late_ms; /* loop time from which on nobody waits */
+};
+
+/* patience_ms: QUESTION_PATIENCE_MS. */
+void from_resolver_init(struct loop *l, uint64_t patience_ms);
+/* A socket to the resolver; the one before is dead. What it did not answer
+ * is asked again. */
+void from_resolver_open(int socket);
+/* Ends the channel; questions wait for the next one. */
+void from_resolver_close(void);
+/* Its end comes once, never before this returned. */
+void from_resolver_ask(struct question *q);
+/* Nothing comes any more. */
+void from_resolver_cancel(struct question *q);
+/* Questions since the start; those asked again count once. */
+uint64_t from_resolver_total(void);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The way of a work over its next hops: from URL to URL, from address to
+ * address. A URL with a name is resolved when it is its turn. Places that
+ * could not be talked to a moment ago come last.
+ */
+#ifndef POSTERN_DELIVERY_WAY_WALK_H
+#define POSTERN_DELIVERY_WAY_WALK_H
+
+#include "delivery/agent_work.h"
+#include "lib/rules/config.h"
+
+/* Goes on when what walk_next waited for has come; called from the loop. */
+void walk_init(struct loop *l, void (*go_on)(struct work *w));
+/* From the first of w's next hops on. */
+void walk_begin(struct work *w);
+/* Asks for nothing more, holds nothing more. */
+void walk_clear(struct walk *k);
+
+enum walk_result {
+	WALK_PLACE, /* try this one */
+	WALK_WAIT,  /* the resolver was asked */
+	WALK_END    /* none is left; w->failure says why */
+};
+
+/* The next place that is not ourselves. out->host lives until
+ * the next call. */
+enum walk_result walk_next(
+    struct work *w, const struct config *c, struct place *out);
+
+#endif

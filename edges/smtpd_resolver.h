@@ -1,0 +1,26 @@
+/* smtpd_resolver: a session (A) asks the resolver (B) who calls. */
+#ifndef POSTERN_EDGES_SMTPD_RESOLVER_H
+#define POSTERN_EDGES_SMTPD_RESOLVER_H
+
+#include "lib/ipc/channel.h"
+#include "lib/rules/rules.h"
+
+/* The name of the client at this address: its PTR, confirmed when the name
+ * has that address. */
+#define ASK_CLIENT(F) F(str, address, 64) /* text of IPv4 or IPv6 */
+WIRE_DECLARE(ask_client, ASK_CLIENT)
+
+#define ANSWER_CLIENT(F)                                                    \
+	F(u8, state, CLIENT_NAME_FAULT) /* enum client_name, not PENDING */ \
+	F(str, name, 255) /* of CONFIRMED; a valid host name, lower case */ \
+	F(u32, ttl_s, 86400)
+WIRE_DECLARE(answer_client, ANSWER_CLIENT)
+
+/* clang-format off */
+#define SMTPD_RESOLVER(M)                                                     \
+	M(ask_client,    EDGE_A_TO_B, PHASE_RUN, 0)                           \
+	M(answer_client, EDGE_B_TO_A, PHASE_RUN, 0)
+/* clang-format on */
+EDGE_DECLARE(smtpd_resolver, SMTPD_RESOLVER)
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * Reports to senders: who could not be reached, and who is late.
+ *
+ * A recipient that failed has MARK_REPORT, and is stored as failed but not
+ * told, until the report about it is durable: the report's own mail record
+ * and the states that say "told" go into one commit, the mail first. What is
+ * to be told of one message gathers in a job, which begins when nobody is
+ * busy with the message any more, or after a minute.
+ */
+#ifndef POSTERN_QUEUE_REPORT_H
+#define POSTERN_QUEUE_REPORT_H
+
+#include "lib/base/tree.h"
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/loop.h"
+#include "queue/index.h"
+
+struct queue;
+struct report_job;
+
+RB_HEAD(report_tree, report_job);
+TAILQ_HEAD(report_list, report_job);
+
+struct reports {
+	struct report_tree by_seq;  /* all jobs: one a message */
+	struct report_list waiting; /* in the order of their time */
+	struct report_list ready;
+	size_t count, nrunning;
+	struct timer *timer; /* ready ones, the first waiting one, a look */
+	uint64_t warn_seq;   /* older messages were looked at for delay */
+	uint64_t look_ms;    /* when to look on, monotonic */
+	uint64_t warn_ms;    /* as configured; 0: nobody is told of delay */
+};
+
+void report_init(struct queue *q);
+/* The first configuration, or another one. */
+void report_set_config(struct queue *q);
+/* The queue has started; its messages are in the index. */
+void report_start(struct queue *q);
+
+/* r, now RCPT_BOUNCED, failed; at_ms: when (monotonic), 0: without an
+ * attempt. */
+void report_failed(struct queue *q, struct rcpt *r, uint64_t at_ms);
+/* A recovered message: what its sender was not told yet is told. */
+void report_resume(struct queue *q, struct entry *e);
+/* Is there a failure its sender is still to be told of? */
+bool report_is_due(const struct entry *e);
+/* Nobody is busy with e any more; it has a job. */
+void report_idle(struct queue *q, struct entry *e);
+/* e, which has a job, is about to be freed; nobody is busy with it. */
+void report_forget(struct queue *q, struct entry *e);
+
+#endif

@@ -1,0 +1,352 @@
+/* Whom a report tells what, and how it gets into the queue. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/mail/envelope.h"
+#include "lib/mail/path.h"
+#include "queue/queue.h"
+#include "queue/report_job.h"
+
+/* --- whom it concerns --- */
+
+static bool
+is_failed(const struct rcpt *r)
+{
+	return r->state == RCPT_BOUNCED && (r->marks & MARK_REPORT) != 0;
+}
+
+static bool
+is_late(const struct rcpt *r)
+{
+	return rcpt_is_open(r) && r->state != RCPT_HELD &&
+	       (r->marks & MARK_WARNED) == 0;
+}
+
+bool
+report_concerns(const struct rcpt *r, enum report_kind kind)
+{
+	return kind == REPORT_DELAYED ? is_late(r) : is_failed(r);
+}
+
+bool
+report_concerns_any(const struct entry *e, enum report_kind kind)
+{
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		if (report_concerns(&e->rcpts[i], kind))
+			return true;
+	return false;
+}
+
+/* --- the recipients of a report --- */
+
+/* Told, or after all not; the store hears of it. */
+static void
+set_told(struct report_job *job, bool told)
+{
+	bool late = job->kind == REPORT_DELAYED;
+
+	for (uint32_t i = 0; i < job->nrcpt; i++) {
+		struct rcpt *r = job->rcpts[i];
+
+		rcpt_unmark(r, late ? MARK_WARNED : MARK_REPORT);
+		if (late && told)
+			rcpt_mark(r, MARK_WARNED);
+		else if (!late && !told && r->state == RCPT_BOUNCED)
+			rcpt_mark(r, MARK_REPORT);
+	}
+	fate_record(job->q, job->entry, job->rcpts, job->nrcpt, 0);
+}
+
+static void
+gather(struct report_job *job)
+{
+	struct entry *e = job->entry;
+
+	free(job->rcpts);
+	job->rcpts = xreallocarray(NULL, e->nrcpt, sizeof(struct rcpt *));
+	job->nrcpt = 0;
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		if (report_concerns(&e->rcpts[i], job->kind))
+			job->rcpts[job->nrcpt++] = &e->rcpts[i];
+}
+
+static void
+describe(const struct report_job *job, struct report_rcpt *out)
+{
+	const struct queue *q = job->q;
+	uint64_t now = queue_now_ms(q), wall = clock_wall_ms();
+	uint64_t age = entry_age(job->entry, now), ttl;
+
+	for (uint32_t i = 0; i < job->nrcpt; i++) {
+		struct rcpt *r = job->rcpts[i];
+
+		out[i] = (struct report_rcpt){
+			.to = rcpt_to(r),
+			.reply = word_str(r->reply),
+			.relay = word_str(r->relay),
+		};
+		ttl = route_ttl_ms(&q->router, r);
+		if (job->kind == REPORT_DELAYED)
+			out[i].until_ms = wall + (ttl > age ? ttl - age : 0);
+		else if (r->due_ms != 0)
+			out[i].last_ms = wall - (now - r->due_ms);
+	}
+}
+
+/* --- who is told --- */
+
+static bool
+is_usable(struct str address)
+{
+	struct path p;
+
+	return address.len > 0 && address.len <= ENVELOPE_ADDRESS_MAX &&
+	       path_split(address, &p) == 0;
+}
+
+/* Does the router take a report to this address? */
+static bool
+has_way(struct report_job *job, struct str to)
+{
+	const struct action *a;
+	bool refused = false;
+
+	if (!is_usable(to))
+		return false;
+	a = route_report(&job->q->router, to, &refused);
+	if (a == NULL || refused)
+		return false;
+	job->to = to;
+	job->action = a->name;
+	return true;
+}
+
+/* A mail to the postmaster without a sender fails: the end of the line. */
+static bool
+is_postmasters(const struct entry *e, struct str postmaster)
+{
+	return e->from_len == 0 && e->nrcpt == 1 &&
+	       str_eq_nocase(rcpt_to(&e->rcpts[0]), postmaster);
+}
+
+/* What is to be told, and whom; false: nobody. */
+static bool
+choose_whom(struct report_job *job)
+{
+	const struct entry *e = job->entry;
+	struct str postmaster = str_of(job->q->config->postmaster);
+
+	job->kind = report_is_due(e) ? REPORT_FAILED : REPORT_DELAYED;
+	if (has_way(job, entry_from(e)))
+		return true;
+	if (job->kind == REPORT_DELAYED)
+		return false;
+	job->kind = REPORT_DOUBLE;
+	return !is_postmasters(e, postmaster) && has_way(job, postmaster);
+}
+
+/* --- into the queue --- */
+
+static void
+log_double(const struct report_job *job)
+{
+	struct log_ctx ctx = { NULL, "msg", job->entry->msgid };
+
+	for (uint32_t i = 0; i < job->nrcpt; i++)
+		log_warn(&ctx, "double-bounce", "to=%s reply=%s",
+		    log_str(rcpt_to(job->rcpts[i])),
+		    log_str(word_str(job->rcpts[i]->reply)));
+}
+
+static void
+log_report(const struct report_job *job)
+{
+	struct log_ctx ctx = { NULL, "msg", job->entry->msgid };
+
+	if (job->kind == REPORT_DOUBLE)
+		log_double(job);
+	log_info(&ctx, "report", "report=%s kind=%s to=%s nrcpt=%u",
+	    job->report->msgid,
+	    job->kind == REPORT_DELAYED ? "delayed" : "failed",
+	    log_str(rcpt_to(&job->report->rcpts[0])), job->nrcpt);
+}
+
+static void
+drop_content(struct report_job *job)
+{
+	free(job->content);
+	job->content = NULL;
+}
+
+static void
+on_committed(void *ctx, bool ok, struct store_ref ref)
+{
+	struct report_job *job = ctx;
+	struct queue *q = job->q;
+
+	if (ok) {
+		log_report(job);
+		queue_take_in(q, job->report, ref, job->content);
+		job->content = NULL;
+		job->report = NULL;
+	} else {
+		index_del(&q->index, &job->report);
+		drop_content(job);
+		set_told(job, false);
+	}
+	queue_check_limit(q);
+	report_done(job, !ok);
+}
+
+static void
+keep(struct report_job *job, const struct mail_record *m)
+{
+	struct queue *q = job->q;
+
+	job->report = index_add(&q->index, m, queue_now_ms(q));
+	if (job->report == NULL) {
+		/* Its id is in use: another one next time. */
+		drop_content(job);
+		report_done(job, false);
+		return;
+	}
+	/* That they failed, the report, that they were told, in this order:
+	 * whatever of it a crash leaves, who was told of is not tried again,
+	 * and who counts as told was. Without a place for the report nobody
+	 * may count as that. */
+	set_told(job, false);
+	if (store_add_mail(q->store, m, on_committed, job) == 0)
+		set_told(job, true);
+	pace_soon(&q->pace);
+}
+
+static void
+make(struct report_job *job, struct report *rep)
+{
+	struct queue *q = job->q;
+	struct mail_rcpt to = {
+		.to = job->to, .action = str_of(job->action), .orig = STR("")
+	};
+	struct mail_record m = {
+		.from = STR(""),
+		.client = STR("local"),
+		.client_name = STR(""),
+		.listener = STR(ROUTE_REPORT_LISTENER),
+		.msgid = rep->id,
+		.received_ms = rep->now_ms,
+		.rcpts = &to,
+		.nrcpt = 1,
+	};
+	struct report_made made;
+	struct buf text;
+
+	buf_init(&text, REPORT_MAX);
+	report_build(rep, &text, &made);
+	assert(!text.failed);
+	job->nrcpt = made.nrcpt;
+	job->content = content_new((uint32_t)text.len);
+	memcpy(job->content->bytes, text.p, text.len);
+	buf_clear(&text);
+	m.seq = store_next_seq(q->store);
+	m.content = (struct str){ job->content->bytes, job->content->len };
+	m.header_size = made.header_size;
+	m.body_size = m.content.len - m.header_size;
+	m.flags = made.flags;
+	keep(job, &m);
+}
+
+/* Nobody is to be told, or can be. */
+static void
+tell_nobody(struct report_job *job)
+{
+	if (job->kind == REPORT_DOUBLE)
+		log_double(job);
+	set_told(job, true);
+	report_done(job, false);
+}
+
+/* The original's header is here, or cannot be had. */
+static void
+write_report(struct report_job *job, bool has_header, struct str header)
+{
+	struct entry *e = job->entry;
+	struct report rep = {
+		.hostname = str_of(job->q->config->hostname),
+		.now_ms = clock_wall_ms(),
+		.original_id = { e->msgid, ID_LEN },
+		.from = entry_from(e),
+		.arrival_ms = e->received_ms,
+		.utf8 = (e->flags & ENVELOPE_SMTPUTF8) != 0,
+		.has_header = has_header,
+		.header = header,
+	};
+	struct report_rcpt *rcpts;
+	char id[ID_LEN + 1];
+
+	rep.kind = job->kind;
+	rep.to = job->to;
+	id_new(rep.now_ms, id);
+	rep.id = (struct str){ id, ID_LEN };
+	rcpts = xreallocarray(NULL, job->nrcpt, sizeof(*rcpts));
+	describe(job, rcpts);
+	rep.rcpts = rcpts;
+	rep.nrcpt = job->nrcpt;
+	make(job, &rep);
+	free(rcpts);
+}
+
+/* Decided with what holds now: the configuration may have changed while the
+ * store was read. False: no report is to be made, and the job is done. */
+static bool
+decide(struct report_job *job)
+{
+	bool somebody = choose_whom(job);
+
+	gather(job);
+	if (job->nrcpt == 0)
+		report_done(job, false);
+	else if (!somebody)
+		tell_nobody(job);
+	else
+		return true;
+	return false;
+}
+
+static void
+on_read(void *ctx, const struct mail_record *m, const struct fault *why)
+{
+	struct report_job *job = ctx;
+	uint32_t size = job->entry->header_size;
+	struct log_ctx log = { NULL, "msg", job->entry->msgid };
+
+	if (!decide(job))
+		return;
+	if (m != NULL && size <= m->content.len) {
+		write_report(job, true, str_head(m->content, size));
+		return;
+	}
+	log_warn(&log, "unreadable", "why=%s",
+	    log_cstr(m == NULL ? why->text : "its size is wrong"));
+	write_report(job, false, STR(""));
+}
+
+void
+report_make(struct report_job *job)
+{
+	struct queue *q = job->q;
+	struct entry *e = job->entry;
+	const struct content *content;
+
+	if (!decide(job))
+		return;
+	content = cache_get(&q->cache, e);
+	if (content == NULL)
+		store_read(q->store, e->ref, on_read, job);
+	else
+		write_report(
+		    job, true, (struct str){ content->bytes, e->header_size });
+}

@@ -1,0 +1,46 @@
+/* Another action for a recipient, by the rules of today. */
+#include "queue/requeue.h"
+
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+void
+requeue_rcpt(struct queue *q, struct rcpt *r)
+{
+	const struct action *a = route_decide(&q->router, r);
+	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
+
+	if (a == NULL) {
+		log_warn(&ctx, "requeue-refused", "to=%s was=%s",
+		    log_str(rcpt_to(r)), log_str(word_str(r->action)));
+		fate_held(q, r, "5.7.1 requeue: the rules refuse it now");
+		return;
+	}
+	log_info(&ctx, "requeued", "to=%s was=%s action=%s",
+	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
+	    log_cstr(a->name));
+	route_set_action(&q->index, r, a);
+	fate_active(q, r);
+	queue_send_rcpt(q, r);
+	if (r->place == PLACE_WAITING)
+		schedule_hurry(&q->schedule, r, queue_now_ms(q));
+}
+
+void
+requeue_describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
+{
+	const struct action *a;
+
+	if ((r->marks & MARK_REROUTED) != 0)
+		out->action = word_str(r->action);
+	if ((r->marks & MARK_WISHES) != MARK_REQUEUE || !rcpt_is_open(r))
+		return;
+	/* With an agent: this is how it goes on if we do not see the end. */
+	a = route_decide(&q->router, r);
+	if (a == NULL) {
+		out->state = (out->state & STATE_RCPT_WARNED) | STATE_RCPT_HELD;
+		return;
+	}
+	out->action = str_of(a->name);
+	out->next_ms = 0;
+}

@@ -1,0 +1,281 @@
+/* The rules as for a local client, then each next hop in turn. */
+#include "resolver/explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "edges/control_all.h"
+#include "lib/base/alloc.h"
+#include "lib/base/buf.h"
+#include "lib/mail/path.h"
+#include "lib/rules/hop.h"
+#include "lib/rules/rules.h"
+#include "resolver/from_control.h"
+#include "resolver/way.h"
+
+enum { HOPS_BYTES_MAX = 8192, WHY_MAX = 320, HOST_MAX = 1024 };
+
+struct explanation {
+	struct question q;
+	struct config *config; /* a reference: hops may point into it */
+	struct buf mx;         /* what config_hops made */
+	struct str hops;       /* those still to tell */
+	struct hop_url hop;    /* the present one */
+	struct way *way;       /* its, while it is being found */
+};
+
+static void
+explanation_free(struct explanation *x)
+{
+	way_cancel(&x->way);
+	buf_clear(&x->mx);
+	config_unref(&x->config);
+	free(x);
+}
+
+static void
+cancel(struct question *q)
+{
+	explanation_free((struct explanation *)q);
+}
+
+static void
+finish(struct explanation *x)
+{
+	from_control_answer(x->q.peer->channel, x->q.id, ANSWER_OK, "", 0);
+	question_end(&x->q);
+	explanation_free(x);
+}
+
+/* --- rules --- */
+
+/* A condition as it may be written. Returns out. */
+static const char *
+cond_format(const struct cond *c, char out[static WHY_MAX])
+{
+	static const char *const words[] = {
+		[COND_FROM_ANY] = "from any",
+		[COND_FROM_LOCAL] = "from local",
+		[COND_FROM_SOURCE] = "from source",
+		[COND_FOR_ANY] = "for any",
+		[COND_FOR_DOMAIN] = "for domain",
+		[COND_FOR_RCPT] = "for rcpt",
+		[COND_MAIL_FROM] = "mail-from",
+		[COND_HELO] = "helo",
+		[COND_RDNS] = "rdns",
+		[COND_FCRDNS] = "fcrdns",
+		[COND_HELO_PTR] = "helo-ptr",
+		[COND_TAG] = "tag",
+	};
+	const char *value = c->table != NULL ? table_name(c->table) : c->text;
+
+	(void)snprintf(out, WHY_MAX, "%s%s%s%.200s", c->negate ? "!" : "",
+	    words[c->kind], value == NULL ? "" : " ",
+	    value == NULL ? "" : value);
+	return out;
+}
+
+static void
+tell_passed(struct explanation *x, const struct rules_query *query,
+    const struct rule *until)
+{
+	char what[WHY_MAX], why[WHY_MAX];
+
+	for (size_t i = 0; i < x->config->nrules; i++) {
+		const struct rule *r = &x->config->rules[i];
+		const struct cond *miss;
+
+		if (r == until || (miss = rules_first_miss(r, query)) == NULL)
+			return;
+		(void)snprintf(why, sizeof(why), "does not hold: %.300s",
+		    cond_format(miss, what));
+		struct row_passed row = { .line = r->line, .why = str_of(why) };
+		channel_tell(
+		    x->q.peer->channel, TYPE_row_passed, &row, x->q.id);
+	}
+}
+
+static void
+tell_rule(struct explanation *x, const struct rule *r)
+{
+	struct row_rule row = { .reply = STR("550 5.7.1 Relaying denied") };
+
+	if (r != NULL) {
+		row.line = r->line;
+		row.text = str_of(r->text);
+		row.reply = str_of(r->reply);
+	}
+	if (r != NULL && r->verdict == VERDICT_ACTION)
+		row.action = str_of(r->action->name);
+	channel_tell(x->q.peer->channel, TYPE_row_rule, &row, x->q.id);
+}
+
+/* --- next hops --- */
+
+static void
+tell_hop(struct explanation *x, const struct way_addr *a, uint16_t port)
+{
+	char address[ADDR_TEXT_MAX];
+	struct row_hop row = { .host = a->host,
+		.address = str_of(addr_format(&a->addr, address)),
+		.port = port,
+		.preference = a->preference,
+		.tls = STR("none") };
+
+	channel_tell(x->q.peer->channel, TYPE_row_hop, &row, x->q.id);
+}
+
+/* One to which nothing can go. */
+static void
+tell_no_hop(
+    struct explanation *x, struct str host, uint16_t port, const char *why)
+{
+	struct row_hop row = { .host = str_head(host, HOST_MAX),
+		.port = port,
+		.tls = STR("none"),
+		.why = str_head(str_of(why), WHY_MAX) };
+
+	channel_tell(x->q.peer->channel, TYPE_row_hop, &row, x->q.id);
+}
+
+static void
+tell_address(struct explanation *x)
+{
+	char text[ADDR_TEXT_MAX];
+	struct hop_addr at = { .addr = x->hop.addr, .port = x->hop.port };
+	struct way_addr a = { .addr = at.addr,
+		.host = str_of(addr_format(&at.addr, text)) };
+
+	if (hop_is_ours(&at, x->config))
+		tell_no_hop(
+		    x, a.host, at.port, "a listener of this very gateway");
+	else if (hop_is_unusable(&at.addr))
+		tell_no_hop(x, a.host, at.port, "nobody can be there");
+	else
+		tell_hop(x, &a, at.port);
+}
+
+static void next_hops(struct explanation *x);
+
+static void
+on_way(void *ctx, const struct way_found *f)
+{
+	struct explanation *x = ctx;
+
+	x->way = NULL;
+	for (size_t i = 0; i < f->naddrs; i++)
+		tell_hop(x, &f->addrs[i], x->hop.port);
+	if (f->result != WAY_FOUND)
+		tell_no_hop(x, x->hop.name, x->hop.port, f->text);
+	next_hops(x);
+}
+
+/* Up to one that has to be asked for. */
+static void
+next_hops(struct explanation *x)
+{
+	struct fault why;
+	struct str url;
+
+	while (hop_url_next(&x->hops, &url)) {
+		if (hop_url_parse(url, &x->hop, &why) == -1) {
+			tell_no_hop(x, url, 0, why.text);
+			continue;
+		}
+		if (x->hop.kind == HOP_ADDRESS) {
+			tell_address(x);
+			continue;
+		}
+		x->way = way_ask(x->hop.name,
+		    x->hop.kind == HOP_MX ? WAY_MX : WAY_HOST, x->hop.port,
+		    on_way, x);
+		return;
+	}
+	finish(x);
+}
+
+static void
+tell_maildir(struct explanation *x, const struct action *a)
+{
+	struct str base = str_of(a->base), path = str_of(a->path);
+	struct row_hop row = { .tls = STR("none") };
+	struct buf text;
+
+	while (base.len > 0 && base.p[base.len - 1] == '/')
+		base.len--;
+	buf_init(&text, SIZE_MAX / 2);
+	buf_add_str(&text, base);
+	if (path.len == 0 || path.p[0] != '/')
+		buf_add_char(&text, '/');
+	buf_add_str(&text, path);
+	row.host = str_head(buf_str(&text), HOST_MAX);
+	channel_tell(x->q.peer->channel, TYPE_row_hop, &row, x->q.id);
+	buf_clear(&text);
+}
+
+static void
+tell_action(struct explanation *x, const struct action *a, struct str domain)
+{
+	switch (a->kind) {
+	case ACTION_RELAY:
+		x->hops = config_hops(a, domain, &x->mx);
+		if (str_trim(x->hops).len == 0)
+			tell_no_hop(x, domain, 0,
+			    "the table of next hops does not have it");
+		next_hops(x);
+		return;
+	case ACTION_MAILDIR:
+		tell_maildir(x, a);
+		break;
+	case ACTION_DISCARD:
+		break;
+	}
+	finish(x);
+}
+
+/* --- the question --- */
+
+static int
+parse_address(struct str address, struct path *out)
+{
+	struct str rest;
+	unsigned int flags =
+	    PATH_ALLOW_BARE | PATH_ALLOW_LOCAL | PATH_ALLOW_UTF8;
+
+	if (path_parse(str_trim(address), flags, out, &rest) != PATH_OK ||
+	    rest.len > 0)
+		return -1;
+	return 0;
+}
+
+void
+explain_start(struct peer *p, uint64_t id, struct str address)
+{
+	struct config *config = way_config();
+	struct path to;
+
+	if (config == NULL || parse_address(address, &to) == -1) {
+		from_control_answer(
+		    p->channel, id, ANSWER_REFUSED_IT, "not an address", 0);
+		return;
+	}
+	if (to.domain.len == 0)
+		to.domain = str_of(config->domain);
+	struct explanation *x = xcalloc(1, sizeof(*x));
+	x->q.cancel = cancel;
+	x->config = config_ref(config);
+	buf_init(&x->mx, HOPS_BYTES_MAX);
+	question_start(&x->q, p, id);
+	struct rules_query query = { .client = { .family = ADDR_LOCAL },
+		.name_state = CLIENT_NAME_NONE,
+		.helo = str_of(config->hostname),
+		.rcpt_local = to.local,
+		.rcpt_domain = to.domain };
+	const struct rule *rule = rules_decide(config, &query).rule;
+	tell_rule(x, rule);
+	tell_passed(x, &query, rule);
+	if (rule != NULL && rule->verdict == VERDICT_ACTION)
+		tell_action(x, rule->action, to.domain);
+	else
+		finish(x);
+}

@@ -1,0 +1,9 @@
+/* delivery_resolver, the resolver's end. */
+#ifndef POSTERN_RESOLVER_FROM_DELIVERY_H
+#define POSTERN_RESOLVER_FROM_DELIVERY_H
+
+#include <stdint.h>
+
+void from_delivery_add(uint16_t instance, int socket);
+
+#endif

@@ -1,0 +1,9 @@
+/* smtpd_resolver, the resolver's end. */
+#ifndef POSTERN_RESOLVER_FROM_SMTPD_H
+#define POSTERN_RESOLVER_FROM_SMTPD_H
+
+#include <stdint.h>
+
+void from_smtpd_add(uint16_t instance, int socket);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * The hosts of a way, without a question asked: which of those an MX answer
+ * names may be tried, and which addresses of theirs, in which order.
+ */
+#ifndef POSTERN_RESOLVER_HOSTS_H
+#define POSTERN_RESOLVER_HOSTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edges/delivery_resolver.h"
+#include "lib/rules/config.h"
+#include "resolver/dns.h"
+
+enum { HOST_FAMILIES = 2, HOSTS_TEXT_MAX = 200, HOSTS_FAULT_TTL_S = 5 };
+
+struct host {
+	struct str name; /* into the MX answer, or as asked */
+	uint16_t preference;
+	/* To the questions of the types hosts_type(0 …); references, NULL:
+	 * none yet. */
+	struct dns_answer *answers[HOST_FAMILIES];
+};
+
+struct hosts {
+	/* In: */
+	struct str name; /* what was asked for; outlives this */
+	enum way_kind kind;
+	uint16_t port;
+	const struct config *config; /* may be NULL; outlives this */
+	/* Out: */
+	struct host *list; /* owned */
+	size_t n;
+	struct dns_answer *mx;  /* owned reference; NULL: none */
+	bool is_implicit;       /* no MX: the name itself is the host */
+	uint32_t ours;          /* the best preference that is ours;
+				 * above 65535: none */
+	size_t nskipped, nnull; /* records that are no host; null MX */
+};
+
+struct way_addr {
+	struct str host;
+	uint16_t preference;
+	struct addr addr;
+};
+
+/* The way, or why there is none. */
+struct way_found {
+	enum way_result result;
+	uint32_t ttl_s;
+	bool ad;
+	size_t naddrs;
+	struct way_addr addrs[WAY_ALL_MAX];
+	char text[HOSTS_TEXT_MAX]; /* empty when found */
+};
+
+void hosts_init(struct hosts *h, struct str name, enum way_kind kind,
+    uint16_t port, const struct config *config);
+void hosts_clear(struct hosts *h);
+/* Which are asked about each host: AAAA (0) and A (1). */
+enum dns_type hosts_type(size_t family);
+/* The name itself is the one host (WAY_HOST). */
+void hosts_from_name(struct hosts *h);
+/* Those of the answer that may be tried, by preference, at most
+ * WAY_HOSTS_MAX. WAY_FOUND: their addresses are to be asked for; anything
+ * else is the end. */
+enum way_result hosts_from_mx(struct hosts *h, struct dns_answer *mx);
+/* The end: result as hosts_from_mx gave it; with WAY_FOUND every host has
+ * both answers, and what they make of it is told. */
+void hosts_finish(
+    const struct hosts *h, enum way_result result, struct way_found *out);
+
+#endif

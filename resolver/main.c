@@ -1,0 +1,75 @@
+/*
+ * resolver: asks the DNS for everybody.
+ *
+ * Runs as its own user in an empty directory; UDP and TCP to the name
+ * servers of the configuration, opens no file, listens nowhere.
+ * Trusts: the parent (configuration); the name servers, as far as anybody can
+ * believe them. Trusted by: smtpd (who calls), delivery (where to go).
+ * Faces: whatever comes back from the network, through c-ares (cares.c).
+ * Edges: smtpd_resolver, delivery_resolver, control_all, all_parent.
+ * If it dies: who asked gets a fault: the client has no name, the mail waits.
+ * Its cache is gone with it.
+ * Read next: from_smtpd.c, caller.c; from_delivery.c, way.c, hosts.c;
+ * query.c, cares.c.
+ */
+#include <unistd.h>
+
+#include "lib/proc/child.h"
+#include "lib/proc/sandbox.h"
+#include "resolver/from_control.h"
+#include "resolver/from_delivery.h"
+#include "resolver/from_smtpd.h"
+#include "resolver/peer.h"
+#include "resolver/query.h"
+#include "resolver/way.h"
+
+static void
+prepare(struct loop *l)
+{
+	query_init(l);
+	peer_init(l);
+}
+
+static void
+on_config(struct config *c)
+{
+	query_set_servers(c->servers, c->nservers);
+	way_set_config(c);
+}
+
+static void
+on_peer(enum role peer, uint16_t instance, int socket)
+{
+	switch (peer) {
+	case ROLE_SMTPD:
+		from_smtpd_add(instance, socket);
+		break;
+	case ROLE_DELIVERY:
+		from_delivery_add(instance, socket);
+		break;
+	case ROLE_CONTROL:
+		from_control_add(instance, socket);
+		break;
+	case ROLE_PARENT:
+	case ROLE_RESOLVER:
+	case ROLE_QUEUE:
+	case ROLE_MAILDIR:
+	case ROLE_COUNT:
+		close(socket);
+		break;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_ops ops = {
+		.role = ROLE_RESOLVER,
+		.promises = PROMISE_RESOLVE | PROMISE_WATCHDOG,
+		.prepare = prepare,
+		.on_config = on_config,
+		.on_peer = on_peer,
+	};
+
+	child_main(argc, argv, &ops);
+}

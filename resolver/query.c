@@ -1,0 +1,600 @@
+/*
+ * A question's way: cache, a job under way for the same, or a job of its own,
+ * which tries servers until one has an answer or time is up, and asks on when
+ * the answer is a CNAME that leads elsewhere.
+ */
+#include "resolver/query.h"
+
+#include <bsd/sys/queue.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/base/tree.h"
+#include "resolver/answer.h"
+#include "resolver/cache.h"
+#include "resolver/cares.h"
+
+enum {
+	ROUNDS = 2, /* each server is tried as often */
+	TOTAL_MS = 30000,
+	CHASES_MAX = 8,
+	JOBS_MAX = 4096,
+	WAITS_MAX = 65536,
+	CACHE_ENTRIES = 100000,
+	CACHE_BYTES = 16 << 20,
+	RETRY_MS = 30000,  /* a server that failed comes last that long */
+	FAILURES_DEAD = 2, /* in a row, then it is worth a warning */
+	TRIES_MAX = ROUNDS * CONFIG_SERVERS_MAX
+};
+
+enum counts {
+	QUERIES,
+	CACHE_HITS,
+	COALESCED,
+	FAULTS,
+	TIMEOUTS,
+	BUSY,
+	PENDING,
+	CACHE_SIZE,
+	COUNTS
+};
+
+static struct counter counters[COUNTS + 1] = {
+	[QUERIES] = { "resolver.queries", 0 },
+	[CACHE_HITS] = { "resolver.cache_hits", 0 },
+	[COALESCED] = { "resolver.coalesced", 0 },
+	[FAULTS] = { "resolver.faults", 0 },
+	[TIMEOUTS] = { "resolver.timeouts", 0 },
+	[BUSY] = { "resolver.busy", 0 },
+	[PENDING] = { "resolver.pending", 0 },
+	[CACHE_SIZE] = { "resolver.cache_entries", 0 },
+};
+
+struct upstream {
+	struct server server;
+	unsigned int failures; /* in a row */
+	uint64_t later_ms;     /* until then it comes last */
+	bool dead;             /* and the log says so */
+};
+
+/* The servers of a configuration; a job keeps those it began with. */
+struct upstreams {
+	unsigned int refs;
+	size_t n;
+	struct upstream all[CONFIG_SERVERS_MAX];
+};
+
+TAILQ_HEAD(waits, query_wait);
+
+struct query_wait {
+	TAILQ_ENTRY(query_wait) next;
+	struct waits *in;          /* of its job, or those to be told */
+	struct dns_answer *answer; /* a reference; when it is to be told */
+	query_fn *fn;
+	void *ctx;
+};
+
+struct job {
+	RB_ENTRY(job) by_name;
+	TAILQ_ENTRY(job) next;
+	bool listed; /* others may join */
+	struct waits waits;
+	struct upstreams *servers; /* a reference */
+	uint8_t tries[TRIES_MAX];  /* indexes of servers */
+	size_t ntries, ntried;
+	uint64_t deadline_ms, sent_ms;
+	struct cares_ask *ask;
+	struct deferred start;
+	/* What is asked now: name at first, then where CNAMEs led. */
+	char *target;
+	unsigned int nchases;
+	uint32_t ttl_s; /* the shortest on the way there */
+	bool ad;
+	enum dns_type type;
+	struct str name; /* lower case */
+	char *text;      /* its bytes */
+};
+
+RB_HEAD(jobs, job);
+TAILQ_HEAD(all_jobs, job);
+
+static struct {
+	struct loop *loop;
+	struct cache *cache;
+	struct upstreams *servers; /* the present ones */
+	struct jobs jobs;          /* those that can be joined */
+	struct all_jobs all;
+	struct waits ready; /* their answers are there */
+	struct deferred tell;
+	size_t njobs, nwaits;
+} q;
+
+static int
+cmp_job(const struct job *a, const struct job *b)
+{
+	if (a->type != b->type)
+		return a->type < b->type ? -1 : 1;
+	return str_cmp(a->name, b->name);
+}
+
+TREE_DEFINE(jobs, job, by_name, cmp_job)
+
+static void try_next(struct job *j, const char *why);
+
+/* --- who waits --- */
+
+static void
+move(struct query_wait *w, struct waits *to)
+{
+	if (w->in != NULL)
+		TAILQ_REMOVE(w->in, w, next);
+	TAILQ_INSERT_TAIL(to, w, next);
+	w->in = to;
+}
+
+static void
+set_ready(struct query_wait *w, struct dns_answer *a)
+{
+	w->answer = dns_answer_ref(a);
+	move(w, &q.ready);
+	loop_after(q.loop, &q.tell);
+}
+
+static void
+wait_free(struct query_wait *w)
+{
+	TAILQ_REMOVE(w->in, w, next);
+	dns_answer_unref(&w->answer);
+	q.nwaits--;
+	free(w);
+}
+
+/* Whoever is told may ask anew, and cancel others. */
+static void
+tell_ready(void *unused)
+{
+	struct query_wait *w;
+
+	(void)unused;
+	while ((w = TAILQ_FIRST(&q.ready)) != NULL) {
+		struct dns_answer *a = dns_answer_ref(w->answer);
+		query_fn *fn = w->fn;
+		void *ctx = w->ctx;
+
+		wait_free(w);
+		fn(ctx, a);
+		dns_answer_unref(&a);
+	}
+}
+
+void
+query_cancel(struct query_wait **w)
+{
+	if (*w == NULL)
+		return;
+	wait_free(*w);
+	*w = NULL;
+}
+
+/* --- servers --- */
+
+static void
+upstreams_unref(struct upstreams **u)
+{
+	if (*u != NULL && --(*u)->refs == 0)
+		free(*u);
+	*u = NULL;
+}
+
+static bool
+server_eq(const struct server *a, const struct server *b)
+{
+	return addr_eq(&a->addr, &b->addr) && a->port == b->port &&
+	       a->timeout_ms == b->timeout_ms && a->trust_ad == b->trust_ad;
+}
+
+static bool
+servers_are(const struct server *servers, size_t n)
+{
+	if (q.servers->n != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!server_eq(&q.servers->all[i].server, &servers[i]))
+			return false;
+	return true;
+}
+
+static struct upstreams *
+upstreams_new(const struct server *servers, size_t n)
+{
+	struct upstreams *u = xcalloc(1, sizeof(*u));
+
+	u->refs = 1;
+	u->n = n < CONFIG_SERVERS_MAX ? n : CONFIG_SERVERS_MAX;
+	for (size_t i = 0; i < u->n; i++)
+		u->all[i].server = servers[i];
+	return u;
+}
+
+/* "192.0.2.1:53", for the log. */
+static const char *
+server_format(const struct server *s)
+{
+	static char text[ADDR_TEXT_MAX + 10];
+	char addr[ADDR_TEXT_MAX];
+
+	snprintf(text, sizeof(text),
+	    s->addr.family == ADDR_V6 ? "[%s]:%u" : "%s:%u",
+	    addr_format(&s->addr, addr), s->port);
+	return text;
+}
+
+static void
+server_failed(struct upstream *u, const char *why)
+{
+	u->failures++;
+	u->later_ms = loop_now_ms(q.loop) + RETRY_MS;
+	if (u->dead || u->failures < FAILURES_DEAD)
+		return;
+	u->dead = true;
+	log_warn(NULL, "dns-server", "server=%s state=dead why=%s",
+	    log_cstr(server_format(&u->server)), log_cstr(why));
+}
+
+static void
+server_answered(struct upstream *u)
+{
+	u->failures = 0;
+	u->later_ms = 0;
+	if (!u->dead)
+		return;
+	u->dead = false;
+	log_info(NULL, "dns-server", "server=%s state=back",
+	    log_cstr(server_format(&u->server)));
+}
+
+/* In their order, those that failed lately last. When one's time is over it
+ * is tried by one job, and meanwhile the others pass it by. */
+static void
+plan_tries(struct job *j)
+{
+	struct upstreams *s = j->servers;
+	uint64_t now_ms = loop_now_ms(q.loop);
+	uint8_t later[CONFIG_SERVERS_MAX];
+	size_t n = 0, nlater = 0;
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct upstream *u = &s->all[i];
+		if (u->later_ms > now_ms) {
+			later[nlater++] = (uint8_t)i;
+			continue;
+		}
+		j->tries[n++] = (uint8_t)i;
+		if (u->failures > 0)
+			u->later_ms = now_ms + u->server.timeout_ms;
+	}
+	memcpy(j->tries + n, later, nlater);
+	memcpy(j->tries + s->n, j->tries, s->n);
+	j->ntries = ROUNDS * s->n;
+	j->ntried = 0;
+}
+
+/* --- jobs --- */
+
+static void
+unlist(struct job *j)
+{
+	if (j->listed)
+		RB_REMOVE(jobs, &q.jobs, j);
+	j->listed = false;
+}
+
+static void
+job_free(struct job *j)
+{
+	struct query_wait *w;
+
+	while ((w = TAILQ_FIRST(&j->waits)) != NULL)
+		wait_free(w);
+	unlist(j);
+	TAILQ_REMOVE(&q.all, j, next);
+	cares_cancel(&j->ask);
+	loop_after_cancel(q.loop, &j->start);
+	upstreams_unref(&j->servers);
+	free(j->target);
+	free(j->text);
+	free(j);
+	q.njobs--;
+}
+
+/* Takes the reference. */
+static void
+job_end(struct job *j, struct dns_answer *a)
+{
+	struct query_wait *w;
+
+	if (a->status == DNS_FAULT)
+		counters[FAULTS].value++;
+	/* Not what was learned from servers that are ours no more. */
+	if (j->listed)
+		cache_put(
+		    q.cache, j->name, j->type, a, loop_now_ms(q.loop));
+	while ((w = TAILQ_FIRST(&j->waits)) != NULL)
+		set_ready(w, a);
+	dns_answer_unref(&a);
+	job_free(j);
+}
+
+/* With what the way to it says: an answer holds no longer than the CNAMEs
+ * that lead to it. Takes the reference. */
+static void
+job_answer(struct job *j, struct dns_answer *a)
+{
+	if (j->nchases > 0) {
+		struct dns_answer *copy = dns_answer_copy(a, 0);
+		copy->ad &= j->ad;
+		if (copy->ttl_s > j->ttl_s)
+			copy->ttl_s = j->ttl_s;
+		dns_answer_unref(&a);
+		a = copy;
+	}
+	job_end(j, a);
+}
+
+/* On with the name that the answer led to. */
+static void
+chase(struct job *j, const struct answer_chase *c)
+{
+	struct str target = str_of(c->target);
+
+	if (++j->nchases > CHASES_MAX) {
+		job_end(j, dns_answer_fault("loop"));
+		return;
+	}
+	if (!answer_name_is_askable(target)) {
+		job_end(j, dns_answer_fault("malformed"));
+		return;
+	}
+	if (c->ttl_s < j->ttl_s)
+		j->ttl_s = c->ttl_s;
+	j->ad &= c->ad;
+	free(j->target);
+	j->target = str_dup(target);
+	struct dns_answer *a =
+	    cache_get(q.cache, target, j->type, loop_now_ms(q.loop));
+	if (a != NULL && j->listed && a->status != DNS_FAULT) {
+		job_answer(j, a);
+		return;
+	}
+	dns_answer_unref(&a);
+	plan_tries(j);
+	try_next(j, "timeout");
+}
+
+static void
+log_try(const struct job *j, const struct server *s, const char *rcode)
+{
+	if (log_get_level() < LOG_LEVEL_DEBUG)
+		return;
+	log_debug(NULL, "dns",
+	    "name=%s type=%s rcode=%s server=%s ms=%llu attempt=%zu",
+	    log_cstr(j->target), dns_type_name(j->type), rcode,
+	    log_cstr(server_format(s)),
+	    (unsigned long long)(loop_now_ms(q.loop) - j->sent_ms), j->ntried);
+}
+
+/* Failures of the way to the server, not of what it says. */
+static void
+no_packet(struct job *j, struct upstream *u, const char *why)
+{
+	log_try(j, &u->server, why);
+	if (strcmp(why, "busy") == 0) {
+		counters[BUSY].value++;
+	} else {
+		counters[TIMEOUTS].value += strcmp(why, "timeout") == 0;
+		server_failed(u, why);
+	}
+	try_next(j, why);
+}
+
+static void
+on_packet(void *ctx, const char *why, struct str packet)
+{
+	struct job *j = ctx;
+	struct upstream *u = &j->servers->all[j->tries[j->ntried - 1]];
+	struct answer_chase c;
+
+	j->ask = NULL;
+	if (why != NULL) {
+		no_packet(j, u, why);
+		return;
+	}
+	server_answered(u);
+	struct dns_answer *a = answer_parse(
+	    packet, str_of(j->target), j->type, u->server.trust_ad, &c);
+	log_try(j, &u->server, dns_status_text(a));
+	if (c.target[0] != '\0') {
+		dns_answer_unref(&a);
+		chase(j, &c);
+	} else if (a->status == DNS_FAULT) {
+		why = a->why;
+		dns_answer_unref(&a);
+		try_next(j, why);
+	} else {
+		job_answer(j, a);
+	}
+}
+
+/* why: what to say when there is no next one. */
+static void
+try_next(struct job *j, const char *why)
+{
+	uint64_t now_ms = loop_now_ms(q.loop);
+
+	if (j->ntried == j->ntries || now_ms >= j->deadline_ms) {
+		job_end(j, dns_answer_fault(why));
+		return;
+	}
+	struct server s = j->servers->all[j->tries[j->ntried++]].server;
+	if (s.timeout_ms > j->deadline_ms - now_ms)
+		s.timeout_ms = j->deadline_ms - now_ms;
+	j->sent_ms = now_ms;
+	counters[QUERIES].value++;
+	j->ask = cares_ask(&s, j->target, j->type, on_packet, j);
+	if (j->ask == NULL) /* a name that must not leave the house */
+		job_end(j, dns_answer_copy(
+			       &(struct dns_answer){ .status = DNS_NXDOMAIN,
+				   .ttl_s = DNS_TTL_MAX },
+			       0));
+}
+
+static void
+job_start(void *ctx)
+{
+	struct job *j = ctx;
+
+	plan_tries(j);
+	try_next(j, "no-server");
+}
+
+static struct job *
+job_new(struct str name, enum dns_type type)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+
+	j->type = type;
+	j->name = (struct str){ j->text = str_dup(name), name.len };
+	j->target = xstrdup(j->text);
+	j->ttl_s = DNS_TTL_MAX;
+	j->ad = true;
+	j->servers = q.servers;
+	j->servers->refs++;
+	j->deadline_ms = loop_now_ms(q.loop) + TOTAL_MS;
+	TAILQ_INIT(&j->waits);
+	deferred_init(&j->start, job_start, j);
+	j->listed = true;
+	RB_INSERT(jobs, &q.jobs, j);
+	TAILQ_INSERT_TAIL(&q.all, j, next);
+	q.njobs++;
+	loop_after(q.loop, &j->start);
+	return j;
+}
+
+static struct job *
+job_find(struct str name, enum dns_type type)
+{
+	struct job key = { .type = type, .name = name };
+
+	return RB_FIND(jobs, &q.jobs, &key);
+}
+
+/* --- asking --- */
+
+/* The answer that needs nobody; NULL: somebody has to be asked. */
+static struct dns_answer *
+answer_now(struct str name, enum dns_type type)
+{
+	if (!answer_name_is_askable(name))
+		return dns_answer_copy(
+		    &(struct dns_answer){
+			.status = DNS_NXDOMAIN, .ttl_s = DNS_TTL_MAX },
+		    0);
+	struct dns_answer *a =
+	    cache_get(q.cache, name, type, loop_now_ms(q.loop));
+	counters[CACHE_HITS].value += a != NULL;
+	return a;
+}
+
+static void
+ask(struct query_wait *w, struct str name, enum dns_type type)
+{
+	struct dns_answer *a = q.nwaits > WAITS_MAX ? dns_answer_fault("busy") :
+						      answer_now(name, type);
+	struct job *j = NULL;
+
+	if (a == NULL) {
+		j = job_find(name, type);
+		counters[COALESCED].value += j != NULL;
+		if (j == NULL && q.njobs < JOBS_MAX)
+			j = job_new(name, type);
+		if (j == NULL)
+			a = dns_answer_fault("busy");
+	}
+	if (j != NULL) {
+		move(w, &j->waits);
+		return;
+	}
+	set_ready(w, a);
+	dns_answer_unref(&a);
+}
+
+struct query_wait *
+query_ask(struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	struct query_wait *w = xcalloc(1, sizeof(*w));
+	char lower[256];
+
+	w->fn = fn;
+	w->ctx = ctx;
+	q.nwaits++;
+	/* A longer one is no name, whatever it is cut to. */
+	name = str_head(name, sizeof(lower));
+	for (size_t i = 0; i < name.len; i++)
+		lower[i] = chr_lower(name.p[i]);
+	ask(w, (struct str){ lower, name.len }, type);
+	return w;
+}
+
+void
+query_set_servers(const struct server *servers, size_t n)
+{
+	struct job *j;
+
+	if (servers_are(servers, n))
+		return;
+	upstreams_unref(&q.servers);
+	q.servers = upstreams_new(servers, n);
+	cache_clear(q.cache);
+	TAILQ_FOREACH (j, &q.all, next)
+		unlist(j);
+}
+
+void
+query_init(struct loop *l)
+{
+	cares_init(l);
+	q.loop = l;
+	q.cache = cache_new(CACHE_ENTRIES, CACHE_BYTES);
+	q.servers = upstreams_new(NULL, 0);
+	RB_INIT(&q.jobs);
+	TAILQ_INIT(&q.all);
+	TAILQ_INIT(&q.ready);
+	deferred_init(&q.tell, tell_ready, NULL);
+}
+
+void
+query_clear(void)
+{
+	struct query_wait *w;
+	struct job *j;
+
+	while ((j = TAILQ_FIRST(&q.all)) != NULL)
+		job_free(j);
+	while ((w = TAILQ_FIRST(&q.ready)) != NULL)
+		wait_free(w);
+	loop_after_cancel(q.loop, &q.tell);
+	cache_free(&q.cache);
+	upstreams_unref(&q.servers);
+	cares_clear();
+}
+
+const struct counter *
+query_counters(void)
+{
+	counters[PENDING].value = q.njobs;
+	counters[CACHE_SIZE].value = cache_entries(q.cache);
+	return counters;
+}

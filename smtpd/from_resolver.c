@@ -1,0 +1,88 @@
+/* Questions to the resolver, and what is believed of its answers. */
+#include "smtpd/from_resolver.h"
+
+#include "edges/smtpd_resolver.h"
+#include "lib/mail/path.h"
+#include "smtpd/client_name.h"
+#include "smtpd/stats.h"
+
+enum {
+	PENDING_MAX = 1024, /* questions without their answer */
+	TTL_MAX_S = 60      /* an answer is believed at most so long */
+};
+
+static struct channel *channel;
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	(void)ctx;
+	if (ch == channel)
+		channel_free(&channel);
+}
+
+static const struct handler handlers[] = { { 0, NULL } };
+
+void
+from_resolver_start(struct loop *l, int fd)
+{
+	from_resolver_stop();
+	channel = channel_new(
+	    l, fd, &smtpd_resolver_edge, EDGE_A, handlers, on_closed, NULL);
+}
+
+void
+from_resolver_stop(void)
+{
+	channel_free(&channel);
+}
+
+/* It will stand in headers and in the log: a host name, and not one that
+ * could be taken for an address. */
+static bool
+is_host_name(struct str s)
+{
+	struct addr a;
+
+	return s.len <= PATH_DOMAIN_MAX && path_is_domain(s, false) &&
+	       addr_parse(s, &a) < 0;
+}
+
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	const struct answer_client *m = msg;
+	enum client_name state;
+	struct str name = STR("");
+	uint32_t ttl_s;
+
+	if (fault != NULL || type != TYPE_answer_client ||
+	    m->state == CLIENT_NAME_PENDING) {
+		caller_set(ctx, CLIENT_NAME_FAULT, name, 0);
+		return;
+	}
+	state = (enum client_name)m->state;
+	if (state == CLIENT_NAME_CONFIRMED) {
+		if (is_host_name(m->name))
+			name = m->name;
+		else
+			state = CLIENT_NAME_UNCONFIRMED;
+	}
+	ttl_s = m->ttl_s < TTL_MAX_S ? m->ttl_s : TTL_MAX_S;
+	caller_set(ctx, state, name, ttl_s);
+}
+
+int
+from_resolver_ask(const struct addr *a, struct caller *c)
+{
+	char text[ADDR_TEXT_MAX];
+	struct ask_client m = { .address = str_of(addr_format(a, text)) };
+
+	if (channel == NULL || !channel_is_open(channel) ||
+	    channel_is_full(channel) ||
+	    channel_npending(channel) >= PENDING_MAX)
+		return -1;
+	channel_ask(channel, TYPE_ask_client, &m, on_answer, c);
+	stats_add(STAT_RDNS_ASKED, 1);
+	return 0;
+}

@@ -1,0 +1,354 @@
+#!/usr/bin/python3
+"""A configuration is read again: all of it or nothing, and nobody notices
+who does not have to."""
+import os
+import sys
+import threading
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from postern import *  # noqa: E402,F401,F403
+
+CONF = '''
+action out relay to "$hop"
+match for domain "example.net" action out
+'''
+
+
+def change(gw, old, new, count=1):
+    equal(gw.conf_text.count(old), count, f"{old!r} in the configuration")
+    gw.conf_text = gw.conf_text.replace(old, new)
+    gw.write_conf()
+
+
+def reload(gw):
+    """As the administrator does; what is wrong, or None."""
+    code, out, err = gw.ctl("reload")
+    if code == 0:
+        equal(out, "reloaded\n", "what posternctl says")
+        return None
+    equal((code, out), (1, ""), err)
+    return err
+
+
+def good(gw):
+    equal(reload(gw), None, "errors")
+
+
+def try_rcpt(client, rcpt):
+    client.want("MAIL FROM:<a@client.example>", 250)
+    code, text = client.cmd(f"RCPT TO:<{rcpt}>")
+    client.want("RSET", 250)
+    return code, text
+
+
+@test
+def a_changed_rule_holds_for_the_next_session():
+    gw = Gateway(CONF, {"hop": MX().hop})
+    with gw:
+        old = gw.client(helo="client.example")
+        equal(try_rcpt(old, "b@example.net")[0], 250, "before")
+        equal(try_rcpt(old, "b@two.example")[0], 550, "before")
+        change(gw, '"example.net"', '"two.example"')
+        good(gw)
+        with gw.client(helo="client.example") as new:
+            equal(try_rcpt(new, "b@example.net")[0], 550, "the next session")
+            equal(try_rcpt(new, "b@two.example")[0], 250, "the next session")
+        equal(try_rcpt(old, "b@example.net")[0], 250, "one in progress")
+        old.close()
+        mark = gw.mark()
+        change(gw, '"two.example"', '"example.net"')
+        os.kill(gw.proc.pid, signal.SIGHUP)
+        gw.wait_log(r"reload result=ok", since=mark)
+        equal(rcpt_once(gw, "b@example.net"), 250, "the rule of the signal")
+
+
+def rcpt_once(gw, rcpt):
+    with gw.client(helo="client.example") as c:
+        return try_rcpt(c, rcpt)[0]
+
+
+@test
+def limits_and_listener_options_change():
+    gw = Gateway(CONF, {"hop": MX().hop})
+    with gw:
+        with gw.client() as c:
+            match(c.want("EHLO client.example", 250), "SIZE 26214400", "EHLO")
+        change(gw, f"port {gw.port}", f"port {gw.port} max-size 64K "
+               'hostname "other.example" no-rdns')
+        good(gw)
+        with gw.client() as c:
+            match(c.greeting[1], r"^other\.example ", "greeting")
+            match(c.want("EHLO client.example", 250), "SIZE 65536", "EHLO")
+
+
+@test
+def an_error_keeps_the_old_one():
+    gw = Gateway(CONF, {"hop": MX().hop})
+    with gw:
+        before = gw.conf_text
+        line = before.count("\n")
+        mark = gw.mark()
+        gw.conf_text += "banana\nmatch for any action nowhere\n"
+        gw.write_conf()
+        err = reload(gw)
+        for n, what in ((1, "unknown statement `banana'"),
+                        (2, "unknown action `nowhere'")):
+            match(err, rf"(?m)^{gw.conf_path}:{line + n}: {what}", "its place")
+        match(err, "the configuration stays", "and what became of it")
+        gw.wait_log(r"configuration text=.*unknown statement", since=mark)
+        gw.wait_log(r"reload result=refused errors=2", since=mark)
+        equal(rcpt_once(gw, "b@example.net"), 250, "the old rules")
+        code, out, _ = gw.ctl("-j", "reload")
+        equal(code, 1, "exit with -j")
+        got = json.loads(out)
+        equal((got["reloaded"], len(got["messages"])), (False, 2), "JSON")
+        os.remove(gw.conf_path)
+        match(reload(gw), "No such file", "without a file")
+        equal(rcpt_once(gw, "b@example.net"), 250, "the old rules")
+        gw.conf_text = before
+        gw.write_conf()
+        good(gw)
+        equal(gw.json("reload")["reloaded"], True, "JSON")
+
+
+@test
+def warnings_are_told():
+    gw = Gateway(CONF, {"hop": MX().hop})
+    with gw:
+        gw.conf_text += "match from any for any action out\n"
+        gw.write_conf()
+        code, out, err = gw.ctl("reload")
+        equal((code, out), (0, "reloaded\n"), err)
+        match(err, "open relay", "the warning")
+        gw.wait_log(r"configuration text=.*open relay")
+
+
+# What a running gateway cannot change: (old, new, how it is called).
+SETTLED = (
+    ('hostname "mx.test.example"', 'hostname "other.example"', "`hostname'"),
+    ('/spool"', '/mail"', "`spool'"),
+    ('postern.sock"', 'other.sock"', "`control'"),
+    ("log stderr", "log syslog", "`log'"),
+    ("log stderr", "log stderr format json", "`log'"),
+    ("log stderr", "log stderr\nworkers smtpd 3", "`workers'"),
+    ("log stderr", 'log stderr\nresolver-user "games"', "`resolver-user'"),
+    ("log stderr", "log stderr\nlisten on 127.0.0.1 port 1",
+     "the addresses of `listen'"),
+    ("log stderr", "log stderr\nlimit connections 20000",
+     "`limit connections'"),
+    ("action box maildir \"$dir/mail/", "action box maildir \"$dir/other/",
+     "action `box' .* directory"),
+    ("action box ", "action box2 discard\naction crate ",
+     "action `crate' .* directory"),
+)
+
+
+@test
+def what_needs_a_restart_is_named():
+    gw = Gateway(CONF + '''workers delivery 1
+action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+match for domain "box.example" action box
+''', {"hop": MX().hop})
+    with gw:
+        before = gw.conf_text
+        status = gw.json("show", "status")
+        for old, new, what in SETTLED:
+            gw.conf_text = before.replace(gw.expand(old), gw.expand(new))
+            if "crate" in new:
+                gw.conf_text = gw.conf_text.replace("action box\n",
+                                                    "action crate\n")
+            assert gw.conf_text != before, old
+            # A rule that must not hold, whatever else is in there.
+            gw.conf_text += 'match for domain "new.example" action out\n'
+            gw.write_conf()
+            match(reload(gw), rf"(?m)^{gw.conf_path}: {what}.*: needs a "
+                  "restart$", what)
+            equal(rcpt_once(gw, "b@new.example"), 550, what)
+        after = gw.json("show", "status")
+        equal([p["pid"] for p in after["processes"]],
+              [p["pid"] for p in status["processes"]], "nobody died")
+        equal("resolver" in [p["role"] for p in after["processes"]], True,
+              "a resolver runs")
+        if ROOT:
+            gw.conf_text = before.replace('user "mail"', 'user "games"')
+            gw.write_conf()
+            match(reload(gw), "the users of `maildir' changed", "users")
+        gw.conf_text = before
+        gw.write_conf()
+        good(gw)
+
+
+@test
+def tables_are_read_again():
+    gw = Gateway('''action out relay to "$hop"
+table users file "$dir/users"
+match for rcpt users action out
+''', {"hop": MX().hop})
+    users = f"{gw.dir}/users"
+
+    def write(text):
+        with open(users, "w") as f:
+            f.write(text)
+        os.chmod(users, 0o644)
+
+    write("a@example.net\n")
+    with gw:
+        equal(rcpt_once(gw, "a@example.net"), 250, "in the table")
+        write("b@example.net\n")
+        equal(rcpt_once(gw, "b@example.net"), 550, "not before the reload")
+        good(gw)
+        equal(rcpt_once(gw, "b@example.net"), 250, "the new one")
+        equal(rcpt_once(gw, "a@example.net"), 550, "the old one")
+        write("not an address\n")
+        match(reload(gw), "users", "an error in the table")
+        equal(rcpt_once(gw, "b@example.net"), 250, "it stays")
+
+
+@test
+def another_name_server_is_asked():
+    first = DNS({"www.example": {"A": "192.0.2.1"}})
+    second = DNS({"www.example": {"A": "192.0.2.2"}})
+    gw = Gateway(CONF + first.conf(), {"hop": MX().hop})
+    with gw:
+        def address():
+            got = gw.json("resolve", "www.example", "A")
+            return [r["data"] for r in got["records"]]
+
+        equal(address(), ["192.0.2.1"], "the first server")
+        change(gw, first.conf(), second.conf())
+        good(gw)
+        equal(address(), ["192.0.2.2"], "the second, and nothing remembered")
+
+
+@test
+def queued_mail_goes_by_the_actions_of_today():
+    away = MX(faults={"connect": Reply("421 4.3.2 not now")})
+    there = MX()
+    gw = Gateway(CONF + "queue retry 1h\n", {"hop": away.hop})
+    ledger = Ledger()
+    with gw:
+        with gw.client(helo="client.example") as c:
+            reply = ledger.send(c, "one")
+        equal(gw.fate(queued_id(reply))[0], "deferred", "nobody there")
+        change(gw, away.hop, there.hop)
+        good(gw)
+        gw.ctl("flush", "all", check=0)
+        there.wait()
+        gw.wait_empty()
+        ledger.check(gw, [there])
+
+
+@test
+def maildirs_under_new_numbers():
+    gw = Gateway('''action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+match for domain "box.example" action box
+''')
+    ledger = Ledger()
+    with gw:
+        def send(token, user):
+            with gw.client(helo="client.example") as c:
+                reply = ledger.send(c, token, rcpts=f"{user}@box.example")
+            equal(gw.fate(queued_id(reply))[0], "delivered", token)
+
+        send("one", "joe")
+        change(gw, "action box maildir", "action first discard\n"
+               'match for domain "none.example" action first\n'
+               "action box maildir")
+        change(gw, "/mail/%{rcpt.user}", "/mail/new-%{rcpt.user}")
+        good(gw)
+        send("two", "joe")
+        pid, = gw.role_pids("maildir")
+        mark = gw.mark()
+        os.kill(pid, signal.SIGKILL)
+        gw.wait_log(r"died process=maildir", since=mark)
+        wait_until(lambda: gw.role_pids("maildir") not in ([], [pid]),
+                   "its successor")
+        send("three", "joe")
+        equal([len(gw.maildir(d)) for d in ("joe", "new-joe")], [1, 2],
+              "where they lie")
+        ledger.check(gw, [], ["joe", "new-joe"])
+
+
+@test
+def who_starts_later_has_the_new_one():
+    gw = Gateway(CONF + "workers smtpd 1\n", {"hop": MX().hop})
+    with gw:
+        change(gw, '"example.net"', '"two.example"')
+        good(gw)
+        pid, = gw.role_pids("smtpd")
+        mark = gw.mark()
+        os.kill(pid, signal.SIGKILL)
+        gw.wait_log(r"died process=smtpd", since=mark)
+        equal(rcpt_once(gw, "b@two.example"), 250, "the successor")
+        equal(rcpt_once(gw, "b@example.net"), 550, "the successor")
+
+
+@test
+def under_load_nothing_is_refused_or_lost():
+    mx = MX()
+    gw = Gateway(CONF + "limit connections-per-source 1000 "
+                 "rate-per-source 100000/1m\n", {"hop": mx.hop})
+    ledger = Ledger()
+    done = threading.Event()
+    wrong = []
+
+    def clients(name):
+        n = 0
+        try:
+            while not done.is_set():
+                n += 1
+                with gw.client(helo="client.example") as c:
+                    equal(c.greeting[0], 220, "the greeting")
+                    equal(ledger.send(c, f"{name}-{n}")[0], 250, "a mail")
+        except Exception as e:
+            wrong.append(f"{name}-{n}: {e!r}")
+
+    with gw:
+        threads = [threading.Thread(target=clients, args=(f"t{i}",))
+                   for i in range(4)]
+        for t in threads:
+            t.start()
+        pids = gw.pids()
+        for i in range(30):
+            mark = len(ledger.acked)
+            if i % 3 == 2:
+                gw.conf_text += "banana\n"
+                gw.write_conf()
+                match(reload(gw), "banana", "an error between")
+                gw.conf_text = gw.conf_text[:-len("banana\n")]
+            else:
+                gw.conf_text += f"# {i}\n"
+                gw.write_conf()
+                good(gw)
+            # Mail goes on between two of them.
+            wait_until(lambda: wrong or len(ledger.acked) > mark, "mail")
+        done.set()
+        for t in threads:
+            t.join()
+        equal(wrong, [], "what went wrong")
+        gw.wait_empty()
+        ledger.check(gw, [mx])
+        equal(sorted(gw.pids()), sorted(pids), "nobody died")
+        equal(gw.log_has(r" died "), [], "nobody died")
+
+
+@test
+def many_at_once():
+    gw = Gateway(CONF, {"hop": MX().hop})
+    with gw:
+        answers = []
+
+        def one():
+            answers.append(gw.ctl("reload")[0])
+
+        threads = [threading.Thread(target=one) for _ in range(16)]
+        for t in threads:
+            t.start()
+            os.kill(gw.proc.pid, signal.SIGHUP)
+        for t in threads:
+            t.join()
+        equal(answers, [0] * 16, "each was answered")
+        equal(rcpt_once(gw, "b@example.net"), 250, "still there")
+        equal(gw.log_has(r" died "), [], "nobody died")
+
+
+main()

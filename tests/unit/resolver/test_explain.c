@@ -1,0 +1,471 @@
+/*
+ * What an administrator asks the resolver: single questions, where mail would
+ * go, numbers. The test is control at the other end of a channel, and the
+ * name server; what comes back is put down as lines.
+ */
+#include <check.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/buf.h"
+#include "lib/base/log.h"
+#include "resolver/from_control.h"
+#include "resolver/peer.h"
+#include "resolver/query.h"
+#include "resolver/way.h"
+#include "tests/unit/resolver/nameserver.h"
+
+static struct loop *loop;
+static struct nameserver ns;
+static struct channel *control;
+static struct buf lines;
+static size_t nanswers, nfaults;
+
+/* clang-format off */
+static const struct ns_record records[] = {
+	{ "a.example", DNS_MX, "20 mx2.a.example", 0, 0 },
+	{ "a.example", DNS_MX, "10 mx1.a.example", 0, 0 },
+	{ "mx1.a.example", DNS_A, "192.0.2.1", 0, 0 },
+	{ "mx2.a.example", DNS_AAAA, "2001:db8::2", 0, 0 },
+	{ "null.example", DNS_MX, "0 ", 0, 0 },
+	{ "fault.example", DNS_MX, NULL, 0, NS_SERVFAIL },
+	{ "hub.example", DNS_A, "192.0.2.5", 0, 0 },
+	{ "txt.example", DNS_TXT, "v=spf1 \"x\" \\ \r\n\033[2J\xc3\xa4", 0, 0 },
+	{ "alias.example", DNS_CNAME, "hub.example", 0, 0 },
+	{ "1.2.0.192.in-addr.arpa", DNS_PTR, "mx1.a.example", 0, 0 },
+	{ "silent.example", DNS_MX, NULL, 0, NS_MUTE },
+	{ NULL, 0, NULL, 0, 0 },
+};
+
+/* clang-format on */
+
+/* --- the configuration --- */
+
+static struct table *
+table(const char *name, const char *key, const char *value)
+{
+	struct table_builder *b = table_builder_new(name);
+
+	ck_assert_int_eq(table_builder_add(b, str_of(key), value, NULL), 0);
+	int fd = table_builder_seal(&b, NULL);
+	ck_assert_int_ge(fd, 0);
+	return table_open(fd, name, NULL);
+}
+
+static struct cond *
+cond(enum cond_kind kind, struct table *t)
+{
+	struct cond *c = xcalloc(1, sizeof(*c));
+
+	c->kind = kind;
+	c->table = t;
+	return c;
+}
+
+enum { ACTIONS = 5, RULES = 8, TABLES = 6 };
+
+static struct config *
+make_config(void)
+{
+	static const struct {
+		enum action_kind kind;
+		const char *name, *hops;
+	} actions[ACTIONS] = {
+		{ ACTION_RELAY, "out", NULL },
+		{ ACTION_RELAY, "hub",
+		    "smtp://127.0.0.1:25 smtp://10.0.0.5:26 "
+		    "smtp://[2001:db8::9] smtp://hub.example "
+		    "mx://silly..name:25 smtp://224.0.0.1" },
+		{ ACTION_RELAY, "mapped", NULL },
+		{ ACTION_MAILDIR, "box", NULL },
+		{ ACTION_DISCARD, "drop", NULL },
+	};
+
+	static const struct {
+		const char *domain;
+		int action; /* -1: rejected */
+	} rules[RULES - 1] = { { "hub.test", 1 }, { "mapped.test", 2 },
+		{ "unmapped.test", 2 }, { "box.test", 3 }, { "drop.test", 4 },
+		{ "no.test", -1 }, { "nothing.test", -1 } };
+	struct config *c = config_new();
+
+	free(c->hostname);
+	c->hostname = xstrdup("us.example");
+	c->domain = xstrdup("box.test");
+	c->listeners = xcalloc(1, sizeof(*c->listeners));
+	c->nlisteners = 1;
+	c->listeners[0].port = 25;
+	addr_parse(STR("127.0.0.1"), &c->listeners[0].addr);
+	c->tables = xcalloc(TABLES + 2, sizeof(struct table *));
+	c->actions = xcalloc(ACTIONS, sizeof(*c->actions));
+	c->nactions = ACTIONS;
+	for (size_t i = 0; i < ACTIONS; i++) {
+		c->actions[i].id = (uint32_t)i;
+		c->actions[i].kind = actions[i].kind;
+		c->actions[i].name = xstrdup(actions[i].name);
+		c->actions[i].mx_port = 25;
+		if (actions[i].hops != NULL)
+			c->actions[i].hops = xstrdup(actions[i].hops);
+	}
+	c->actions[3].base = xstrdup("/var/mail");
+	c->actions[3].path = xstrdup("%{rcpt.user}");
+	c->rules = xcalloc(RULES, sizeof(*c->rules));
+	c->nrules = RULES;
+	for (size_t i = 0; i < RULES - 1; i++) {
+		char name[32];
+		struct rule *r = &c->rules[i];
+
+		snprintf(name, sizeof(name), "t%zu", i);
+		c->tables[i] = table(name, rules[i].domain, NULL);
+		r->line = (uint32_t)(10 + i);
+		r->text = xstrdup("match ...");
+		r->conds = cond(COND_FOR_DOMAIN, c->tables[i]);
+		r->nconds = 1;
+		r->verdict = VERDICT_REJECT;
+		if (rules[i].action < 0)
+			continue;
+		r->verdict = VERDICT_ACTION;
+		r->action = &c->actions[rules[i].action];
+	}
+	c->rules[5].reply = xstrdup("550 5.1.1 nobody");
+	/* The last takes what local clients have for x.example ones. */
+	c->tables[RULES - 1] = table("examples", ".example", NULL);
+	c->ntables = RULES;
+	c->actions[2].routes = c->tables[RULES - 1];
+	struct rule *last = &c->rules[RULES - 1];
+	last->line = 30;
+	last->text = xstrdup("match from local for domain examples action out");
+	last->conds = cond(COND_FOR_DOMAIN, c->tables[RULES - 1]);
+	last->nconds = 1;
+	last->verdict = VERDICT_ACTION;
+	last->action = &c->actions[0];
+	return c;
+}
+
+/* --- control --- */
+
+static int
+n(struct str s)
+{
+	return (int)s.len;
+}
+
+static void
+on_resolved(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_resolved *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(&lines, "%.*s %.*s %.*s\n", n(m->name), m->name.p, n(m->type),
+	    m->type.p, n(m->status), m->status.p);
+}
+
+static void
+on_record(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_record *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(&lines, "%" PRIu32 " %.*s\n", m->ttl_s, n(m->data), m->data.p);
+}
+
+static void
+on_rule(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_rule *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(&lines, "line %" PRIu32 " [%.*s] [%.*s]\n", m->line,
+	    n(m->action), m->action.p, n(m->reply), m->reply.p);
+}
+
+static void
+on_passed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_passed *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(
+	    &lines, "not %" PRIu32 " %.*s\n", m->line, n(m->why), m->why.p);
+}
+
+static void
+on_hop(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_hop *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(&lines, "%u %.*s [%.*s]:%u %.*s\n", m->preference, n(m->host),
+	    m->host.p, n(m->address), m->address.p, m->port, n(m->why),
+	    m->why.p);
+}
+
+static void
+on_stat(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_stat *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	buf_addf(&lines, "%.*s\n", n(m->name), m->name.p);
+}
+
+static const struct handler handlers[] = {
+	{ TYPE_row_resolved, on_resolved },
+	{ TYPE_row_record, on_record },
+	{ TYPE_row_rule, on_rule },
+	{ TYPE_row_passed, on_passed },
+	{ TYPE_row_hop, on_hop },
+	{ TYPE_row_stat, on_stat },
+	{ 0, NULL },
+};
+
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	static const char *const codes[] = { "ok", "refused", "not found",
+		"unavailable" };
+	const struct answer_done *m = msg;
+
+	(void)ctx;
+	loop_stop(loop);
+	if (fault != NULL) {
+		nfaults++;
+		return;
+	}
+	ck_assert_uint_eq(type, TYPE_answer_done);
+	nanswers++;
+	buf_addf(&lines, "%s %.*s", codes[m->code], n(m->text), m->text.p);
+}
+
+static void
+connect_control(uint16_t instance)
+{
+	int sv[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	from_control_add(instance, sv[0]);
+	control = channel_new(
+	    loop, sv[1], &control_all_edge, EDGE_A, handlers, NULL, NULL);
+}
+
+/* Asks and compares the lines. */
+static void
+expect(uint16_t type, const void *msg, const char *wanted)
+{
+	buf_reset(&lines);
+	nanswers = 0;
+	channel_ask(control, type, msg, on_answer, NULL);
+	while (nanswers == 0)
+		loop_run(loop);
+	ck_assert_msg(str_eq(buf_str(&lines), str_of(wanted)), "%.*s",
+	    (int)lines.len, lines.p);
+}
+
+static void
+expect_resolved(const char *name, const char *type, const char *wanted)
+{
+	struct ask_resolve m = { .name = str_of(name), .type = str_of(type) };
+
+	expect(TYPE_ask_resolve, &m, wanted);
+}
+
+static void
+expect_routes(const char *address, const char *wanted)
+{
+	struct ask_routes m = { .address = str_of(address) };
+
+	expect(TYPE_ask_routes, &m, wanted);
+}
+
+static void
+setup(void)
+{
+	struct config *c = make_config();
+
+	loop = loop_new();
+	query_init(loop);
+	peer_init(loop);
+	ns_start(&ns, loop, records);
+	query_set_servers(&ns.address, 1);
+	way_set_config(c);
+	config_unref(&c);
+	buf_init(&lines, 65536);
+	connect_control(0);
+}
+
+static void
+teardown(void)
+{
+	channel_free(&control);
+	peer_clear();
+	way_set_config(NULL);
+	buf_clear(&lines);
+	ns_stop(&ns);
+	loop_settle(loop);
+}
+
+START_TEST(single_questions)
+{
+	expect_resolved("a.example", "mx",
+	    "a.example MX ok\n300 20 mx2.a.example\n300 10 mx1.a.example\nok ");
+	expect_resolved(
+	    "mx1.a.example.", "A", "mx1.a.example A ok\n300 192.0.2.1\nok ");
+	expect_resolved("mx2.a.example", "AAAA",
+	    "mx2.a.example AAAA ok\n300 2001:db8::2\nok ");
+	expect_resolved("192.0.2.1", "PTR",
+	    "1.2.0.192.in-addr.arpa PTR ok\n300 mx1.a.example\nok ");
+	expect_resolved("alias.example", "CNAME",
+	    "alias.example CNAME ok\n300 hub.example\nok ");
+	expect_resolved(
+	    "null.example", "MX", "null.example MX ok\n300 0 .\nok ");
+	expect_resolved("txt.example", "TXT",
+	    "txt.example TXT ok\n300 \"v=spf1 \\\"x\\\" \\\\ \\013\\010\\027[2J"
+	    "\\195\\164\"\nok ");
+	expect_resolved("a.example", "TXT", "a.example TXT nodata\nok ");
+	expect_resolved("b.example", "A", "b.example A nxdomain\nok ");
+	expect_resolved("a..b", "A", "a..b A nxdomain\nok ");
+	expect_resolved(
+	    "fault.example", "MX", "fault.example MX servfail\nok ");
+	expect_resolved("a.example", "ANY",
+	    "refused unknown type; there are A AAAA CNAME MX PTR TXT");
+}
+
+END_TEST
+
+/* The rules in front of the last but one. */
+#define PASSED_1 "not 10 does not hold: for domain t0\n"
+#define PASSED_2 PASSED_1 "not 11 does not hold: for domain t1\n"
+#define PASSED_3 PASSED_2 "not 12 does not hold: for domain t2\n"
+#define PASSED_4 PASSED_3 "not 13 does not hold: for domain t3\n"
+#define PASSED_5 PASSED_4 "not 14 does not hold: for domain t4\n"
+#define PASSED_7                                         \
+	PASSED_5 "not 15 does not hold: for domain t5\n" \
+		 "not 16 does not hold: for domain t6\n"
+
+START_TEST(where_mail_would_go)
+{
+	expect_routes("x@a.example",
+	    "line 30 [out] []\n" PASSED_7 "10 mx1.a.example [192.0.2.1]:25 \n"
+	    "20 mx2.a.example [2001:db8::2]:25 \nok ");
+	expect_routes("<X@A.Example>",
+	    "line 30 [out] []\n" PASSED_7 "10 mx1.a.example [192.0.2.1]:25 \n"
+	    "20 mx2.a.example [2001:db8::2]:25 \nok ");
+	expect_routes("x@null.example",
+	    "line 30 [out] []\n" PASSED_7 "0 null.example []:25 null.example "
+	    "takes no mail (null MX)\nok ");
+	expect_routes("x@fault.example",
+	    "line 30 [out] []\n" PASSED_7 "0 fault.example []:25 MX lookup of "
+	    "fault.example: servfail\nok ");
+	expect_routes("x@hub.test",
+	    "line 10 [hub] []\n"
+	    "0 127.0.0.1 []:25 a listener of this very gateway\n"
+	    "0 10.0.0.5 [10.0.0.5]:26 \n"
+	    "0 2001:db8::9 [2001:db8::9]:25 \n"
+	    "0 hub.example [192.0.2.5]:25 \n"
+	    "0 mx://silly..name:25 []:0 `mx://silly..name:25': bad address or "
+	    "host name\n"
+	    "0 224.0.0.1 []:25 nobody can be there\nok ");
+	expect_routes("x@unmapped.test", "line 12 [mapped] []\n" PASSED_2
+					 "0 unmapped.test []:0 the table of "
+					 "next hops does not have it\nok ");
+	expect_routes("joe@box.test", "line 13 [box] []\n" PASSED_3
+				      "0 /var/mail/%{rcpt.user} []:0 \nok ");
+	expect_routes("joe", "line 13 [box] []\n" PASSED_3
+			     "0 /var/mail/%{rcpt.user} []:0 \nok ");
+	expect_routes("x@drop.test", "line 14 [drop] []\n" PASSED_4 "ok ");
+	expect_routes(
+	    "x@no.test", "line 15 [] [550 5.1.1 nobody]\n" PASSED_5 "ok ");
+	expect_routes("x@elsewhere.test",
+	    "line 0 [] [550 5.7.1 Relaying denied]\n" PASSED_7
+	    "not 30 does not hold: for domain examples\nok ");
+	expect_routes("", "refused not an address");
+	expect_routes("<>", "refused not an address");
+	expect_routes("a@b c", "refused not an address");
+	expect_routes("a@@b", "refused not an address");
+}
+
+END_TEST
+
+START_TEST(numbers)
+{
+	struct ask_stats m = { 0 };
+
+	buf_reset(&lines);
+	channel_ask(control, TYPE_ask_stats, &m, on_answer, NULL);
+	while (nanswers == 0)
+		loop_run(loop);
+	buf_add_char(&lines, '\0');
+	ck_assert_ptr_nonnull(strstr(lines.p, "resolver.queries\n"));
+	ck_assert_ptr_nonnull(strstr(lines.p, "resolver.cache_hits\n"));
+	ck_assert_ptr_nonnull(strstr(lines.p, "resolver.under_way\n"));
+	ck_assert_ptr_nonnull(strstr(lines.p, "log.lost\n"));
+}
+
+END_TEST
+
+START_TEST(questions_for_others)
+{
+	struct ask_queue queue = { 0 };
+	struct ask_reload reload = { 0 };
+
+	expect(
+	    TYPE_ask_queue, &queue, "refused not a question for the resolver");
+	expect(TYPE_ask_reload, &reload,
+	    "refused not a question for the resolver");
+}
+
+END_TEST
+
+START_TEST(control_dies)
+{
+	struct ask_routes routes = { .address = STR("x@silent.example") };
+	struct ask_resolve resolve = { .name = STR("silent.example"),
+		.type = STR("MX") };
+
+	channel_ask(control, TYPE_ask_routes, &routes, on_answer, NULL);
+	channel_ask(control, TYPE_ask_resolve, &resolve, on_answer, NULL);
+	expect_resolved("b.example", "A",
+	    "line 30 [out] []\n" PASSED_7 "b.example A nxdomain\nok ");
+	channel_free(&control);
+	while (nfaults < 2)
+		loop_run(loop);
+	connect_control(0);
+	expect_resolved("b.example", "A", "b.example A nxdomain\nok ");
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("explain");
+	TCase *c = tcase_create("all");
+
+	log_set_level(LOG_LEVEL_WARN);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_test(c, single_questions);
+	tcase_add_test(c, where_mail_would_go);
+	tcase_add_test(c, numbers);
+	tcase_add_test(c, questions_for_others);
+	tcase_add_test(c, control_dies);
+	suite_add_tcase(s, c);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? 0 : 1;
+}
