@@ -56,20 +56,22 @@ route_unref(struct route **rp)
 	free(r);
 }
 
-/* Out of the tree and of the memory, but for those who hold it. */
+/* Nobody finds it any more; who holds it keeps it. */
 static void
 let_go(struct route *r)
 {
-	if (r->place == ROUTE_LOOSE)
-		return;
-	if (r->place == ROUTE_KEPT) {
-		TAILQ_REMOVE(&kept, r, used);
-		nkept--;
-		kept_bytes -= r->bytes;
-	}
 	r->place = ROUTE_LOOSE;
 	RB_REMOVE(route_tree, &routes, r);
 	route_unref(&r);
+}
+
+static void
+forget(struct route *r)
+{
+	TAILQ_REMOVE(&kept, r, used);
+	nkept--;
+	kept_bytes -= r->bytes;
+	let_go(r);
 }
 
 static void
@@ -86,7 +88,7 @@ keep(struct route *r, uint64_t ms)
 	nkept++;
 	kept_bytes += r->bytes;
 	while (nkept > ROUTES_MAX || kept_bytes > ROUTES_BYTES_MAX)
-		let_go(TAILQ_LAST(&kept, route_list));
+		forget(TAILQ_LAST(&kept, route_list));
 }
 
 /* --- what the resolver says --- */
@@ -215,7 +217,7 @@ routes_get(const struct hop_url *url, struct route_wait *w)
 	r = RB_FIND(route_tree, &routes, &key);
 	if (r != NULL && r->place == ROUTE_KEPT &&
 	    r->expires_ms <= loop_now_ms(loop)) {
-		let_go(r);
+		forget(r);
 		r = NULL;
 	}
 	if (r != NULL && r->place == ROUTE_KEPT) {
@@ -250,8 +252,10 @@ routes_cancel(struct route_wait *w)
 void
 routes_clear(void)
 {
-	while (!TAILQ_EMPTY(&kept))
-		let_go(TAILQ_FIRST(&kept));
+	struct route *r, *next;
+
+	TAILQ_FOREACH_SAFE(r, &kept, used, next)
+		forget(r);
 }
 
 void

@@ -6,13 +6,13 @@
 #include "lib/base/alloc.h"
 
 static struct loop *loop;
-static void (*go_on)(struct work *w);
+static void (*resume)(struct work *w);
 
 void
-walk_init(struct loop *l, void (*fn)(struct work *w))
+walk_init(struct loop *l, void (*go_on)(struct work *w))
 {
 	loop = l;
-	go_on = fn;
+	resume = go_on;
 }
 
 void
@@ -66,7 +66,7 @@ on_way(void *ctx, struct route *r)
 	struct work *w = ctx;
 
 	use_route(w, r);
-	go_on(w);
+	resume(w);
 }
 
 void

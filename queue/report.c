@@ -38,9 +38,8 @@ report_is_due(const struct entry *e)
 static struct report_job *
 find_job(struct queue *q, const struct entry *e)
 {
-	struct report_job key, *job;
+	struct report_job key = { .seq = e->seq }, *job;
 
-	key.seq = e->seq;
 	job = RB_FIND(report_tree, &q->reports.by_seq, &key);
 	assert(job != NULL);
 	return job;

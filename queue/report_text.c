@@ -65,29 +65,24 @@ static const struct {
 static const struct {
 	const char *status, *says;
 } sentences[] = {
-	{ "5.1.1",
-	    "There is no such mailbox. Check the spelling of the address." },
-	{ "5.1.2",
-	    "There is no such domain. Check the spelling of the address." },
+	/* clang-format off */
+	{ "5.1.1", "There is no such mailbox. Check the spelling of the address." },
+	{ "5.1.2", "There is no such domain. Check the spelling of the address." },
 	{ "5.1.3", "The address is not a valid one. Check its spelling." },
 	{ "5.1.6", "The mailbox has moved, and nobody told us where." },
 	{ "5.1.10", "This domain does not take any mail." },
 	{ "5.1.", "The address was not accepted." },
 	{ "5.2.1", "The mailbox is closed and takes no mail." },
-	{ "5.2.2",
-	    "The mailbox is full. Try again later, or ask by other means." },
-	{ "5.2.3",
-	    "The mail is larger than this mailbox takes. Send less at once." },
+	{ "5.2.2", "The mailbox is full. Try again later, or ask by other means." },
+	{ "5.2.3", "The mail is larger than this mailbox takes. Send less at once." },
 	{ "5.2.", "The mailbox does not take this mail." },
-	{ "5.3.4",
-	    "The mail is larger than the server takes. Send less at once." },
+	{ "5.3.4", "The mail is larger than the server takes. Send less at once." },
 	{ "5.3.", "The server of the recipient cannot take this mail." },
 	{ "5.4.6", "The mail would go round in circles. Tell the postmaster." },
 	{ "5.4.7", "It could not be delivered in the time it had." },
 	{ "5.4.", "There is no way to the server of the recipient." },
 	{ "5.6.7", "The server there takes no addresses beyond ASCII." },
-	{ "5.6.",
-	    "The server of the recipient cannot take mail in this form." },
+	{ "5.6.", "The server of the recipient cannot take mail in this form." },
 	{ "5.7.", "The server of the recipient does not want this mail." },
 	{ "5.", "The mail was refused." },
 	{ "4.2.2", "The mailbox is full." },
@@ -96,6 +91,7 @@ static const struct {
 	{ "4.7.", "The server of the recipient does not want this mail yet." },
 	{ "4.", "The server of the recipient did not take the mail yet." },
 	{ "", "" },
+	/* clang-format on */
 };
 
 static const char *

@@ -250,11 +250,11 @@ schedule_set_reply(struct schedule *s, struct destination *d, struct str reply)
 }
 
 const struct destination *
-schedule_after(struct schedule *s, const struct route *to)
+schedule_after(struct schedule *s, const struct route *behind)
 {
 	struct destination *d, key;
 
-	key_of(to, &key);
+	key_of(behind, &key);
 	d = RB_NFIND(destination_tree, &s->destinations, &key);
 	if (d != NULL && cmp_key(d, &key) == 0)
 		d = RB_NEXT(destination_tree, &s->destinations, d);

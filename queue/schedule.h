@@ -87,7 +87,7 @@ void schedule_set_reply(
  * the end. It survives all changes in between, as long as the key's action
  * is counted. An empty key is before all. */
 const struct destination *schedule_after(
-    struct schedule *s, const struct route *key);
+    struct schedule *s, const struct route *behind);
 
 /* Waits for a destination that could not be reached the last time. */
 bool schedule_is_put_off(const struct rcpt *r);

@@ -359,10 +359,9 @@ work_done(struct work *w, const struct tell_done *m)
 /* --- the agent dies --- */
 
 static void
-work_lose(struct work *w)
+work_lose(struct agent_peer *p, struct work *w)
 {
-	struct agent_peer *p = w->peer;
-	struct queue *q = w->q;
+	struct queue *q = p->q;
 	struct rcpt *r, *next;
 
 	for (r = TAILQ_FIRST(&w->rcpts); r != NULL; r = next) {
@@ -389,7 +388,7 @@ work_lose_all(struct agent_peer *p)
 	struct work *w;
 
 	while ((w = RB_MIN(work_tree, &p->works)) != NULL)
-		work_lose(w);
+		work_lose(p, w);
 	queue_run_soon(q);
 	queue_check_stop(q);
 }

@@ -1,8 +1,7 @@
 /*
- * RFC 1035 4.1, read with suspicion. Names are kept as on the wire, without
- * compression and in lower case, so that comparing them is memcmp; a pointer
- * may only lead backwards. All sections must be whole, though only the answer
- * section is believed, and of the authority section the time of its SOA.
+ * RFC 1035 4.1, read with suspicion. All sections must be whole, though only
+ * the answer section is believed, and of the authority section the time of its
+ * SOA.
  */
 #include "resolver/answer.h"
 
@@ -13,13 +12,11 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
+#include "resolver/name.h"
 
 enum {
 	HEADER = 12,
-	WIRE_NAME_MAX = 255,
-	LABEL_MAX = 63,
-	POINTERS_MAX = 50, /* of one name, as c-ares has it */
-	RR_FIXED = 10,     /* type, class, ttl, length */
+	RR_FIXED = 10, /* type, class, ttl, length */
 	CLASS_IN = 1,
 	TYPE_NS = 2,
 	TYPE_SOA = 6,
@@ -40,11 +37,6 @@ enum rcode { RCODE_OK = 0, RCODE_NXDOMAIN = 3 };
 /* The words of the others. */
 static const char *const rcode_words[16] = {
 	[1] = "formerr", [2] = "servfail", [4] = "notimp", [5] = "refused"
-};
-
-struct name {
-	uint8_t wire[WIRE_NAME_MAX];
-	size_t len;
 };
 
 struct rr {
@@ -103,100 +95,6 @@ answer_rcode(struct str packet)
 
 /* --- names --- */
 
-static int
-name_add_label(struct name *n, const uint8_t *label, size_t len)
-{
-	/* room for the root behind it */
-	if (n->len + len + 2 > sizeof(n->wire))
-		return -1;
-	n->wire[n->len++] = (uint8_t)len;
-	for (size_t i = 0; i < len; i++)
-		n->wire[n->len++] = (uint8_t)chr_lower((char)label[i]);
-	return 0;
-}
-
-/* Reads the name at *at and moves behind it. */
-static int
-name_read(const struct packet *p, size_t *at, struct name *n)
-{
-	size_t here = *at, begin = *at, pointers = 0;
-
-	n->len = 0;
-	for (;;) {
-		if (here >= p->len)
-			return -1;
-		size_t c = p->p[here++];
-		if (c == 0)
-			break;
-		if (c <= LABEL_MAX) {
-			if (c > p->len - here ||
-			    name_add_label(n, p->p + here, c) == -1)
-				return -1;
-			here += c;
-			continue;
-		}
-		if (c < 0xc0 || here >= p->len)
-			return -1;
-		size_t to = (c & 0x3f) << 8 | p->p[here++];
-		if (pointers++ == 0)
-			*at = here;
-		if (to >= begin || pointers > POINTERS_MAX)
-			return -1;
-		here = begin = to;
-	}
-	n->wire[n->len++] = 0;
-	if (pointers == 0)
-		*at = here;
-	return 0;
-}
-
-static bool
-name_eq(const struct name *a, const struct name *b)
-{
-	return a->len == b->len && memcmp(a->wire, b->wire, a->len) == 0;
-}
-
-/* Bytes that c-ares puts a backslash before. */
-static bool
-is_special(uint8_t c)
-{
-	return strchr("\".;\\()@$", c) != NULL;
-}
-
-static void
-name_format(const struct name *n, struct buf *out)
-{
-	for (size_t i = 0; n->wire[i] != 0; i += n->wire[i] + 1U) {
-		if (i > 0)
-			buf_add_char(out, '.');
-		for (size_t k = 1; k <= n->wire[i]; k++) {
-			uint8_t c = n->wire[i + k];
-			if (c < 0x21 || c > 0x7e)
-				buf_addf(out, "\\%03u", c);
-			else if (is_special(c))
-				buf_addf(out, "\\%c", c);
-			else
-				buf_add_char(out, (char)c);
-		}
-	}
-}
-
-/* Of the text of a question; -1: no question can hold it. */
-static int
-name_of_text(struct str text, struct name *n)
-{
-	n->len = 0;
-	while (text.len > 0) {
-		size_t dot = str_find(text, '.');
-		if (dot == 0 || dot > LABEL_MAX || dot + 1 == text.len ||
-		    name_add_label(n, (const uint8_t *)text.p, dot) == -1)
-			return -1;
-		text = str_skip(text, dot + 1);
-	}
-	n->wire[n->len++] = 0;
-	return 0;
-}
-
 bool
 answer_name_is_askable(struct str name)
 {
@@ -204,7 +102,7 @@ answer_name_is_askable(struct str name)
 
 	/* c-ares takes C strings, and a backslash for an escape. */
 	return str_find(name, '\0') == name.len &&
-	       str_find(name, '\\') == name.len && name_of_text(name, &n) == 0;
+	       str_find(name, '\\') == name.len && name_parse(name, &n) == 0;
 }
 
 /* --- sections --- */
@@ -214,7 +112,7 @@ read_question(struct packet *p, const struct name *name, enum dns_type type)
 {
 	struct name n;
 
-	if (name_read(p, &p->at, &n) == -1 || p->len - p->at < 4)
+	if (name_read(p->p, p->len, &p->at, &n) == -1 || p->len - p->at < 4)
 		return -1;
 	uint16_t qtype = get16(p->p + p->at);
 	uint16_t class = get16(p->p + p->at + 2);
@@ -237,7 +135,8 @@ read_rr(struct packet *p, struct rr *rr)
 	struct name n;
 
 	rr->owner = p->at;
-	if (name_read(p, &p->at, &n) == -1 || p->len - p->at < RR_FIXED)
+	if (name_read(p->p, p->len, &p->at, &n) == -1 ||
+	    p->len - p->at < RR_FIXED)
 		return -1;
 	const uint8_t *f = p->p + p->at;
 	rr->type = get16(f);
@@ -255,10 +154,11 @@ read_rr(struct packet *p, struct rr *rr)
 static int
 read_soa(struct packet *p, const struct rr *rr)
 {
-	struct name n;
+	struct name host, mailbox;
 	size_t at = rr->data;
 
-	if (name_read(p, &at, &n) == -1 || name_read(p, &at, &n) == -1 ||
+	if (name_read(p->p, p->len, &at, &host) == -1 ||
+	    name_read(p->p, p->len, &at, &mailbox) == -1 ||
 	    at + SOA_NUMBERS != rr->data + rr->size)
 		return -1;
 	uint32_t minimum = clamp_ttl(get32(p->p + at + SOA_NUMBERS - 4));
@@ -334,7 +234,7 @@ data_name(
 {
 	size_t at = rr->data + skip;
 
-	if (rr->size <= skip || name_read(p, &at, n) == -1)
+	if (rr->size <= skip || name_read(p->p, p->len, &at, n) == -1)
 		return -1;
 	return at == rr->data + rr->size ? 0 : -1;
 }
@@ -420,7 +320,7 @@ owner_is(const struct packet *p, const struct rr *rr, const struct name *name)
 	struct name n;
 	size_t at = rr->owner;
 
-	return rr->class == CLASS_IN && name_read(p, &at, &n) == 0 &&
+	return rr->class == CLASS_IN && name_read(p->p, p->len, &at, &n) == 0 &&
 	       name_eq(&n, name);
 }
 
@@ -592,7 +492,7 @@ answer_parse(struct str packet, struct str name, enum dns_type type,
 	if (rcode != RCODE_OK && rcode != RCODE_NXDOMAIN)
 		return dns_answer_fault(
 		    rcode_words[rcode] == NULL ? "rcode" : rcode_words[rcode]);
-	if (get16(p.p + 4) != 1 || name_of_text(name, &n) == -1 ||
+	if (get16(p.p + 4) != 1 || name_parse(name, &n) == -1 ||
 	    read_question(&p, &n, type) == -1 || read_sections(&p) == -1)
 		a = dns_answer_fault("malformed");
 	else

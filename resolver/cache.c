@@ -118,6 +118,7 @@ cache_put(struct cache *c, struct str name, enum dns_type type,
 	if (a->ttl_s == 0 || size > c->bytes_max)
 		return;
 	while (c->n >= c->entries_max || c->bytes > c->bytes_max - size)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is another */
 		drop(c, TAILQ_LAST(&c->by_use, uses));
 	e = xcalloc(1, sizeof(*e) + name.len);
 	if (name.len > 0)

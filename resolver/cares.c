@@ -3,7 +3,6 @@
 #include <ares.h>
 #include <bsd/stdlib.h>
 #include <bsd/sys/queue.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -440,7 +439,7 @@ cares_ask(const struct server *server, const char *name, enum dns_type type,
 	unsigned char *question;
 	int size;
 
-	if (ares_create_query(name, CLASS_IN, type, 0, 1, &question, &size,
+	if (ares_create_query(name, CLASS_IN, (int)type, 0, 1, &question, &size,
 		EDNS_SIZE) != ARES_SUCCESS)
 		return NULL;
 	struct cares_ask *q = xcalloc(1, sizeof(*q));

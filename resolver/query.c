@@ -6,7 +6,6 @@
 #include "resolver/query.h"
 
 #include <bsd/sys/queue.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@
 #include "resolver/answer.h"
 #include "resolver/cache.h"
 #include "resolver/cares.h"
+#include "resolver/upstream.h"
 
 enum {
 	ROUNDS = 2, /* each server is tried as often */
@@ -25,8 +25,6 @@ enum {
 	WAITS_MAX = 65536,
 	CACHE_ENTRIES = 100000,
 	CACHE_BYTES = 16 << 20,
-	RETRY_MS = 30000,  /* a server that failed comes last that long */
-	FAILURES_DEAD = 2, /* in a row, then it is worth a warning */
 	TRIES_MAX = ROUNDS * CONFIG_SERVERS_MAX
 };
 
@@ -51,20 +49,6 @@ static struct counter counters[COUNTS + 1] = {
 	[BUSY] = { "resolver.busy", 0 },
 	[PENDING] = { "resolver.pending", 0 },
 	[CACHE_SIZE] = { "resolver.cache_entries", 0 },
-};
-
-struct upstream {
-	struct server server;
-	unsigned int failures; /* in a row */
-	uint64_t later_ms;     /* until then it comes last */
-	bool dead;             /* and the log says so */
-};
-
-/* The servers of a configuration; a job keeps those it began with. */
-struct upstreams {
-	unsigned int refs;
-	size_t n;
-	struct upstream all[CONFIG_SERVERS_MAX];
 };
 
 TAILQ_HEAD(waits, query_wait);
@@ -179,110 +163,17 @@ query_cancel(struct query_wait **w)
 	*w = NULL;
 }
 
-/* --- servers --- */
+/* --- jobs --- */
 
-static void
-upstreams_unref(struct upstreams **u)
-{
-	if (*u != NULL && --(*u)->refs == 0)
-		free(*u);
-	*u = NULL;
-}
-
-static bool
-server_eq(const struct server *a, const struct server *b)
-{
-	return addr_eq(&a->addr, &b->addr) && a->port == b->port &&
-	       a->timeout_ms == b->timeout_ms && a->trust_ad == b->trust_ad;
-}
-
-static bool
-servers_are(const struct server *servers, size_t n)
-{
-	if (q.servers->n != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (!server_eq(&q.servers->all[i].server, &servers[i]))
-			return false;
-	return true;
-}
-
-static struct upstreams *
-upstreams_new(const struct server *servers, size_t n)
-{
-	struct upstreams *u = xcalloc(1, sizeof(*u));
-
-	u->refs = 1;
-	u->n = n < CONFIG_SERVERS_MAX ? n : CONFIG_SERVERS_MAX;
-	for (size_t i = 0; i < u->n; i++)
-		u->all[i].server = servers[i];
-	return u;
-}
-
-/* "192.0.2.1:53", for the log. */
-static const char *
-server_format(const struct server *s)
-{
-	static char text[ADDR_TEXT_MAX + 10];
-	char addr[ADDR_TEXT_MAX];
-
-	snprintf(text, sizeof(text),
-	    s->addr.family == ADDR_V6 ? "[%s]:%u" : "%s:%u",
-	    addr_format(&s->addr, addr), s->port);
-	return text;
-}
-
-static void
-server_failed(struct upstream *u, const char *why)
-{
-	u->failures++;
-	u->later_ms = loop_now_ms(q.loop) + RETRY_MS;
-	if (u->dead || u->failures < FAILURES_DEAD)
-		return;
-	u->dead = true;
-	log_warn(NULL, "dns-server", "server=%s state=dead why=%s",
-	    log_cstr(server_format(&u->server)), log_cstr(why));
-}
-
-static void
-server_answered(struct upstream *u)
-{
-	u->failures = 0;
-	u->later_ms = 0;
-	if (!u->dead)
-		return;
-	u->dead = false;
-	log_info(NULL, "dns-server", "server=%s state=back",
-	    log_cstr(server_format(&u->server)));
-}
-
-/* In their order, those that failed lately last. When one's time is over it
- * is tried by one job, and meanwhile the others pass it by. */
 static void
 plan_tries(struct job *j)
 {
-	struct upstreams *s = j->servers;
-	uint64_t now_ms = loop_now_ms(q.loop);
-	uint8_t later[CONFIG_SERVERS_MAX];
-	size_t n = 0, nlater = 0;
+	size_t n = upstreams_plan(j->servers, loop_now_ms(q.loop), j->tries);
 
-	for (size_t i = 0; i < s->n; i++) {
-		struct upstream *u = &s->all[i];
-		if (u->later_ms > now_ms) {
-			later[nlater++] = (uint8_t)i;
-			continue;
-		}
-		j->tries[n++] = (uint8_t)i;
-		if (u->failures > 0)
-			u->later_ms = now_ms + u->server.timeout_ms;
-	}
-	memcpy(j->tries + n, later, nlater);
-	memcpy(j->tries + s->n, j->tries, s->n);
-	j->ntries = ROUNDS * s->n;
+	memcpy(j->tries + n, j->tries, n);
+	j->ntries = ROUNDS * n;
 	j->ntried = 0;
 }
-
-/* --- jobs --- */
 
 static void
 unlist(struct job *j)
@@ -298,6 +189,7 @@ job_free(struct job *j)
 	struct query_wait *w;
 
 	while ((w = TAILQ_FIRST(&j->waits)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): w is another */
 		wait_free(w);
 	unlist(j);
 	TAILQ_REMOVE(&q.all, j, next);
@@ -320,8 +212,7 @@ job_end(struct job *j, struct dns_answer *a)
 		counters[FAULTS].value++;
 	/* Not what was learned from servers that are ours no more. */
 	if (j->listed)
-		cache_put(
-		    q.cache, j->name, j->type, a, loop_now_ms(q.loop));
+		cache_put(q.cache, j->name, j->type, a, loop_now_ms(q.loop));
 	while ((w = TAILQ_FIRST(&j->waits)) != NULL)
 		set_ready(w, a);
 	dns_answer_unref(&a);
@@ -377,12 +268,14 @@ chase(struct job *j, const struct answer_chase *c)
 static void
 log_try(const struct job *j, const struct server *s, const char *rcode)
 {
+	char text[SERVER_TEXT_MAX];
+
 	if (log_get_level() < LOG_LEVEL_DEBUG)
 		return;
 	log_debug(NULL, "dns",
 	    "name=%s type=%s rcode=%s server=%s ms=%llu attempt=%zu",
 	    log_cstr(j->target), dns_type_name(j->type), rcode,
-	    log_cstr(server_format(s)),
+	    log_cstr(server_format(s, text)),
 	    (unsigned long long)(loop_now_ms(q.loop) - j->sent_ms), j->ntried);
 }
 
@@ -395,7 +288,7 @@ no_packet(struct job *j, struct upstream *u, const char *why)
 		counters[BUSY].value++;
 	} else {
 		counters[TIMEOUTS].value += strcmp(why, "timeout") == 0;
-		server_failed(u, why);
+		upstream_failed(u, why, loop_now_ms(q.loop));
 	}
 	try_next(j, why);
 }
@@ -412,7 +305,7 @@ on_packet(void *ctx, const char *why, struct str packet)
 		no_packet(j, u, why);
 		return;
 	}
-	server_answered(u);
+	upstream_answered(u);
 	struct dns_answer *a = answer_parse(
 	    packet, str_of(j->target), j->type, u->server.trust_ad, &c);
 	log_try(j, &u->server, dns_status_text(a));
@@ -553,12 +446,12 @@ query_set_servers(const struct server *servers, size_t n)
 {
 	struct job *j;
 
-	if (servers_are(servers, n))
+	if (upstreams_are(q.servers, servers, n))
 		return;
 	upstreams_unref(&q.servers);
 	q.servers = upstreams_new(servers, n);
 	cache_clear(q.cache);
-	TAILQ_FOREACH (j, &q.all, next)
+	TAILQ_FOREACH(j, &q.all, next)
 		unlist(j);
 }
 

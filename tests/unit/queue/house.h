@@ -27,7 +27,7 @@
 #include "queue/queue.h"
 #include "queue/store_impl.h"
 
-enum { WATCHDOG_MS = 20000, TEXT = 8192 };
+enum { WATCHDOG_MS = 20000, TEXT = 160000 };
 
 /* What the agent was given. */
 struct got {

@@ -58,9 +58,9 @@ fail_one(const char *from)
 	end_work(n, OUTCOME_FAILED, "no such user");
 }
 
-/* Nothing more is given away: the last mail handed in comes next. */
+/* Nothing was to be given away: the last mail handed in comes next. */
 static void
-expect_no_more(void)
+probe(void)
 {
 	int n = nwhole;
 
@@ -70,6 +70,18 @@ expect_no_more(void)
 	end_work(n, OUTCOME_DELIVERED, "ok");
 	while (index_find_id(&t.q->index, str_of(last_id)) != NULL)
 		show();
+}
+
+/* No report is under way, nor was one given away. */
+static void
+expect_no_more(void)
+{
+	int n = nwhole;
+
+	while (t.q->reports.count > 0)
+		show();
+	probe();
+	ck_assert_int_eq(nwhole, n + 1);
 }
 
 static void
@@ -141,10 +153,41 @@ START_TEST(what_fails_together_is_told_together)
 	end_work(0, OUTCOME_FAILED, "no such user");
 	/* The other one is still with the agent. */
 	wait_shown("[a@x 0](b@y 4 1 550 5.1.1 no such user)(c@y 0 0 )");
-	expect_no_more();
+	probe();
 	end_work(1, OUTCOME_FAILED, "no such user");
 	wait_for(&nwhole, 4);
 	check_told(report_to(3, "a@x"), 2, "failed");
+}
+
+END_TEST
+
+START_TEST(more_than_one_report_can_say)
+{
+	enum { MANY = 90 };
+
+	static char to[MANY][16], reply[480];
+	const char *list[2 * MANY + 1] = { NULL };
+	unsigned int first, second;
+
+	memset(reply, 'w', sizeof(reply) - 1);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(to[i], sizeof(to[i]), "r%d@y", i);
+		list[2 * i] = to[i];
+		list[2 * i + 1] = "inside";
+	}
+	new_agent(10);
+	send_mail("a@x", list);
+	wait_for(&nwhole, 1);
+	ck_assert_uint_eq(t.got[0].nrcpts, MANY);
+	end_work(0, OUTCOME_FAILED, reply);
+	wait_for(&nwhole, 3);
+	first = count(report_to(1, "a@x"), "\r\nAction: failed\r\n");
+	second = count(report_to(2, "a@x"), "\r\nAction: failed\r\n");
+	ck_assert_uint_gt(first, 1);
+	ck_assert_uint_eq(first + second, MANY);
+	ck_assert_ptr_nonnull(strstr(t.got[2].content, "; r89@y\r\n"));
+	ck_assert_ptr_null(strstr(t.got[2].content, "; r0@y\r\n"));
+	expect_no_more();
 }
 
 END_TEST
@@ -207,6 +250,23 @@ START_TEST(what_was_told_is_forgotten)
 	while (t.q->index.count > 0)
 		show();
 	ck_assert_uint_eq(t.q->reports.count, 0);
+}
+
+END_TEST
+
+/* Nobody could undo anything, but its sender does not know yet. */
+START_TEST(what_was_not_told_is_kept)
+{
+	t.config->queue.undo = 0;
+	new_agent(10);
+	t.q->store->told_space = SPACE_SHORT;
+	fail_one("a@x");
+	wait_shown("[a@x 2](b@y 4 1 550 5.1.1 no such user)");
+	keep_states();
+	ck_assert_uint_eq(t.q->index.count, 1);
+	restart(false);
+	wait_for(&nwhole, 1);
+	check_told(report_to(0, "a@x"), 1, "failed");
 }
 
 END_TEST
@@ -401,9 +461,11 @@ main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, a_failure_is_reported);
 	tcase_add_test(c, what_fails_together_is_told_together);
+	tcase_add_test(c, more_than_one_report_can_say);
 	tcase_add_test(c, a_crash_loses_no_report);
 	tcase_add_test(c, a_report_that_was_not_kept_is_made_again);
 	tcase_add_test(c, what_was_told_is_forgotten);
+	tcase_add_test(c, what_was_not_told_is_kept);
 	tcase_add_test(c, a_removed_one_is_not_reported);
 	tcase_add_test(c, who_ran_out_of_time);
 	tcase_add_test(c, without_the_header);

@@ -321,7 +321,9 @@ START_TEST(too_long_for_a_segment)
 	struct mail_record m = { .seq = store_next_seq(spool.store),
 		.content = { huge, sizeof(huge) } };
 
-	store_add_mail(spool.store, &m, spool_on_committed, &spool.seen[m.seq]);
+	ck_assert_int_eq(store_add_mail(spool.store, &m, spool_on_committed,
+			     &spool.seen[m.seq]),
+	    -1);
 	ck_assert(!spool.seen[m.seq].committed);
 	spool_commit();
 	ck_assert(spool.seen[m.seq].committed && !spool.seen[m.seq].ok);

@@ -164,7 +164,9 @@ connect_agent(uint16_t instance)
 static void
 send_ask(const char *name, enum way_kind kind)
 {
-	struct ask_way m = { .name = str_of(name), .kind = kind, .port = PORT };
+	struct ask_way m = {
+		.name = str_of(name), .kind = (uint8_t)kind, .port = PORT
+	};
 
 	channel_ask(agent, TYPE_ask_way, &m, on_answer, NULL);
 }
