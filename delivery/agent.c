@@ -132,14 +132,18 @@ take_idle(struct work *w, const struct place *place)
 
 	if (c == NULL)
 		return -1;
-	conn_set_host(c, place->host);
 	config_deliver_numbers(config, str_of(w->domain), &c->numbers);
+	if (c->nmessages >= c->numbers.messages_per_connection) {
+		client_quit(c);
+		return -1;
+	}
+	conn_set_host(c, place->host);
 	c->work = w;
 	c->reused = true;
 	c->heard = false;
 	w->conn = c;
-	w->talked = true;
 	if (client_begin(c) == -1) {
+		w->talked = true;
 		release(c);
 		finish(w);
 	}
@@ -185,12 +189,15 @@ on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
 	if (w == NULL)
 		return;
 	w->conn = NULL;
+	w->talked = w->talked || (c->reused && c->heard);
 	if (w->nopen == 0) {
 		finish(w);
 		return;
 	}
 	if (stale && !hop_failed && connect_for(w, &place) == 0)
 		return;
+	if (c->is_ours)
+		walk_is_ours(&w->walk);
 	work_set_failure(w, why);
 	next_hop(w);
 }

@@ -46,6 +46,7 @@ struct conn {
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
 	bool may_be_ours;     /* hop_may_be_ours; looked at once connected */
+	bool is_ours;         /* it is: we talk to ourselves */
 	bool is_idle;
 	uint64_t idle_since_ms;
 	/* the dialogue, see smtp_client.c */

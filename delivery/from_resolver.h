@@ -11,8 +11,7 @@
 #include "lib/net/addr.h"
 
 enum {
-	/* Then an answer comes too late. */
-	QUESTION_PATIENCE_MS = 30000,
+	QUESTION_PATIENCE_MS = WAY_PATIENCE_MS,
 	/* How often one is asked when resolvers die of it. */
 	QUESTION_TRIES_MAX = 2
 };

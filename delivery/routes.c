@@ -152,6 +152,7 @@ on_answer(struct question *q, const struct answer_way *m)
 	r->result = (enum way_result)m->result;
 	if (r->result == WAY_FOUND && r->naddrs == 0)
 		r->result = WAY_NO_ADDRESS;
+	r->partial = m->partial;
 	r->text = str_dup(m->text);
 	r->refs++; /* until all have it */
 	if (ms > 0)

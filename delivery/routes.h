@@ -39,7 +39,8 @@ struct route {
 	struct question question;
 	char *name; /* owned, lower case; that of the question */
 	enum way_result result;
-	char *text; /* owned; why there is none */
+	bool partial; /* found, but not all of it */
+	char *text;   /* owned; why there is none */
 	uint64_t expires_ms;
 	struct route_host *hosts; /* owned, in the order they came */
 	struct addr *addrs;       /* owned */

@@ -343,6 +343,7 @@ looped(struct conn *c)
 {
 	struct verdict v = { 0 };
 
+	c->is_ours = true;
 	if (c->work != NULL)
 		c->work->talked = true; /* nothing is wrong with the network */
 	verdict_set(

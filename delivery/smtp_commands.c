@@ -177,7 +177,8 @@ verdict_now(struct conn *c, struct verdict *v)
 }
 
 /* A plain no to the one asked about is its result; all else is RCPT's to
- * say. A server without the verb is not asked again. */
+ * say, and a no for reasons of policy (x.7) too: it may be about VRFY. A
+ * server without the verb is not asked again. */
 void
 heard_vrfy(struct conn *c, enum client_heard what)
 {
@@ -188,7 +189,8 @@ heard_vrfy(struct conn *c, enum client_heard what)
 		return;
 	if (code >= 500 && code <= 504) {
 		c->no_vrfy = true;
-	} else if (code == 550 || code == 551) {
+	} else if ((code == 550 || code == 551) &&
+		   c->reply.status.subject != 7) {
 		verdict_now(c, &v);
 		result_tell(c->work, &c->work->rcpts[c->say_at], &v);
 	}

@@ -29,16 +29,29 @@ walk_clear(struct walk *k)
 
 /* --- names --- */
 
-/* What it means that there is no way. */
+/* What it means that there is no way. That a next hop of our configuration is
+ * not there is no fault of the mail, which waits (host; NULL: the same). */
 static const struct {
-	const char *status, *text;
+	const char *status, *host, *text;
 } no_way[] = {
-	[WAY_FAULT] = { "4.4.3", "the name service gave no answer" },
-	[WAY_NO_DOMAIN] = { "5.1.2", "the domain does not exist" },
-	[WAY_NO_MAIL] = { "5.1.10", "the domain takes no mail" },
-	[WAY_NO_ADDRESS] = { "5.4.4", "no host there has a usable address" },
-	[WAY_LOOP] = { "5.4.6", "mail loop: the next hop is this gateway" },
+	[WAY_FAULT] = { "4.4.3", NULL, "the name service gave no answer" },
+	[WAY_NO_DOMAIN] = { "5.1.2", "4.4.4", "the domain does not exist" },
+	[WAY_NO_MAIL] = { "5.1.10", NULL, "the domain takes no mail" },
+	[WAY_NO_ADDRESS] = { "5.4.4", "4.4.4",
+	    "no host there has a usable address" },
+	[WAY_LOOP] = { "5.4.6", NULL,
+	    "mail loop: the next hop is this gateway" },
 };
+
+static const char *
+no_way_status(const struct route *r)
+{
+	bool by_mx = r->question.ask.kind == WAY_MX;
+
+	return by_mx || no_way[r->result].host == NULL ?
+		   no_way[r->result].status :
+		   no_way[r->result].host;
+}
 
 /* Takes r over. */
 static void
@@ -52,12 +65,18 @@ use_route(struct work *w, struct route *r)
 	k->at = k->norder = 0;
 	if (r->result == WAY_FOUND) {
 		k->norder = route_draw(r, k->order);
-		return;
+		if (!r->partial)
+			return;
+		/* Those that are known can say no for themselves only. */
+		verdict_set(&v, "4.4.3",
+		    "not all addresses of %s are known for now", r->name);
+	} else {
+		verdict_set(&v, no_way_status(r), "%s",
+		    r->text[0] != '\0' ? r->text : no_way[r->result].text);
+		k->reached_out =
+		    k->reached_out || v.outcome == OUTCOME_DEFERRED;
 	}
-	verdict_set(&v, no_way[r->result].status, "%s",
-	    r->text[0] != '\0' ? r->text : no_way[r->result].text);
 	work_set_failure(w, &v);
-	k->reached_out = k->reached_out || r->result == WAY_FAULT;
 }
 
 static void
@@ -183,6 +202,22 @@ last_resort(struct work *w, struct place *out)
 		    &v, "4.4.4", "there is no next hop for %s", w->domain);
 	work_set_failure(w, &v);
 	return WALK_END;
+}
+
+void
+walk_is_ours(struct walk *k)
+{
+	/* Behind it in the order of preference, not those put off before. */
+	const struct route *r =
+	    k->later_at > 0 ? k->later[k->later_at - 1].route : k->route;
+
+	if (r == NULL || r->question.ask.kind != WAY_MX)
+		return;
+	if (r == k->route)
+		k->at = k->norder;
+	while (k->later_at > 0 && k->later_at < k->nlater &&
+	       k->later[k->later_at].route == r)
+		k->later_at++;
 }
 
 enum walk_result

@@ -22,6 +22,9 @@ enum walk_result {
 	WALK_END    /* none is left; w->failure says why */
 };
 
+/* The place given last by MX turned out to be ourselves: those no better would
+ * only send it back (RFC 5321 5.1), and are given no more. */
+void walk_is_ours(struct walk *k);
 /* The next place that is not ourselves. out->host lives until
  * the next call. */
 enum walk_result walk_next(

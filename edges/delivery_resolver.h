@@ -8,6 +8,9 @@
 /* Limits of one route: hosts, addresses of each, and addresses in all. */
 enum { WAY_HOSTS_MAX = 20, WAY_ADDRS_MAX = 10, WAY_ALL_MAX = 50 };
 
+/* An answer that takes longer comes too late. */
+enum { WAY_PATIENCE_MS = 30000 };
+
 enum way_kind {
 	WAY_MX,  /* a mail domain: MX, or its addresses when it has none */
 	WAY_HOST /* a host: its addresses */
@@ -37,10 +40,12 @@ enum way_result {
 	WAY_LOOP        /* 5.4.6: we are the best (RFC 5321 5.1) */
 };
 
-#define ANSWER_WAY(F)                                                   \
-	F(u8, result, WAY_LOOP)                                         \
-	F(u32, ttl_s, 86400) /* how long it may be remembered */        \
-	F(u8, ad, 1)         /* all of it was authenticated (DNSSEC) */ \
+#define ANSWER_WAY(F)                                                       \
+	F(u8, result, WAY_LOOP)                                             \
+	F(u32, ttl_s, 86400) /* how long it may be remembered */            \
+	F(u8, ad, 1)         /* all of it was authenticated (DNSSEC) */     \
+	F(u8, partial, 1)    /* found, but a host has more that is not      \
+				known now: no answer, or a temporary one */ \
 	F(str, text, 200)    /* in words, for the reply, unless found */
 WIRE_DECLARE(answer_way, ANSWER_WAY)
 

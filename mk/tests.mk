@@ -18,9 +18,11 @@ $(B)/$(1:.c=)$(3): $(B)/$(1:.c=.o) $(2) $(call role_objs,$(call folder,$(1))) $(
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call test_program,$(t),,,-lcheck_pic -lrt -lm -lsubunit -pthread)))
 $(foreach t,$(FUZZ_SRC),$(eval $(call test_program,$(t),$(B)/tests/fuzz/replay.o,.replay,)))
-# The store under the fault shim: a program of its own, with a ledger.
-CRASH := $(B)/tests/crash/store_crash $(B)/tests/crash/faultshim.so
-$(eval $(call test_program,tests/crash/store_crash.c,$(filter-out %/main.o,$(OBJ_queue)),,))
+# The store, and the whole queue, under the fault shim: programs of their own,
+# with a ledger.
+CRASH_SRC := $(wildcard tests/crash/*_crash.c)
+CRASH := $(CRASH_SRC:%.c=$(B)/%) $(B)/tests/crash/faultshim.so
+$(foreach t,$(CRASH_SRC),$(eval $(call test_program,$(t),$(filter-out %/main.o,$(OBJ_queue)),,)))
 $(B)/tests/crash/faultshim.so: tests/crash/faultshim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl

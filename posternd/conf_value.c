@@ -198,8 +198,10 @@ conf_set_rate(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	size_t slash = str_find(s, '/');
 	struct str time = str_skip(s, slash + 1);
 
-	if (slash == s.len)
+	if (slash == s.len) {
+		rate[1] = period;
 		return take_number(p, &kind_count, k->min, k->max, rate);
+	}
 	/* `/m' is `/1m' */
 	if (time.len > 0 && !chr_is_digit(time.p[0])) {
 		if (take_unit(&time, time_units, 0, &period) == -1 ||

@@ -37,10 +37,9 @@ on_conf_taken(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ch;
 	(void)msg;
 	(void)id;
-	/* One that was told just before it was ready was not counted. */
-	if (p->confs == 0)
-		return;
-	p->confs--;
+	p->conf_told = false;
+	if (p->conf_stale)
+		spawn_tell_config(p);
 	reload_taken(p->gw);
 }
 

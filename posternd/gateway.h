@@ -43,10 +43,11 @@ struct process {
 	uint64_t started_ms;  /* monotonic */
 	uint32_t restarts;
 	uint32_t quick_deaths; /* in a row */
-	uint32_t confs; /* configurations it was told and has not taken yet */
-	struct timer *timer; /* until the restart, or until it is killed */
-	char *sandbox;       /* what holds, in its own words; NULL: unknown */
-	char *failure;       /* its last words; NULL: none */
+	bool conf_told;        /* a configuration that it has not taken yet */
+	bool conf_stale;       /* and gw->conf is a newer one by now */
+	struct timer *timer;   /* until the restart, or until it is killed */
+	char *sandbox;         /* what holds, in its own words; NULL: unknown */
+	char *failure;         /* its last words; NULL: none */
 };
 
 /* A `listen` line: a socket for each smtpd worker, or one for all. */

@@ -15,53 +15,20 @@ load_file(const struct load_options *o, struct conf_errors *messages)
 	return conf_load(o->file, o->defines, o->ndefines, messages);
 }
 
-/* --- paths: we leave the directory that a relative one begins in --- */
-
-/* A new text; NULL when path is absolute already. */
-static char *
-absolute(const char *path)
-{
-	char *here, *whole;
-	if (path == NULL || path[0] == '/')
-		return NULL;
-	here = getcwd(NULL, 0);
-	if (here == NULL)
-		fatal_errno("working directory");
-	if (asprintf(&whole, "%s/%s", here, path) == -1)
-		abort();
-	free(here);
-	return whole;
-}
-
-static void
-make_absolute(char **path)
-{
-	char *whole = absolute(*path);
-	if (whole == NULL)
-		return;
-	free(*path);
-	*path = whole;
-}
-
+/* What the file names begins at its folder, or is absolute. */
 void
 load_make_absolute(struct load_options *o)
 {
-	char *whole = absolute(o->file);
-	if (whole != NULL)
-		o->file = whole;
-}
-
-static void
-settle_paths(struct config *c)
-{
-	make_absolute(&c->spool);
-	make_absolute(&c->control_path);
-	make_absolute(&c->submit_path);
-	make_absolute(&c->log_path);
-	for (size_t i = 0; i < c->nlisteners; i++)
-		make_absolute(&c->listeners[i].path);
-	for (size_t i = 0; i < c->nactions; i++)
-		make_absolute(&c->actions[i].base);
+	char *here, *whole;
+	if (o->file[0] == '/')
+		return;
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		fatal_errno("working directory");
+	if (asprintf(&whole, "%s/%s", here, o->file) == -1)
+		abort();
+	free(here);
+	o->file = whole;
 }
 
 /* What only root can do is left out; one user has all Maildirs. */
@@ -104,7 +71,6 @@ load_whole(const struct load_options *o, bool as_root, const char *resolv_conf,
 	struct config *c = load_file(o, messages);
 	if (c == NULL)
 		return NULL;
-	settle_paths(c);
 	if (!as_root)
 		forget_users(c);
 	settle_servers(c, resolv_conf, messages);

@@ -21,12 +21,12 @@ struct load_options {
 /* The file alone, for a check of it. As conf_load. */
 struct config *load_file(
     const struct load_options *o, struct conf_errors *messages);
-/* The whole: paths are absolute, users are forgotten unless we are root, and
- * the name servers are those of resolv_conf unless the file names some.
+/* The whole: users are forgotten unless we are root, and the name servers are
+ * those of resolv_conf unless the file names some.
  * Returns one reference, or NULL when there is any error. */
 struct config *load_whole(const struct load_options *o, bool as_root,
     const char *resolv_conf, struct conf_errors *messages);
-/* Relative names hold in any working directory from here on. */
+/* The file's name holds in any working directory from here on. */
 void load_make_absolute(struct load_options *o);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -197,10 +198,17 @@ renumber_bases(struct gateway *gw, const struct config *next)
 	int *bases = xcalloc(next->nactions, sizeof(int));
 	for (size_t i = 0; i < next->nactions; i++) {
 		const struct action *a = &next->actions[i];
-		bases[i] = a->kind != ACTION_MAILDIR ?
-			       -1 :
-			       gw->bases[former_maildir(gw->conf, a)->id];
+		bases[i] = -1;
+		if (a->kind == ACTION_MAILDIR) {
+			int *base = &gw->bases[former_maildir(gw->conf, a)->id];
+			bases[i] = *base;
+			*base = -1;
+		}
 	}
+	/* Of actions that are no more. */
+	for (size_t i = 0; i < gw->conf->nactions; i++)
+		if (gw->bases[i] != -1)
+			close(gw->bases[i]);
 	free(gw->bases);
 	gw->bases = bases;
 }
@@ -235,7 +243,7 @@ reload_taken(struct gateway *gw)
 {
 	struct reload_wait *w;
 	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (gw->processes[i].confs > 0)
+		if (gw->processes[i].conf_told)
 			return;
 	if (!gw->reloading)
 		return;

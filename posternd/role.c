@@ -151,13 +151,7 @@ agent_memory(const struct config *c)
 	return 4096 * mib;
 }
 
-static uint64_t
-resolver_memory(const struct config *c)
-{
-	(void)c;
-	return 256 * mib;
-}
-
+/* Twice all tables, while a new configuration comes, and its own. */
 static uint64_t
 small_memory(const struct config *c)
 {
@@ -170,7 +164,7 @@ const struct role_def role_table[] = {
 	{ ROLE_QUEUE,    WAVE_ASKED,  GIVES_SPOOL,
 	    one,                  queue_user,    queue_nofile,    unlimited },
 	{ ROLE_RESOLVER, WAVE_ASKED,  0,
-	    one,                  resolver_user, resolver_nofile, resolver_memory },
+	    one,                  resolver_user, resolver_nofile, small_memory },
 	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
 	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
 	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,

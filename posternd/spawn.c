@@ -297,8 +297,11 @@ spawn_tell_config(struct process *p)
 {
 	if (p->ch == NULL)
 		return;
-	if (p->state == PROCESS_READY)
-		p->confs++;
+	/* One at a time: nothing piles up for who does not read. */
+	p->conf_stale = p->conf_told;
+	if (p->conf_told)
+		return;
+	p->conf_told = true;
 	if (conf_send(p->ch, p->gw->conf) == -1)
 		watch_refuse(p, "the configuration did not reach it");
 }

@@ -16,7 +16,8 @@ void spawn_connect_parent(struct process *control);
 void spawn_go(struct process *p);
 /* Can all of this configuration be said in messages? */
 bool spawn_can_send(const struct config *c, struct loop *l);
-/* There is a new configuration. */
+/* There is a new configuration; who still has one to take is told of this one
+ * behind it. Only after spawn_go: who is told says when it has taken it. */
 void spawn_tell_config(struct process *p);
 /* The log has a new descriptor. */
 void spawn_tell_log(struct process *p);

@@ -225,7 +225,7 @@ bury(struct process *p)
 	p->state = PROCESS_DOWN;
 	if ((p->def->gives & GIVES_SOURCES) != 0)
 		sources_zero_column(p->gw->sources, p->instance);
-	p->confs = 0;
+	p->conf_told = p->conf_stale = false;
 	reload_taken(p->gw);
 }
 

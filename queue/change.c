@@ -72,7 +72,8 @@ hold(struct queue *q, struct rcpt *r)
 static bool
 may_release(const struct rcpt *r)
 {
-	return r->state == RCPT_HELD || (r->marks & MARK_HOLD) != 0;
+	return r->state == RCPT_HELD ||
+	       (rcpt_is_open(r) && (r->marks & MARK_HOLD) != 0);
 }
 
 static void
@@ -97,6 +98,9 @@ requeue(struct queue *q, struct rcpt *r)
 	if (r->place == PLACE_WORK) {
 		rcpt_unmark(r, MARK_HOLD);
 		rcpt_mark(r, MARK_REQUEUE);
+		/* The record of the wish names another action: those that
+		 * follow must, whatever becomes of it. */
+		rcpt_mark(r, MARK_REROUTED);
 		return;
 	}
 	queue_take_rcpt(q, r);

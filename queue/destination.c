@@ -36,7 +36,9 @@ destination_new(const struct route *to)
 	d->numbers_hash = to->numbers_hash;
 	d->concurrency = to_u32(n->concurrency);
 	d->recipients = to_u32(n->recipients);
-	d->gap_ms = n->rate > 0 ? n->rate_period / n->rate : 0;
+	/* Not zero: the shortest period is a second, the highest rate a
+	 * million. */
+	d->gap_us = n->rate > 0 ? n->rate_period * 1000 / n->rate : 0;
 	d->window =
 	    d->concurrency < WINDOW_FIRST ? d->concurrency : WINDOW_FIRST;
 	d->class = CLASS_NEW;
@@ -52,10 +54,18 @@ destination_class(const struct destination *d)
 	return d->proof == PROOF_SOON ? CLASS_GOOD : CLASS_NEW;
 }
 
+static uint64_t
+rate_allows_ms(const struct destination *d)
+{
+	return (d->rate_us + 999) / 1000;
+}
+
 uint64_t
 destination_may_go_ms(const struct destination *d)
 {
-	return d->not_before_ms > d->rate_ms ? d->not_before_ms : d->rate_ms;
+	uint64_t rate_ms = rate_allows_ms(d);
+
+	return d->not_before_ms > rate_ms ? d->not_before_ms : rate_ms;
 }
 
 uint64_t
@@ -65,18 +75,18 @@ destination_keep_ms(const struct destination *d, uint64_t now_ms)
 		return FORGET_MS;
 	if (d->proof != PROOF_NONE)
 		return FORGET_GOOD_MS;
-	return d->rate_ms > now_ms ? d->rate_ms - now_ms : 0;
+	return rate_allows_ms(d) > now_ms ? rate_allows_ms(d) - now_ms : 0;
 }
 
 void
 destination_begun(struct destination *d, uint64_t now_ms)
 {
-	uint64_t from = now_ms > 1000 ? now_ms - 1000 : 0;
+	uint64_t from = (now_ms > 1000 ? now_ms - 1000 : 0) * 1000;
 
-	if (d->gap_ms == 0)
+	if (d->gap_us == 0)
 		return;
 	/* Evenly spaced, with what was not used of the last second. */
-	d->rate_ms = (d->rate_ms > from ? d->rate_ms : from) + d->gap_ms;
+	d->rate_us = (d->rate_us > from ? d->rate_us : from) + d->gap_us;
 }
 
 void

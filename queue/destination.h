@@ -44,15 +44,16 @@ struct destination {
 	RB_ENTRY(destination) by_wake; /* while asleep */
 	TAILQ_ENTRY(destination) turn; /* while it is ready */
 	struct rcpt_list waiting;
+	struct rcpt *hurried;   /* the last of those that were; or NULL */
 	struct agent *last;     /* who had its last work: kept connections */
 	struct word *action;    /* counted */
 	struct word *reply;     /* counted; the last that put mail off */
 	struct str hops;        /* into text */
 	uint64_t numbers_hash;  /* of the deliver numbers: part of the key */
 	uint64_t not_before_ms; /* back-off, monotonic */
-	uint64_t rate_ms;       /* when the rate allows one more */
+	uint64_t rate_us;       /* when the rate allows one more */
 	uint64_t wake_ms;
-	uint64_t gap_ms; /* between two works; 0: no rate */
+	uint64_t gap_us; /* between two works; 0: no rate */
 	uint32_t pool;
 	uint32_t concurrency, recipients; /* as configured */
 	uint32_t nwaiting;                /* recipients */

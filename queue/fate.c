@@ -183,8 +183,9 @@ record_changed(struct queue *q, struct entry *e)
 static void
 keep_for_undo(struct queue *q, struct entry *e)
 {
-	if (e->nbusy == 0)
-		cache_drop(&q->cache, e);
+	if (e->nbusy > 0)
+		return; /* fate_release comes back to it */
+	cache_drop(&q->cache, e);
 	if (e->rcpts[0].place != PLACE_NONE)
 		return;
 	retry_add(

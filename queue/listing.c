@@ -77,6 +77,8 @@ tell_rcpt(struct listing *l, const struct rcpt *r)
 	if (schedule_is_put_off(r)) {
 		m.state = RCPT_DEFERRED;
 		if (m.reply.len == 0)
+			m.reply = word_str(r->in.destination->reply);
+		if (m.reply.len == 0)
 			m.reply = STR("4.4.1 destination unreachable");
 	}
 	channel_tell(l->asking.peer->channel, TYPE_row_rcpt, &m, l->asking.id);

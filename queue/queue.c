@@ -54,7 +54,12 @@ queue_run_soon(struct queue *q)
 static bool
 admit(void *ctx, const struct destination *d, struct rcpt *r)
 {
-	return d->failures == 0 || !fate_expire(ctx, r);
+	if (d->failures == 0)
+		return true;
+	/* What its sender is told then. */
+	if (r->reply == NULL)
+		r->reply = word_ref(d->reply);
+	return !fate_expire(ctx, r);
 }
 
 static const struct schedule_ops schedule_ops = {
@@ -76,8 +81,10 @@ discard(struct queue *q, struct rcpt *r)
 	fate_delivered(q, r, &h);
 }
 
-void
-queue_send_rcpt(struct queue *q, struct rcpt *r)
+static void
+send_rcpt(struct queue *q, struct rcpt *r,
+    void (*add)(
+	struct schedule *, struct rcpt *, const struct route *, uint64_t))
 {
 	struct heard h = { .reply = STR("4.4.4 no next hop is configured") };
 	struct route to;
@@ -85,7 +92,7 @@ queue_send_rcpt(struct queue *q, struct rcpt *r)
 	switch (route_rcpt(&q->router, &q->index, r, &to)) {
 	case ROUTE_TO:
 		rcpt_set_state(&q->index, r, RCPT_ACTIVE);
-		schedule_add(&q->schedule, r, &to, queue_now_ms(q));
+		add(&q->schedule, r, &to, queue_now_ms(q));
 		queue_run_soon(q);
 		break;
 	case ROUTE_DISCARD:
@@ -98,6 +105,18 @@ queue_send_rcpt(struct queue *q, struct rcpt *r)
 		fate_held(q, r, "4.3.5 its action is not configured any more");
 		break;
 	}
+}
+
+void
+queue_send_rcpt(struct queue *q, struct rcpt *r)
+{
+	send_rcpt(q, r, schedule_add);
+}
+
+void
+queue_send_rcpt_first(struct queue *q, struct rcpt *r)
+{
+	send_rcpt(q, r, schedule_add_first);
 }
 
 void

@@ -77,8 +77,10 @@ uint64_t queue_now_ms(const struct queue *q);
  * recipients go where their actions say. */
 void queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
     struct content *content);
-/* An open recipient that is nowhere: to where its action says, now. */
+/* An open recipient that is nowhere: to where its action says, now; or before
+ * all others that go there: it had its turn. */
 void queue_send_rcpt(struct queue *q, struct rcpt *r);
+void queue_send_rcpt_first(struct queue *q, struct rcpt *r);
 /* The number of a new administrator's change, never used before. */
 uint64_t queue_next_operation(struct queue *q);
 

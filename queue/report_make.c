@@ -7,6 +7,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/header.h"
 #include "lib/mail/path.h"
 #include "queue/queue.h"
 #include "queue/report_job.h"
@@ -269,6 +270,22 @@ tell_nobody(struct report_job *job)
 	report_done(job, false);
 }
 
+/* What some gateway told its postmaster ends here, whoever he is: two
+ * postmasters who cannot be reached must not be told of each other. */
+static bool
+is_the_last(const struct report_job *job, struct str header)
+{
+	struct header_field f;
+	size_t pos = 0;
+
+	if (job->kind != REPORT_DOUBLE || job->entry->from_len > 0)
+		return false;
+	while (header_next(header, &pos, &f))
+		if (str_eq_nocase(f.name, STR(REPORT_DOUBLE_FIELD)))
+			return true;
+	return false;
+}
+
 /* The original's header is here, or cannot be had. */
 static void
 write_report(struct report_job *job, bool has_header, struct str header)
@@ -287,6 +304,10 @@ write_report(struct report_job *job, bool has_header, struct str header)
 	struct report_rcpt *rcpts;
 	char id[ID_LEN + 1];
 
+	if (is_the_last(job, header)) {
+		tell_nobody(job);
+		return;
+	}
 	rep.kind = job->kind;
 	rep.to = job->to;
 	id_new(rep.now_ms, id);
@@ -307,7 +328,8 @@ decide(struct report_job *job)
 	bool somebody = choose_whom(job);
 
 	gather(job);
-	if (job->nrcpt == 0)
+	/* Those it was begun for may be gone, and nobody is late. */
+	if (job->nrcpt == 0 || (job->kind == REPORT_DELAYED && !job->late))
 		report_done(job, false);
 	else if (!somebody)
 		tell_nobody(job);

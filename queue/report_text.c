@@ -186,8 +186,9 @@ final_status(enum report_kind kind, const struct said *said, char out[16])
 	status_format(&st, out);
 }
 
-/* The host of "host[address]:port", or an address in brackets: what a name of
- * type dns may be (RFC 3464 2.1.2). */
+/* Of "host[address]:port" the host, of "address:port" and "[address]:port"
+ * the address as a literal: what a name of type dns may be (RFC 3464
+ * 2.1.2). */
 static void
 add_host(struct build *b, struct str relay)
 {
@@ -197,13 +198,12 @@ add_host(struct build *b, struct str relay)
 		host = str_skip(relay, 1);
 		host = str_head(host, str_find(host, ']'));
 		add_clean(b, "Remote-MTA: dns; [IPv6:", host, "]\r\n");
-		return;
-	}
-	host = str_head(host, str_find(host, ':'));
-	if (host.len > 0 && chr_is_digit(host.p[0]))
+	} else if (host.len == relay.len) {
+		host = str_head(host, str_find(host, ':'));
 		add_clean(b, "Remote-MTA: dns; [", host, "]\r\n");
-	else
+	} else {
 		add_clean(b, "Remote-MTA: dns; ", host, "\r\n");
+	}
 }
 
 static void
@@ -362,6 +362,9 @@ add_header(struct build *b)
 		add_clean(b, "In-Reply-To: ", original, "\r\n");
 		add_clean(b, "References: ", original, "\r\n");
 	}
+	if (r->kind == REPORT_DOUBLE)
+		add_clean(
+		    b, REPORT_DOUBLE_FIELD ": ", r->original_id, "\r\n");
 	/* RFC 3834 5; RFC 6522 3 */
 	buf_addf(b->out,
 	    "Auto-Submitted: auto-replied\r\n"

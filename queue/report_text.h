@@ -19,6 +19,9 @@ enum report_kind {
 	REPORT_DOUBLE   /* failed, and no sender to tell: to the postmaster */
 };
 
+/* In the header of a REPORT_DOUBLE: the id of the mail it is about. */
+#define REPORT_DOUBLE_FIELD "X-Postern-Double-Bounce"
+
 enum {
 	REPORT_HEADER_MAX = 65536, /* bytes of the original's header */
 	REPORT_TOLD_MAX = 131072,  /* about so much is said of recipients */

@@ -276,6 +276,8 @@ static void
 line_del(struct schedule *s, struct destination *d, struct rcpt *r)
 {
 	assert(r->place == PLACE_WAITING && r->in.destination == d);
+	if (d->hurried == r)
+		d->hurried = NULL;
 	TAILQ_REMOVE(&d->waiting, r, link);
 	r->place = PLACE_NONE;
 	r->in.destination = NULL;
@@ -292,6 +294,19 @@ schedule_add(
 
 	assert(r->place == PLACE_NONE);
 	TAILQ_INSERT_TAIL(&d->waiting, r, link);
+	line_add(s, d, r);
+	if (d->nwaiting == 1)
+		settle(s, d, now_ms);
+}
+
+void
+schedule_add_first(
+    struct schedule *s, struct rcpt *r, const struct route *to, uint64_t now_ms)
+{
+	struct destination *d = destination_get(s, to);
+
+	assert(r->place == PLACE_NONE);
+	TAILQ_INSERT_HEAD(&d->waiting, r, link);
 	line_add(s, d, r);
 	if (d->nwaiting == 1)
 		settle(s, d, now_ms);
@@ -335,9 +350,13 @@ schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms)
 	struct destination *d = r->in.destination;
 
 	assert(r->place == PLACE_WAITING);
-	if (d->failures > 0) {
+	if (d->failures > 0 && d->hurried != r) {
 		TAILQ_REMOVE(&d->waiting, r, link);
-		TAILQ_INSERT_HEAD(&d->waiting, r, link);
+		if (d->hurried == NULL)
+			TAILQ_INSERT_HEAD(&d->waiting, r, link);
+		else
+			TAILQ_INSERT_AFTER(&d->waiting, d->hurried, r, link);
+		d->hurried = r;
 	}
 	d->not_before_ms = 0;
 	if (d->asleep)
@@ -408,6 +427,8 @@ one_turn(
 	n = pick(s, d, &rcpts);
 	if (n > 0)
 		s->ops->start(s->ctx, d, a, &rcpts, n); /* d may be gone */
+	else if (d->nwaiting > 0)
+		sleep_until(s, d, now_ms); /* goes on in the next round */
 	else
 		settle(s, d, now_ms);
 	return true;
@@ -495,19 +516,6 @@ schedule_done(
 		s->nput_off += d->nwaiting;
 	pool_classify(p, d);
 	settle(s, d, now_ms);
-}
-
-void
-schedule_put_back(
-    struct schedule *s, struct destination *d, struct rcpt_list *rcpts)
-{
-	struct rcpt *r;
-
-	while ((r = TAILQ_LAST(rcpts, rcpt_list)) != NULL) {
-		TAILQ_REMOVE(rcpts, r, link);
-		TAILQ_INSERT_HEAD(&d->waiting, r, link);
-		line_add(s, d, r);
-	}
 }
 
 bool

@@ -68,16 +68,19 @@ void schedule_del_agent(struct schedule *s, struct agent *a);
 
 /* --- recipients --- */
 uint64_t schedule_hash(const struct deliver_numbers *n);
-/* At the end of the line for this route; the recipient is nowhere else. */
+/* At the end of the line for this route, or at its front; the recipient is
+ * nowhere else. */
 void schedule_add(struct schedule *s, struct rcpt *r, const struct route *to,
     uint64_t now_ms);
+void schedule_add_first(struct schedule *s, struct rcpt *r,
+    const struct route *to, uint64_t now_ms);
 /* Out of its line. */
 void schedule_del(struct schedule *s, struct rcpt *r);
 /* Every waiting recipient out of its line, into the list `out` (place
  * PLACE_NONE): they are to be routed again. */
 void schedule_take_all(struct schedule *s, struct rcpt_list *out);
-/* Next try of r's destination: now, whatever its back-off; r comes first if
- * there is one. */
+/* Next try of r's destination: now, whatever its back-off; if there is one r
+ * comes first, behind those that were hurried before. */
 void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
 
 /* What a work for d brought instead of success: kept to be shown. */
@@ -104,9 +107,5 @@ void schedule_begin(struct schedule *s, struct flight *f, struct destination *d,
 /* A work is over. May free its destination. */
 void schedule_done(
     struct schedule *s, struct flight *f, enum work_end end, uint64_t now_ms);
-/* A work's recipients come back untried, to the front of d's line; the
- * schedule_done of the work follows. */
-void schedule_put_back(
-    struct schedule *s, struct destination *d, struct rcpt_list *rcpts);
 
 #endif

@@ -358,21 +358,36 @@ work_done(struct work *w, const struct tell_done *m)
 
 /* --- the agent dies --- */
 
+/* It has its turn again at once, by the configuration of today; but not the
+ * second time: perhaps it is what the agents die of. */
+static void
+rcpt_lose(struct work *w, struct rcpt *r)
+{
+	const struct heard h = {
+		.reply = STR("4.3.0 the delivery agent died"),
+	};
+	bool again = (r->marks & MARK_DUPLICATE) != 0;
+
+	take_rcpt(w, r);
+	if (!w->reading)
+		rcpt_mark(r, MARK_DUPLICATE);
+	/* An administrator's wish is fulfilled between two tries. */
+	if (fate_wished(w->q, r))
+		return;
+	if (again && !w->reading)
+		fate_deferred(w->q, r, &h);
+	else
+		queue_send_rcpt_first(w->q, r);
+}
+
 static void
 work_lose(struct agent_peer *p, struct work *w)
 {
 	struct queue *q = p->q;
-	struct rcpt *r, *next;
+	struct rcpt *r;
 
-	for (r = TAILQ_FIRST(&w->rcpts); r != NULL; r = next) {
-		next = TAILQ_NEXT(r, link);
-		if (!w->reading)
-			rcpt_mark(r, MARK_DUPLICATE);
-		/* An administrator's wish is fulfilled between two tries. */
-		if ((r->marks & MARK_WISHES) != 0)
-			fate_wished(q, take_rcpt(w, r));
-	}
-	schedule_put_back(&q->schedule, w->flight.destination, &w->rcpts);
+	while ((r = TAILQ_LAST(&w->rcpts, rcpt_list)) != NULL)
+		rcpt_lose(w, r);
 	RB_REMOVE(work_tree, &p->works, w);
 	schedule_done(&q->schedule, &w->flight, WORK_LOST, queue_now_ms(q));
 	q->nworks--;
@@ -387,7 +402,8 @@ work_lose_all(struct agent_peer *p)
 	struct queue *q = p->q;
 	struct work *w;
 
-	while ((w = RB_MIN(work_tree, &p->works)) != NULL)
+	/* The first is the last that goes to the front of its line. */
+	while ((w = RB_MAX(work_tree, &p->works)) != NULL)
 		work_lose(p, w);
 	queue_run_soon(q);
 	queue_check_stop(q);

@@ -47,7 +47,7 @@ struct work *work_find(struct agent_peer *p, uint64_t id);
 void work_result(struct work *w, const struct tell_result *m);
 /* All was told: records, frees. */
 void work_done(struct work *w, const struct tell_done *m);
-/* The agent is gone: its works' recipients go back to their lines. */
+/* The agent is gone: its works' recipients have their turn again, or wait. */
 void work_lose_all(struct agent_peer *p);
 
 #endif

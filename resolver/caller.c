@@ -8,12 +8,14 @@
 #include "lib/rules/hop.h"
 #include "resolver/query.h"
 
-/* A name that may be the caller's. */
+/* A name that may be the caller's. Answers are not kept: they are long, and
+ * callers many. */
 struct claim {
 	struct caller *caller;
-	struct str name;           /* into the PTR's answer */
-	struct query_wait *wait;   /* NULL: answered */
-	struct dns_answer *answer; /* a reference; NULL: not yet */
+	char *name;              /* owned */
+	struct query_wait *wait; /* NULL: answered */
+
+	enum { CLAIM_OPEN, CLAIM_RIGHT, CLAIM_WRONG, CLAIM_FAULT } state;
 };
 
 struct caller {
@@ -22,7 +24,6 @@ struct caller {
 	struct addr addr;
 	uint32_t ttl_s;
 	struct query_wait *ptr_wait; /* NULL: answered */
-	struct dns_answer *ptr;      /* a reference; NULL: not yet */
 	struct claim *claims;        /* in the order of the records */
 	size_t nclaims;
 };
@@ -35,9 +36,8 @@ caller_free(struct caller *c)
 	for (size_t i = 0; i < c->nclaims; i++) {
 		if (c->claims[i].wait != NULL)
 			query_cancel(&c->claims[i].wait);
-		dns_answer_unref(&c->claims[i].answer);
+		free(c->claims[i].name);
 	}
-	dns_answer_unref(&c->ptr);
 	free(c->claims);
 	free(c);
 }
@@ -79,15 +79,19 @@ judge(struct caller *c)
 	bool is_faulty = false;
 
 	for (size_t i = 0; i < c->nclaims; i++) {
-		const struct dns_answer *a = c->claims[i].answer;
+		const struct claim *claim = &c->claims[i];
 
-		if (a == NULL)
+		switch (claim->state) {
+		case CLAIM_OPEN:
 			return;
-		if (a->status == DNS_FAULT)
+		case CLAIM_RIGHT:
+			finish(c, CLIENT_NAME_CONFIRMED, str_of(claim->name));
+			return;
+		case CLAIM_FAULT:
 			is_faulty = true;
-		if (is_confirmed(c, a)) {
-			finish(c, CLIENT_NAME_CONFIRMED, c->claims[i].name);
-			return;
+			break;
+		case CLAIM_WRONG:
+			break;
 		}
 	}
 	finish(c, is_faulty ? CLIENT_NAME_FAULT : CLIENT_NAME_UNCONFIRMED,
@@ -100,7 +104,11 @@ on_addresses(void *ctx, struct dns_answer *a)
 	struct claim *claim = ctx;
 
 	claim->wait = NULL;
-	claim->answer = dns_answer_ref(a);
+	if (a->status == DNS_FAULT)
+		claim->state = CLAIM_FAULT;
+	else
+		claim->state =
+		    is_confirmed(claim->caller, a) ? CLAIM_RIGHT : CLAIM_WRONG;
 	note(claim->caller, a);
 	judge(claim->caller);
 }
@@ -108,27 +116,28 @@ on_addresses(void *ctx, struct dns_answer *a)
 /* Nothing else than a valid name goes on from here: it will stand in the log
  * and in a Received line. */
 static void
-claim_all(struct caller *c)
+claim_all(struct caller *c, const struct dns_answer *ptr)
 {
 	size_t nbad = 0;
 
 	c->claims = xcalloc(CALLER_NAMES_MAX, sizeof(*c->claims));
-	for (size_t i = 0; i < c->ptr->nrecords; i++) {
-		struct str name = c->ptr->records[i].text;
+	for (size_t i = 0; i < ptr->nrecords; i++) {
+		struct str name = ptr->records[i].text;
 
 		if (!hop_is_host_name(name))
 			nbad++;
 		else if (c->nclaims < CALLER_NAMES_MAX)
-			c->claims[c->nclaims++] =
-			    (struct claim){ .caller = c, .name = name };
+			c->claims[c->nclaims++] = (struct claim){ .caller = c,
+				.name = str_dup(name) };
 	}
 	if (nbad > 0)
 		log_debug(NULL, "ptr-skipped",
 		    "records=%zu why=\"no valid host name\"", nbad);
 	for (size_t i = 0; i < c->nclaims; i++)
-		c->claims[i].wait = query_ask(c->claims[i].name,
-		    c->addr.family == ADDR_V4 ? DNS_A : DNS_AAAA, on_addresses,
-		    &c->claims[i]);
+		c->claims[i].wait =
+		    query_ask_for_client(str_of(c->claims[i].name),
+			c->addr.family == ADDR_V4 ? DNS_A : DNS_AAAA,
+			on_addresses, &c->claims[i]);
 }
 
 static void
@@ -137,7 +146,6 @@ on_ptr(void *ctx, struct dns_answer *a)
 	struct caller *c = ctx;
 
 	c->ptr_wait = NULL;
-	c->ptr = dns_answer_ref(a);
 	note(c, a);
 	switch (a->status) {
 	case DNS_FAULT:
@@ -150,7 +158,7 @@ on_ptr(void *ctx, struct dns_answer *a)
 	case DNS_OK:
 		break;
 	}
-	claim_all(c);
+	claim_all(c, a);
 	if (c->nclaims == 0)
 		finish(c, CLIENT_NAME_UNCONFIRMED, STR(""));
 }
@@ -166,8 +174,8 @@ caller_ask(const struct addr *a, caller_fn *fn, void *ctx)
 	c->addr = *a;
 	c->addr.scope = 0; /* no record has one */
 	c->ttl_s = CALLER_TTL_MAX_S;
-	c->ptr_wait =
-	    query_ask(str_of(dns_reverse(a, name)), DNS_PTR, on_ptr, c);
+	c->ptr_wait = query_ask_for_client(
+	    str_of(dns_reverse(a, name)), DNS_PTR, on_ptr, c);
 	return c;
 }
 

@@ -439,8 +439,12 @@ cares_ask(const struct server *server, const char *name, enum dns_type type,
 	unsigned char *question;
 	int size;
 
-	if (ares_create_query(name, CLASS_IN, (int)type, 0, 1, &question, &size,
-		EDNS_SIZE) != ARES_SUCCESS)
+	int rc = ares_create_query(
+	    name, CLASS_IN, (int)type, 0, 1, &question, &size, EDNS_SIZE);
+	/* That there is no such name may cost a mail. */
+	if (rc == ARES_ENOMEM)
+		fatal("c-ares: out of memory");
+	if (rc != ARES_SUCCESS)
 		return NULL;
 	struct cares_ask *q = xcalloc(1, sizeof(*q));
 	q->server = *server;

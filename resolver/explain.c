@@ -69,6 +69,10 @@ cond_format(const struct cond *c, char out[static WHY_MAX])
 	};
 	const char *value = c->table != NULL ? table_name(c->table) : c->text;
 
+	/* A list that stands in the rule has no name of its own. */
+	if (value != NULL &&
+	    str_starts_nocase(str_of(value), STR("anonymous.")))
+		value = "{ ... }";
 	(void)snprintf(out, WHY_MAX, "%s%s%s%.200s", c->negate ? "!" : "",
 	    words[c->kind], value == NULL ? "" : " ",
 	    value == NULL ? "" : value);

@@ -20,6 +20,7 @@ answer(struct channel *ch, uint64_t id, const struct way_found *f)
 	struct answer_way m = { .result = (uint8_t)f->result,
 		.ttl_s = f->ttl_s,
 		.ad = f->ad,
+		.partial = f->partial,
 		.text = str_of(f->text) };
 
 	for (size_t i = 0; i < f->naddrs; i++) {

@@ -113,6 +113,28 @@ pick(struct hosts *h, struct candidate *from, size_t n)
 	}
 }
 
+/* A long list is forgotten but for what was picked: many ways may wait at the
+ * same time. */
+static void
+forget_others(struct hosts *h)
+{
+	struct dns_record picked[WAY_HOSTS_MAX];
+	struct dns_answer some = *h->mx;
+
+	if (h->mx->nrecords <= WAY_HOSTS_MAX)
+		return;
+	for (size_t i = 0; i < h->n; i++)
+		picked[i] = (struct dns_record){ .text = h->list[i].name,
+			.preference = h->list[i].preference };
+	some.records = picked;
+	some.nrecords = h->n;
+	struct dns_answer *copy = dns_answer_copy(&some, 0);
+	for (size_t i = 0; i < h->n; i++)
+		h->list[i].name = copy->records[i].text;
+	dns_answer_unref(&h->mx);
+	h->mx = copy;
+}
+
 enum way_result
 hosts_from_mx(struct hosts *h, struct dns_answer *mx)
 {
@@ -134,6 +156,7 @@ hosts_from_mx(struct hosts *h, struct dns_answer *mx)
 	candidates = xcalloc(mx->nrecords + 1, sizeof(*candidates));
 	pick(h, candidates, sift(h, mx, candidates));
 	free(candidates);
+	forget_others(h);
 	if (h->n > 0)
 		return WAY_FOUND;
 	if (h->ours < NOT_OURS)
@@ -188,6 +211,32 @@ draw(const struct hosts *h, const struct dns_answer *a,
 	}
 	free(all);
 	return i;
+}
+
+void
+hosts_set_answer(
+    struct hosts *h, size_t host, size_t family, struct dns_answer *a)
+{
+	struct dns_record kept[WAY_ADDRS_MAX + 1];
+	const struct addr *drawn[WAY_ADDRS_MAX];
+	struct dns_answer some = *a;
+	size_t n, i;
+
+	if (a->nrecords <= WAY_ADDRS_MAX) {
+		h->list[host].answers[family] = dns_answer_ref(a);
+		return;
+	}
+	n = draw(h, a, drawn);
+	for (i = 0; i < n; i++)
+		kept[i] = (struct dns_record){ .addr = *drawn[i] };
+	/* And one of ours, which says as much as all of them. */
+	for (i = 0; i < a->nrecords && !is_ours(h, &a->records[i].addr); i++)
+		;
+	if (i < a->nrecords)
+		kept[n++] = (struct dns_record){ .addr = a->records[i].addr };
+	some.records = kept;
+	some.nrecords = n;
+	h->list[host].answers[family] = dns_answer_copy(&some, 0);
 }
 
 /* The two families in turns, so that a dead one costs every second try. */
@@ -292,9 +341,12 @@ take_addrs(const struct hosts *h, struct way_found *out)
 			ntried++;
 		}
 	}
-	if (out->naddrs > 0)
+	bool is_faulty = find_fault(h, &why) != NULL;
+	if (out->naddrs > 0) {
+		out->partial = is_faulty;
 		return WAY_FOUND;
-	if (find_fault(h, &why) != NULL)
+	}
+	if (is_faulty)
 		return WAY_FAULT;
 	if (ntried == 0 || host_has_ours(h, &h->list[0]))
 		return WAY_LOOP;

@@ -50,6 +50,7 @@ struct way_found {
 	enum way_result result;
 	uint32_t ttl_s;
 	bool ad;
+	bool partial; /* addresses of a host could not be learned */
 	size_t naddrs;
 	struct way_addr addrs[WAY_ALL_MAX];
 	char text[HOSTS_TEXT_MAX]; /* empty when found */
@@ -66,6 +67,10 @@ void hosts_from_name(struct hosts *h);
  * WAY_HOSTS_MAX. WAY_FOUND: their addresses are to be asked for; anything
  * else is the end. */
 enum way_result hosts_from_mx(struct hosts *h, struct dns_answer *mx);
+/* An answer about one host (its index), to the question of that family. Of
+ * many addresses no more are kept than can matter. */
+void hosts_set_answer(
+    struct hosts *h, size_t host, size_t family, struct dns_answer *a);
 /* The end: result as hosts_from_mx gave it; with WAY_FOUND every host has
  * both answers, and what they make of it is told. */
 void hosts_finish(

@@ -19,14 +19,16 @@
 
 enum {
 	ROUNDS = 2, /* each server is tried as often */
-	TOTAL_MS = 30000,
 	CHASES_MAX = 8,
-	JOBS_MAX = 4096,
+	JOBS_MAX = 4096, /* of each share */
 	WAITS_MAX = 65536,
 	CACHE_ENTRIES = 100000,
 	CACHE_BYTES = 16 << 20,
 	TRIES_MAX = ROUNDS * CONFIG_SERVERS_MAX
 };
+
+/* Who is asked for. */
+enum share { FOR_ROUTES, FOR_CLIENTS, SHARES };
 
 enum counts {
 	QUERIES,
@@ -57,6 +59,7 @@ struct query_wait {
 	TAILQ_ENTRY(query_wait) next;
 	struct waits *in;          /* of its job, or those to be told */
 	struct dns_answer *answer; /* a reference; when it is to be told */
+	enum share share;
 	query_fn *fn;
 	void *ctx;
 };
@@ -64,7 +67,8 @@ struct query_wait {
 struct job {
 	RB_ENTRY(job) by_name;
 	TAILQ_ENTRY(job) next;
-	bool listed; /* others may join */
+	bool listed;      /* others may join */
+	enum share share; /* of the first who asked */
 	struct waits waits;
 	struct upstreams *servers; /* a reference */
 	uint8_t tries[TRIES_MAX];  /* indexes of servers */
@@ -93,7 +97,7 @@ static struct {
 	struct all_jobs all;
 	struct waits ready; /* their answers are there */
 	struct deferred tell;
-	size_t njobs, nwaits;
+	size_t njobs[SHARES], nwaits[SHARES];
 } q;
 
 static int
@@ -132,7 +136,7 @@ wait_free(struct query_wait *w)
 {
 	TAILQ_REMOVE(w->in, w, next);
 	dns_answer_unref(&w->answer);
-	q.nwaits--;
+	q.nwaits[w->share]--;
 	free(w);
 }
 
@@ -198,8 +202,8 @@ job_free(struct job *j)
 	upstreams_unref(&j->servers);
 	free(j->target);
 	free(j->text);
+	q.njobs[j->share]--;
 	free(j);
-	q.njobs--;
 }
 
 /* Takes the reference. */
@@ -354,24 +358,25 @@ job_start(void *ctx)
 }
 
 static struct job *
-job_new(struct str name, enum dns_type type)
+job_new(struct str name, enum dns_type type, enum share share)
 {
 	struct job *j = xcalloc(1, sizeof(*j));
 
 	j->type = type;
+	j->share = share;
 	j->name = (struct str){ j->text = str_dup(name), name.len };
 	j->target = xstrdup(j->text);
 	j->ttl_s = DNS_TTL_MAX;
 	j->ad = true;
 	j->servers = q.servers;
 	j->servers->refs++;
-	j->deadline_ms = loop_now_ms(q.loop) + TOTAL_MS;
+	j->deadline_ms = loop_now_ms(q.loop) + QUERY_TOTAL_MS;
 	TAILQ_INIT(&j->waits);
 	deferred_init(&j->start, job_start, j);
 	j->listed = true;
 	RB_INSERT(jobs, &q.jobs, j);
 	TAILQ_INSERT_TAIL(&q.all, j, next);
-	q.njobs++;
+	q.njobs[share]++;
 	loop_after(q.loop, &j->start);
 	return j;
 }
@@ -404,15 +409,16 @@ answer_now(struct str name, enum dns_type type)
 static void
 ask(struct query_wait *w, struct str name, enum dns_type type)
 {
-	struct dns_answer *a = q.nwaits > WAITS_MAX ? dns_answer_fault("busy") :
-						      answer_now(name, type);
+	struct dns_answer *a = q.nwaits[w->share] > WAITS_MAX ?
+				   dns_answer_fault("busy") :
+				   answer_now(name, type);
 	struct job *j = NULL;
 
 	if (a == NULL) {
 		j = job_find(name, type);
 		counters[COALESCED].value += j != NULL;
-		if (j == NULL && q.njobs < JOBS_MAX)
-			j = job_new(name, type);
+		if (j == NULL && q.njobs[w->share] < JOBS_MAX)
+			j = job_new(name, type, w->share);
 		if (j == NULL)
 			a = dns_answer_fault("busy");
 	}
@@ -424,21 +430,36 @@ ask(struct query_wait *w, struct str name, enum dns_type type)
 	dns_answer_unref(&a);
 }
 
-struct query_wait *
-query_ask(struct str name, enum dns_type type, query_fn *fn, void *ctx)
+static struct query_wait *
+ask_for(enum share share, struct str name, enum dns_type type, query_fn *fn,
+    void *ctx)
 {
 	struct query_wait *w = xcalloc(1, sizeof(*w));
 	char lower[256];
 
 	w->fn = fn;
 	w->ctx = ctx;
-	q.nwaits++;
+	w->share = share;
+	q.nwaits[share]++;
 	/* A longer one is no name, whatever it is cut to. */
 	name = str_head(name, sizeof(lower));
 	for (size_t i = 0; i < name.len; i++)
 		lower[i] = chr_lower(name.p[i]);
 	ask(w, (struct str){ lower, name.len }, type);
 	return w;
+}
+
+struct query_wait *
+query_ask(struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	return ask_for(FOR_ROUTES, name, type, fn, ctx);
+}
+
+struct query_wait *
+query_ask_for_client(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	return ask_for(FOR_CLIENTS, name, type, fn, ctx);
 }
 
 void
@@ -487,7 +508,7 @@ query_clear(void)
 const struct counter *
 query_counters(void)
 {
-	counters[PENDING].value = q.njobs;
+	counters[PENDING].value = q.njobs[FOR_ROUTES] + q.njobs[FOR_CLIENTS];
 	counters[CACHE_SIZE].value = cache_entries(q.cache);
 	return counters;
 }

@@ -13,6 +13,9 @@
 
 struct query_wait;
 
+/* The longest time to an answer. */
+enum { QUERY_TOTAL_MS = 14000 };
+
 /* Called once, never before query_ask returned. a lives until fn returns, or
  * longer with a reference. */
 typedef void query_fn(void *ctx, struct dns_answer *a);
@@ -27,6 +30,10 @@ void query_set_servers(const struct server *servers, size_t n);
 /* name: a domain name without the last dot, any case; one that no question
  * can hold (labels, length) is answered with DNS_NXDOMAIN. */
 struct query_wait *query_ask(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx);
+/* The same for a client's name. Clients have bounds of their own, as routes
+ * have: a flood of the ones leaves the others their share. */
+struct query_wait *query_ask_for_client(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
 /* The asker goes away; its callback will not run. */
 void query_cancel(struct query_wait **w);

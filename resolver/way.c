@@ -8,6 +8,10 @@
 #include "lib/base/log.h"
 #include "resolver/query.h"
 
+/* The one after the other. */
+_Static_assert(2 * QUERY_TOTAL_MS < WAY_PATIENCE_MS,
+    "an agent waits for the MX and the addresses");
+
 /* A question about one host. */
 struct lookup {
 	struct way *way;
@@ -68,7 +72,7 @@ on_addresses(void *ctx, struct dns_answer *a)
 	struct way *w = l->way;
 
 	l->wait = NULL;
-	w->hosts.list[l->host].answers[l->family] = dns_answer_ref(a);
+	hosts_set_answer(&w->hosts, l->host, l->family, a);
 	if (--w->nopen == 0)
 		finish(w, WAY_FOUND);
 }

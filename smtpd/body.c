@@ -116,8 +116,9 @@ check_header(struct body *b)
 {
 	const struct limits *l = b->limits;
 
-	if (b->head.size > l->header_size ||
-	    (!b->head.done && b->content.len > l->header_size))
+	/* A line that has not ended may be of the body yet; it has a limit of
+	 * its own. */
+	if (b->head.size > l->header_size)
 		body_fail(b, BODY_HEADER_SIZE);
 	else if (b->head.longest > l->header_field)
 		body_fail(b, BODY_HEADER_FIELD);

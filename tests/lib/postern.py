@@ -396,9 +396,11 @@ def cmdline(pid):
 
 
 def is_running(pid):
+    """Not even a thread of it, that may still hold its files."""
     try:
         with open(f"/proc/{pid}/stat") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+            fields = f.read().rsplit(")", 1)[1].split()
+        return fields[0] != "Z" or int(fields[17]) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
 

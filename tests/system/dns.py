@@ -260,6 +260,18 @@ def too_many():
 
 
 @test
+def a_host_that_is_not_known_now():
+    """Its neighbour says never; nobody knows what it would say itself."""
+    no = MX(address=own_address(2),
+            faults={"connect": Reply("554 5.7.1 not from you")})
+    with Net(lambda a: {"d.example": {"MX": ["10 sick.example",
+                                             "20 no.example"]},
+                        "sick.example": Rcode("SERVFAIL"),
+                        "no.example": {"A": a}}, sink=no) as net:
+        net.expect({"d.example": DEFERRED})
+
+
+@test
 def truncation():
     """D-12."""
     good = {"MX": "10 mx.example"}

@@ -163,6 +163,7 @@ class World:
         self.msgid = queued_id(reply)
         for gw in (self.sender, self.receiver):
             gw.wait_empty()
+        wait_until(lambda: self.sender.maildir("luke"), "luke's report")
         assert self.wire.done.wait(DEADLINE), "no end of the connection"
         return self
 

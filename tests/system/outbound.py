@@ -382,6 +382,15 @@ def vrfy_that_is_not_there():
 
 
 @test
+def vrfy_that_is_not_allowed():
+    """A no by policy is no word about the recipient."""
+    mx = MX(faults={"vrfy": Reply("550 5.7.1 VRFY disallowed")})
+    with Net(mx, vrfy=True) as net:
+        net.goes("delivered", "")
+        net.balance()
+
+
+@test
 def vrfy_and_trouble():
     for fault, event in ((Reply("421 4.3.2 bye"), "deferred"),
                          (Drop(), "deferred"), (Reset(), "deferred"),

@@ -351,4 +351,94 @@ def many_at_once():
         equal(gw.log_has(r" died "), [], "nobody died")
 
 
+def fds(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+TWO = '''action two maildir "$dir/mail/%{rcpt.user}/two" user "mail"
+match for rcpt { "two@two.example" } action two
+'''
+
+
+@test
+def nothing_piles_up_for_who_does_not_read():
+    gw = Gateway(CONF + '''match for domain "box.example" action box
+action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+''' + TWO, {"hop": MX().hop})
+    ledger = Ledger()
+    with gw:
+        pids = gw.pids()
+        stuck, = gw.role_pids("maildir")
+        client = gw.client(helo="client.example")
+        before = fds(gw.proc.pid)
+        change(gw, gw.expand(TWO), "")
+        good(gw)
+        # A table and the directory less.
+        equal(fds(gw.proc.pid), before - 2, "descriptors of the parent")
+        before = fds(gw.proc.pid)
+        start = gw.mark()
+        os.kill(stuck, signal.SIGSTOP)
+        for _ in range(60):
+            mark = gw.mark()
+            os.kill(gw.proc.pid, signal.SIGHUP)
+            gw.wait_log(r"reload signal=1", since=mark)
+            equal(try_rcpt(client, "b@example.net")[0], 250, "the others")
+        # At most what is on its way to the one that is stuck.
+        assert fds(gw.proc.pid) <= before + 2, (before, fds(gw.proc.pid))
+        equal(gw.log_has(r"reload result=ok", since=start), [], "not yet")
+        change(gw, '"box.example"', '"last.example"')
+        mark = gw.mark()
+        os.kill(gw.proc.pid, signal.SIGHUP)
+        gw.wait_log(r"reload signal=1", since=mark)
+        os.kill(stuck, signal.SIGCONT)
+        gw.wait_log(r"reload result=ok", since=mark)
+        equal(fds(gw.proc.pid), before, "descriptors of the parent")
+        with gw.client(helo="client.example") as c:
+            reply = ledger.send(c, "one", rcpts="joe@last.example")
+        equal(gw.fate(queued_id(reply))[0], "delivered", "by the last")
+        ledger.check(gw, [], ["joe"])
+        equal(sorted(gw.pids()), sorted(pids), "nobody died")
+        equal(gw.log_has(r" died "), [], "nobody died")
+
+
+@test
+def somebody_dies_in_the_middle():
+    gw = Gateway(CONF + '''workers smtpd 2 delivery 1
+action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+match for domain "box.example" action box
+''', {"hop": MX().hop})
+    ledger = Ledger()
+    with gw:
+        old, new = "box.example", "crate.example"
+        # The queue before there is a delivery that it could forget.
+        for role in ("queue", "smtpd", "resolver", "delivery", "maildir",
+                     "control"):
+            change(gw, f'"{old}"', f'"{new}"')
+            mark = gw.mark()
+            pid = gw.role_pids(role)[0]
+            # It has the signal's configuration before it, or never.
+            os.kill(pid, signal.SIGSTOP)
+            os.kill(gw.proc.pid, signal.SIGHUP)
+            gw.wait_log(r"reload signal=1", since=mark)
+            os.kill(gw.proc.pid, signal.SIGHUP)
+            os.kill(pid, signal.SIGKILL)
+            gw.wait_log(rf" died process={role}", since=mark)
+            gw.wait_log(r"reload result=ok", since=mark)
+            wait_until(lambda: gw.ctl("reload")[0] == 0, "another reload")
+            with gw.client(helo="client.example") as c:
+                equal(try_rcpt(c, f"b@{old}")[0], 550, f"{role}: old rules")
+                wait_until(lambda: c.cmd("NOOP")[0] == 250 and
+                           try_mail(c), f"{role}: a queue")
+                reply = ledger.send(c, role, rcpts=f"joe@{new}")
+            equal(gw.fate(queued_id(reply))[0], "delivered", role)
+            old, new = new, old
+        ledger.check(gw, [], ["joe"])
+
+
+def try_mail(client):
+    code, _ = client.cmd("MAIL FROM:<a@client.example>")
+    client.want("RSET", 250)
+    return code == 250
+
+
 main()

@@ -25,6 +25,7 @@ static struct channel *names;
 static const struct zone *zones;
 static size_t nzones;
 static enum manner manner;
+static bool in_part; /* so are the answers */
 static unsigned int nquestions;
 static uint64_t last_question;
 static uint16_t last_port;
@@ -57,6 +58,7 @@ answer_question(const struct zone *z, uint64_t id)
 {
 	struct answer_way m = { .result = (uint8_t)z->result,
 		.ttl_s = z->ttl_s,
+		.partial = in_part,
 		.text = str_of(z->text) };
 
 	tell_addrs(z, id);

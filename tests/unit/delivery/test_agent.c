@@ -209,6 +209,23 @@ START_TEST(test_stale_connection)
 
 END_TEST
 
+/* Kept, dead, and nobody there any more: that is what the work says. */
+START_TEST(test_stale_and_gone)
+{
+	static const struct step closing[] = { HELLO, MAIL, RCPT, DATA, DOT,
+		{ "MAIL", NULL, 0 } };
+
+	server_start(&servers[0], closing);
+	deliver_one(1);
+	ck_assert_uint_eq(nunreachable, 0);
+	server_refuse(&servers[0]);
+	deliver_one(1);
+	expect(1, OUTCOME_DEFERRED, 0, "4.4.1");
+	ck_assert_uint_eq(nunreachable, 1);
+}
+
+END_TEST
+
 /* --- no way out --- */
 
 START_TEST(test_no_hops)
@@ -440,6 +457,7 @@ main(void)
 		{ "endless", test_endless_replies, 3 },
 		{ "idle", test_idle_time_ends_with_quit, 1 },
 		{ "stale", test_stale_connection, 2 },
+		{ "stale and gone", test_stale_and_gone, 1 },
 		{ "no hops", test_no_hops, 1 },
 		{ "loop", test_own_listener, 2 },
 		{ "queue dies", test_queue_dies_and_comes_back, 1 },

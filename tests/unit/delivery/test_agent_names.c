@@ -31,6 +31,10 @@ static const struct zone all_zones[] = {
 	    { { "a.odd.test\r\nRSET", 10, "127.0.0.1" },
 		{ "", 10, "127.0.0.1" }, { "b.odd.test", 20, "/tmp/x" },
 		{ "b.odd.test", 20, "local" } } },
+	{ "gone.test", WAY_HOST, WAY_NO_DOMAIN, 300, "no gone.test",
+	    { { 0 } } },
+	{ "bare.test", WAY_HOST, WAY_NO_ADDRESS, 300, "", { { 0 } } },
+	{ "self.test", WAY_HOST, WAY_LOOP, 300, "that is us", { { 0 } } },
 	FAILED_WAY("fault.test", WAY_FAULT, "MX of fault.test: servfail"),
 	FAILED_WAY("gone.test", WAY_NO_DOMAIN, "gone.test does not exist"),
 	FAILED_WAY("null.test", WAY_NO_MAIL, ""),
@@ -144,6 +148,21 @@ START_TEST(test_all_hosts_are_tried)
 
 END_TEST
 
+/* Of hosts that could not be found nobody knows what they say. */
+START_TEST(test_never_and_unknown)
+{
+	use_names();
+	in_part = true;
+	start_servers(never, _i == 0 ? never : good);
+	deliver_to("mx://two.test");
+	if (_i == 0)
+		expect(0, OUTCOME_DEFERRED, 0, "4.4.3");
+	else
+		expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
+}
+
+END_TEST
+
 /* Never only when every one of them says so. */
 START_TEST(test_never_and_never)
 {
@@ -242,6 +261,11 @@ static const struct {
 	    "the domain takes no mail", 0 },
 	{ "mx://bare.test", OUTCOME_FAILED, "5.4.4", "no?address??", 0 },
 	{ "mx://self.test", OUTCOME_FAILED, "5.4.6", "that is us", 0 },
+	/* our configuration is wrong, not the mail */
+	{ "smtp://gone.test", OUTCOME_DEFERRED, "4.4.4", "no gone.test", 1 },
+	{ "smtp://bare.test", OUTCOME_DEFERRED, "4.4.4",
+	    "no host there has a usable address", 1 },
+	{ "smtp://self.test", OUTCOME_FAILED, "5.4.6", "that is us", 0 },
 	/* nothing of that is a host */
 	{ "mx://odd.test", OUTCOME_FAILED, "5.4.4",
 	    "no host there has a usable address", 0 },
@@ -488,6 +512,7 @@ main(void)
 		{ "best", test_best_first, 1 },
 		{ "all hosts", test_all_hosts_are_tried, 3 },
 		{ "never", test_never_and_never, 2 },
+		{ "unknown", test_never_and_unknown, 2 },
 		{ "dead", test_dead_hosts_come_last, 1 },
 		{ "bounded", test_attempts_are_bounded, 1 },
 		{ "literal", test_address_literal, 1 },

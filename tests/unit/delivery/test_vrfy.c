@@ -128,6 +128,23 @@ START_TEST(test_no_such_verb)
 
 END_TEST
 
+/* `No' to the question rather than to the recipient. */
+START_TEST(test_vrfy_is_not_allowed)
+{
+	static const struct step script[] = { HELLO,
+		VRFY("550 5.7.1 VRFY disallowed\r\n"),
+		VRFY("550 5.7.1 VRFY disallowed\r\n"), VRFY("551 5.7.1 no\r\n"),
+		MAIL, RCPT, RCPT, RCPT, DATA, DOT, NOTHING };
+
+	use_vrfy();
+	server_start(&servers[0], script);
+	give_three();
+	for (size_t i = 0; i < 3; i++)
+		expect(i, OUTCOME_DELIVERED, 250, "2.0.0");
+}
+
+END_TEST
+
 /* Nobody left: nothing is said, and the next mail goes on there. */
 START_TEST(test_nobody_left)
 {
@@ -256,6 +273,7 @@ main(void)
 		{ "answers", test_answers,
 		    sizeof(answers) / sizeof(answers[0]) },
 		{ "no such verb", test_no_such_verb, 5 },
+		{ "not allowed", test_vrfy_is_not_allowed, 1 },
 		{ "nobody left", test_nobody_left, 1 },
 		{ "as many", test_as_many_as_a_transaction, 2 },
 		{ "too many", test_too_many_then_once_more, 1 },

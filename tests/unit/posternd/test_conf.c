@@ -299,6 +299,7 @@ START_TEST(numbers)
 		 "limit data-rate off command-timeout 1m30s\n"
 		 "queue retry 1m 90s 1500ms warn off disk-reserve 1k\n"
 		 "deliver for domain \"slow.example\" rate 10/h\n"
+		 "deliver for domain \"bare.example\" rate 100\n"
 		 "deliver concurrency 3\nbare-newline reject except ::1\n");
 	struct deliver_numbers n;
 	struct addr a;
@@ -318,6 +319,9 @@ START_TEST(numbers)
 	ck_assert_uint_eq(n.rate, 10);
 	ck_assert_uint_eq(n.rate_period, 3600000);
 	ck_assert_uint_eq(n.concurrency, 3);
+	config_deliver_numbers(c, STR("bare.example"), &n);
+	ck_assert_uint_eq(n.rate, 100);
+	ck_assert_uint_eq(n.rate_period, 60000);
 	addr_parse(STR("::1"), &a);
 	ck_assert(table_find_source(c->bare_newline_except, &a, NULL));
 	config_unref(&c);

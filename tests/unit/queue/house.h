@@ -247,7 +247,22 @@ on_row_stat(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	    m->name.p, (unsigned long long)m->value);
 }
 
+static inline void
+on_row_destination(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_destination *m = msg;
+	size_t n = strlen(t.rows);
+
+	(void)ctx, (void)ch, (void)id;
+	snprintf(t.rows + n, sizeof(t.rows) - n, "(%.*s %.*s %u %u %u%s %.*s)",
+	    (int)m->destination.len, m->destination.p, (int)m->action.len,
+	    m->action.p, (unsigned int)m->queued, (unsigned int)m->active,
+	    (unsigned int)m->window, m->backoff_ms > 0 ? " rests" : "",
+	    (int)m->reply.len, m->reply.p);
+}
+
 static const struct handler control_handlers[] = {
+	{ TYPE_row_destination, on_row_destination },
 	{ TYPE_row_message, on_row_message },
 	{ TYPE_row_rcpt, on_row_rcpt },
 	{ TYPE_row_content, on_row_content },

@@ -188,6 +188,49 @@ START_TEST(the_wish_outlives_agent_and_queue)
 
 END_TEST
 
+/* A wish that another one came before leaves nothing behind, in memory or on
+ * disk. */
+START_TEST(a_wish_that_was_overruled)
+{
+	new_agent(4);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "drop"));
+	wait_for(&nwhole, 1);
+	all_to_other();
+	term(TERM_TO, "b@y", 0);
+	change(CHANGE_REQUEUE);
+	term(TERM_TO, "b@y", 0);
+	change(CHANGE_HOLD);
+	stop_queue(true);
+	start_queue();
+	ck_assert_str_eq(
+	    show(), "[a@x 2](b@y 2 0 )(c@y 3 1 250 2.0.0 discarded)");
+	change(CHANGE_RELEASE);
+	new_agent(4);
+	wait_for(&nwhole, 1);
+	ck_assert_str_eq(t.got[0].action, "inside");
+}
+
+END_TEST
+
+/* Held if the attempt had not been the end. */
+START_TEST(what_is_over_is_not_released)
+{
+	new_agent(4);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "inside"));
+	wait_for(&nwhole, 1);
+	change(CHANGE_HOLD);
+	tell_result(&t.got[0], 0, OUTCOME_FAILED, "no");
+	tell_result(&t.got[0], 1, OUTCOME_DEFERRED, "later");
+	tell_done(&t.got[0], false);
+	wait_for(&nwhole, 2); /* the report */
+	term(TERM_TO, "b@y", 0);
+	change(CHANGE_RELEASE);
+	ck_assert_uint_eq(t.done.matched, 1);
+	ck_assert_uint_eq(t.done.changed, 0);
+}
+
+END_TEST
+
 START_TEST(discarded_by_the_rules_of_today)
 {
 	send_mail("a@x", MAIL("b@y", "inside", "c@y", "other"));
@@ -236,8 +279,9 @@ main(void)
 		a_dry_run_does_nothing, what_the_rules_refuse_is_held,
 		a_restart_does_not_lead_back,
 		with_an_agent_it_is_done_afterwards,
-		the_wish_outlives_agent_and_queue,
-		discarded_by_the_rules_of_today, the_rules_see_the_client };
+		the_wish_outlives_agent_and_queue, a_wish_that_was_overruled,
+		what_is_over_is_not_released, discarded_by_the_rules_of_today,
+		the_rules_see_the_client };
 	Suite *s = suite_create("change");
 	TCase *c = tcase_create("change");
 	SRunner *sr;

@@ -131,6 +131,10 @@ START_TEST(a_dead_agent_gives_all_back)
 	ck_assert_uint_eq(t.got[0].rcpts[0].index, 1);
 	ck_assert_uint_eq(t.got[0].rcpts[0].attempts, 0);
 	ck_assert_uint_eq(t.q->index.count, 1);
+	/* Perhaps it is what they die of: not again at once. */
+	channel_free(&t.agent);
+	wait_shown("[a@x 1](b@y 3 1 250 2.0.0 ok)"
+		   "(c@y 1 1 4.3.0 the delivery agent died)");
 }
 
 END_TEST
@@ -332,6 +336,110 @@ START_TEST(a_reload_routes_what_waits_again)
 
 END_TEST
 
+START_TEST(what_comes_back_stays_in_order)
+{
+	char first[ID_LEN + 1];
+
+	new_agent(2);
+	for (int i = 0; i < 3; i++) {
+		send_mail("a@x", MAIL("b@y", "inside"));
+		if (i == 0)
+			memcpy(first, last_id, sizeof(first));
+	}
+	wait_for(&nwhole, 2);
+	ck_assert_str_eq(t.got[0].msgid, first);
+	channel_free(&t.agent);
+	t.ngot = 0;
+	new_agent(1);
+	wait_for(&nwhole, 3);
+	ck_assert_str_eq(t.got[0].msgid, first);
+}
+
+END_TEST
+
+/* With an agent that dies after a reload: it does not go back to where it
+ * was to go before. */
+START_TEST(what_comes_back_is_routed_again)
+{
+	new_agent(1);
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&nwhole, 1);
+	free(t.config->actions[0].hops);
+	t.config->actions[0].hops = xstrdup("smtp://127.0.0.1:9");
+	queue_set_config(t.q, t.config);
+	channel_free(&t.agent);
+	t.ngot = 0;
+	new_agent(1);
+	wait_for(&nwhole, 2);
+	ck_assert_str_eq(t.got[0].hops, "smtp://127.0.0.1:9");
+}
+
+END_TEST
+
+START_TEST(shows_destinations)
+{
+	struct ask_destinations m = { 0 };
+	const char *rows;
+
+	for (int i = 0; i < 4; i++)
+		send_mail("a@x", MAIL("b@y", "inside", "c@y", "other"));
+	wait_for(&t.naccepted, 4);
+	rows = ask(TYPE_ask_destinations, &m);
+	ck_assert_ptr_nonnull(
+	    strstr(rows, "(smtp://127.0.0.1:2 inside 4 0 2 )"));
+	ck_assert_ptr_nonnull(
+	    strstr(rows, "(smtp://127.0.0.1:3 other 4 0 2 )"));
+	term(TERM_TO, "c@y", 0);
+	change(CHANGE_REMOVE);
+	new_agent(1);
+	wait_for(&nwhole, 1);
+	ck_assert_str_eq(ask(TYPE_ask_destinations, &m),
+	    "(smtp://127.0.0.1:2 inside 3 1 2 )");
+	tell_result(&t.got[0], 0, OUTCOME_DEFERRED, "refused");
+	tell_done(&t.got[0], true);
+	wait_shown("[a@x 1](b@y 1 1 451 4.3.0 refused)(c@y 5 0 )"
+		   "[a@x 1](b@y 1 0 451 4.3.0 refused)(c@y 5 0 )"
+		   "[a@x 1](b@y 1 0 451 4.3.0 refused)(c@y 5 0 )"
+		   "[a@x 1](b@y 1 0 451 4.3.0 refused)(c@y 5 0 )");
+	ck_assert_str_eq(ask(TYPE_ask_destinations, &m),
+	    "(smtp://127.0.0.1:2 inside 3 0 1 rests 451 4.3.0 refused)");
+}
+
+END_TEST
+
+/* Who waits behind others for a destination that cannot be reached is shown,
+ * and at last reported, with what they heard. */
+START_TEST(the_put_off_hear_why)
+{
+	struct rcpt *r;
+
+	t.config->actions[0].ttl_ms = 3600000;
+	for (int i = 0; i < 3; i++)
+		send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 3);
+	new_agent(2);
+	wait_for(&nwhole, 2);
+	for (int i = 0; i < 2; i++) {
+		tell_result(&t.got[i], 0, OUTCOME_DEFERRED, "refused");
+		tell_done(&t.got[i], true);
+	}
+	wait_shown("[a@x 1](b@y 1 1 451 4.3.0 refused)"
+		   "[a@x 1](b@y 1 1 451 4.3.0 refused)"
+		   "[a@x 1](b@y 1 0 451 4.3.0 refused)");
+	for (uint64_t seq = 1; seq <= 3; seq++) {
+		r = &index_from_seq(&t.q->index, seq)->rcpts[0];
+		if (r->place == PLACE_WAITING)
+			rcpt_entry(r)->born_ms -= 3600000;
+	}
+	timer_set(t.q->run_timer, 0);
+	wait_shown("[a@x 1](b@y 1 1 451 4.3.0 refused)"
+		   "[a@x 1](b@y 1 1 451 4.3.0 refused)"
+		   "[a@x 2](b@y 4 0 451 4.3.0 refused)"
+		   "[ 0](a@x 0 0 )");
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -356,6 +464,10 @@ main(void)
 	tcase_add_test(c, old_mail_expires);
 	tcase_add_test(c, actions_that_are_gone_hold_the_mail);
 	tcase_add_test(c, a_reload_routes_what_waits_again);
+	tcase_add_test(c, what_comes_back_stays_in_order);
+	tcase_add_test(c, what_comes_back_is_routed_again);
+	tcase_add_test(c, the_put_off_hear_why);
+	tcase_add_test(c, shows_destinations);
 	suite_add_tcase(s, c);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -239,6 +239,35 @@ START_TEST(a_report_that_was_not_kept_is_made_again)
 
 END_TEST
 
+/* The write of the commit fails: the same. */
+START_TEST(a_report_that_was_not_written_is_made_again)
+{
+	const struct journal *j = &t.q->store->journal;
+	int broken = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct entry *e;
+
+	new_agent(10);
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&nwhole, 1);
+	e = index_find_id(&t.q->index, str_of(last_id));
+	ck_assert_int_ne(dup2(broken, j->segments[j->active].fd), -1);
+	end_work(0, OUTCOME_FAILED, "no such user");
+	wait_shown("[a@x 2](b@y 4 1 550 5.1.1 no such user)");
+	while (!TAILQ_EMPTY(&t.q->reports.ready) || t.q->reports.nrunning > 0)
+		show();
+	ck_assert_uint_eq(t.q->reports.count, 1);
+	/* The time to undo has not begun. */
+	keep_states();
+	ck_assert_uint_eq(e->rcpts[0].place, PLACE_NONE);
+	ck_assert_uint_le(e->rcpts[0].due_ms, queue_now_ms(t.q));
+	restart(true);
+	wait_for(&nwhole, 1);
+	check_told(report_to(0, "a@x"), 1, "failed");
+	close(broken);
+}
+
+END_TEST
+
 START_TEST(what_was_told_is_forgotten)
 {
 	t.config->queue.undo = 0;
@@ -282,6 +311,23 @@ START_TEST(a_removed_one_is_not_reported)
 	restart(true);
 	expect_no_more();
 	ck_assert_uint_eq(t.q->reports.count, 0);
+}
+
+END_TEST
+
+/* What was to be told is gone, and nobody else is late. */
+START_TEST(a_removed_one_is_no_delay)
+{
+	new_agent(10);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "other"));
+	wait_for(&nwhole, 2);
+	end_work(0, OUTCOME_FAILED, "no such user");
+	wait_shown("[a@x 0](b@y 4 1 550 5.1.1 no such user)(c@y 0 0 )");
+	term(TERM_TO, "b@y", 0);
+	change(CHANGE_REMOVE);
+	ck_assert_uint_eq(t.done.changed, 1);
+	end_work(1, OUTCOME_DEFERRED, "later");
+	expect_no_more();
 }
 
 END_TEST
@@ -355,6 +401,22 @@ START_TEST(the_postmaster_hears_of_it_once)
 	end_work(1, OUTCOME_FAILED, "nobody here");
 	expect_no_more();
 	ck_assert_uint_eq(t.q->reports.count, 0);
+}
+
+END_TEST
+
+/* Two gateways, each of which has a postmaster who cannot be reached. */
+START_TEST(no_postmaster_hears_of_another)
+{
+	t.config->postmaster = xstrdup("one@z");
+	new_agent(10);
+	fail_one("");
+	wait_for(&nwhole, 2);
+	report_to(1, "one@z");
+	free(t.config->postmaster);
+	t.config->postmaster = xstrdup("two@z");
+	end_work(1, OUTCOME_FAILED, "nobody here");
+	expect_no_more();
 }
 
 END_TEST
@@ -464,13 +526,16 @@ main(void)
 	tcase_add_test(c, more_than_one_report_can_say);
 	tcase_add_test(c, a_crash_loses_no_report);
 	tcase_add_test(c, a_report_that_was_not_kept_is_made_again);
+	tcase_add_test(c, a_report_that_was_not_written_is_made_again);
 	tcase_add_test(c, what_was_told_is_forgotten);
 	tcase_add_test(c, what_was_not_told_is_kept);
 	tcase_add_test(c, a_removed_one_is_not_reported);
+	tcase_add_test(c, a_removed_one_is_no_delay);
 	tcase_add_test(c, who_ran_out_of_time);
 	tcase_add_test(c, without_the_header);
 	tcase_add_test(c, no_report_about_a_report);
 	tcase_add_test(c, the_postmaster_hears_of_it_once);
+	tcase_add_test(c, no_postmaster_hears_of_another);
 	tcase_add_test(c, rules_decide_about_reports);
 	tcase_add_test(c, a_delay_is_told_once);
 	tcase_add_test(c, delay_off);

@@ -6,6 +6,8 @@
 
 enum { STARTS_MAX = 4000 };
 
+#define ALL UINT64_MAX
+
 static struct {
 	struct index ix;
 	struct schedule s;
@@ -13,7 +15,7 @@ static struct {
 	struct word *action;
 	uint64_t seq;
 	uint64_t now;
-	uint64_t expired; /* a message's seq that is not admitted */
+	uint64_t expired; /* a message's seq that is not admitted, or ALL */
 
 	struct start {
 		struct flight flight;
@@ -30,7 +32,7 @@ static bool
 admit(void *ctx, const struct destination *d, struct rcpt *r)
 {
 	(void)ctx, (void)d;
-	return rcpt_entry(r)->seq != t.expired;
+	return rcpt_entry(r)->seq != t.expired && t.expired != ALL;
 }
 
 static void
@@ -63,15 +65,21 @@ setup(uint64_t concurrency, uint64_t rcpts)
 	t.numbers.recipients = rcpts;
 }
 
-static void
-add(const char *hops, uint32_t nrcpt, uint64_t now)
+static struct route
+route_to(const char *hops)
 {
-	struct entry *e = part_entry(&t.ix, ++t.seq, nrcpt, "x", "act");
-	struct route to = { .pool = POOL_DELIVERY,
+	return (struct route){ .pool = POOL_DELIVERY,
 		.action = t.action,
 		.hops = str_of(hops),
 		.numbers = &t.numbers,
 		.numbers_hash = schedule_hash(&t.numbers) };
+}
+
+static void
+add(const char *hops, uint32_t nrcpt, uint64_t now)
+{
+	struct entry *e = part_entry(&t.ix, ++t.seq, nrcpt, "x", "act");
+	struct route to = route_to(hops);
 
 	for (uint32_t i = 0; i < nrcpt; i++)
 		schedule_add(&t.s, &e->rcpts[i], &to, now);
@@ -345,10 +353,35 @@ START_TEST(what_expired_is_passed_over)
 
 END_TEST
 
+/* As many as the limit says, also more than one a millisecond. */
+START_TEST(a_high_rate_is_a_rate)
+{
+	struct agent a = { .capacity = 500 };
+	uint64_t now = 100000, end = now + 1000;
+	int ndone = 0;
+
+	setup(500, 10);
+	t.numbers.rate = 90000;
+	t.numbers.rate_period = 60000;
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 3900; i++)
+		add("smtp://fast", 1, now);
+	for (; now < end; now++) {
+		run(now);
+		for (; ndone < t.nstarts; ndone++)
+			done(ndone, WORK_DONE, now);
+	}
+	/* 1500 a second, and those that were not used before. */
+	ck_assert_int_ge(t.nstarts, 2 * 1500 - 10);
+	ck_assert_int_le(t.nstarts, 2 * 1500 + 10);
+}
+
+END_TEST
+
 START_TEST(put_back_comes_first_again)
 {
 	struct agent a = { .capacity = 1 }, b = { .capacity = 1 };
-	struct rcpt_list back = TAILQ_HEAD_INITIALIZER(back);
+	struct route to;
 
 	setup(5, 10);
 	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
@@ -356,8 +389,9 @@ START_TEST(put_back_comes_first_again)
 	add("smtp://one", 1, 0);
 	run(0);
 	ck_assert_int_eq(t.nstarts, 1);
-	TAILQ_INSERT_TAIL(&back, t.starts[0].first, link);
-	schedule_put_back(&t.s, t.starts[0].d, &back);
+	t.starts[0].first->place = PLACE_NONE;
+	to = route_to("smtp://one");
+	schedule_add_first(&t.s, t.starts[0].first, &to, 0);
 	done(0, WORK_LOST, 0);
 	schedule_del_agent(&t.s, &a);
 	run(0);
@@ -505,6 +539,34 @@ START_TEST(the_line_of_the_unreachable_is_swept)
 
 END_TEST
 
+/* However many are too old: nobody waits until all of them are seen to. */
+START_TEST(the_old_are_seen_to_in_rounds)
+{
+	struct agent a = { .capacity = 50 };
+	const struct destination *d;
+	uint64_t now = 1000;
+	int rounds = 0;
+
+	setup(1, 10);
+	schedule_add_agent(&t.s, &a, POOL_DELIVERY);
+	for (int i = 0; i < 50001; i++)
+		add("smtp://dead", 1, now);
+	run(now);
+	d = t.starts[0].d;
+	done(0, WORK_UNREACHABLE, now);
+	t.expired = ALL;
+	now = run(now);
+	ck_assert_uint_eq(run(now), now);
+	ck_assert_uint_gt(d->nwaiting, 40000);
+	for (; d->nwaiting > 0; rounds++)
+		now = run(now);
+	ck_assert_int_gt(rounds, 5);
+	ck_assert_int_eq(t.nstarts, 1);
+	ck_assert_uint_eq(schedule_count_put_off(&t.s), 0);
+}
+
+END_TEST
+
 START_TEST(what_is_hurried_comes_first)
 {
 	struct agent a = { .capacity = 50 };
@@ -522,6 +584,18 @@ START_TEST(what_is_hurried_comes_first)
 	run(1100);
 	ck_assert_int_eq(t.nstarts, 3);
 	ck_assert_ptr_eq(t.starts[2].first, r);
+	/* Many of them stay in their order, in front of the others. */
+	for (uint64_t seq = 5; seq <= 7; seq++)
+		schedule_hurry(
+		    &t.s, &index_find_seq(&t.ix, seq)->rcpts[0], 1200);
+	for (int i = 2; i < 9; i++) {
+		static const uint64_t order[] = { 8, 5, 6, 7, 3, 4, 9 };
+
+		ck_assert_uint_eq(
+		    rcpt_entry(t.starts[i].first)->seq, order[i - 2]);
+		done(i, WORK_UNREACHABLE, 1200);
+		run(1000000 * (uint64_t)i);
+	}
 }
 
 END_TEST
@@ -570,7 +644,8 @@ main(void)
 		what_is_hurried_comes_first, a_cursor_survives_changes,
 		an_unreachable_destination_backs_off_alone,
 		the_back_off_is_remembered_and_forgotten,
-		hurrying_ends_a_back_off, a_rate_spaces_works,
+		the_old_are_seen_to_in_rounds, hurrying_ends_a_back_off,
+		a_rate_spaces_works, a_high_rate_is_a_rate,
 		what_expired_is_passed_over, put_back_comes_first_again,
 		taking_out_leaves_nothing_behind };
 

@@ -200,6 +200,34 @@ START_TEST(test_too_many)
 
 END_TEST
 
+/* However many clients call, a route is found; and the other way round. */
+START_TEST(test_shares)
+{
+	char name[48];
+
+	for (int flood = 0; flood < 2; flood++) {
+		fakes[0].script = script_mute;
+		use(1);
+		for (int i = 0; i < 4097; i++) {
+			snprintf(name, sizeof(name), "%c%d.example.com",
+			    'a' + flood, i);
+			(flood == 0 ? query_ask_for_client : query_ask)(
+			    str_of(name), DNS_A, on_answer, NULL);
+		}
+		wait_for(1);
+		expect("busy");
+		fakes[0].script = script_good;
+		(flood == 0 ? query_ask : query_ask_for_client)(
+		    STR("h.example.com"), DNS_A, on_answer, NULL);
+		wait_for(1);
+		expect_addr(1);
+		query_clear();
+		query_init(loop);
+	}
+}
+
+END_TEST
+
 START_TEST(test_malformed)
 {
 	fakes[0].script = script_echo;
@@ -378,9 +406,9 @@ main(void)
 	const TTest *const tests[] = { test_cached, test_coalesced, test_ad,
 		test_unaskable, test_no_server, test_rcodes, test_fault_kept,
 		test_dead_first, test_closed_port, test_all_dead,
-		test_malformed, test_too_many, test_chases, test_servers_change,
-		test_change_under_way, test_cancel, test_cancel_within,
-		test_clear_under_way };
+		test_malformed, test_too_many, test_shares, test_chases,
+		test_servers_change, test_change_under_way, test_cancel,
+		test_cancel_within, test_clear_under_way };
 	Suite *s = suite_create("query");
 	TCase *t = tcase_create("query");
 

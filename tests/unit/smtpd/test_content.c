@@ -305,6 +305,61 @@ START_TEST(header_caps)
 
 END_TEST
 
+/* Content with a header of this size; an empty line ends it, or the body does
+ * by itself. */
+static void
+add_header(struct buf *b, size_t len, bool empty_line)
+{
+	size_t end = empty_line ? len - 2 : len;
+
+	buf_reset(b);
+	while (end - b->len > 1200) {
+		buf_add_str(b, STR("X: "));
+		for (int i = 0; i < 995; i++)
+			buf_add_char(b, 'x');
+		buf_add_str(b, STR("\r\n"));
+	}
+	buf_add_str(b, STR("X: "));
+	while (b->len < end - 2)
+		buf_add_char(b, 'x');
+	buf_add_str(b, empty_line ? STR("\r\n\r\n") : STR("\r\n"));
+}
+
+/* The same verdict for each way in which the bytes come. */
+START_TEST(header_bounds)
+{
+	enum { LIMIT = 4096 };
+
+	static const size_t pieces[] = { 1, 7, LIMIT - 1, LIMIT, LIMIT + 1,
+		LIMIT + 3, 1 << 20 };
+	struct buf b;
+
+	accept_all();
+	h.config->limits.header_size = LIMIT;
+	h.config->limits.errors = h.config->limits.soft_errors = 1000;
+	begin();
+	buf_init(&b, 1 << 20);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+		for (size_t k = 0; k < 4; k++) {
+			size_t len = LIMIT + k / 2;
+
+			add_header(&b, len, k % 2 == 0);
+			ck_assert_uint_eq(b.len, len);
+			buf_add_str(&b, STR("the first line\r\n.\r\n"));
+			TALK("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n",
+			    "250 250 354");
+			struct str rest = buf_str(&b);
+			for (; rest.len > pieces[i] + 5;
+			     rest = str_skip(rest, pieces[i]))
+				harness_say(&h, str_head(rest, pieces[i]), 0);
+			talk_bytes(rest, len > LIMIT ? "552" : "250",
+			    (int)(i * 10 + k));
+		}
+	buf_clear(&b);
+}
+
+END_TEST
+
 /* --- matrix S: what stands around a lone dot --- */
 
 static const struct str lefts[] = { { "\r\n", 2 }, { "\n", 1 }, { "\r", 1 },
@@ -392,7 +447,8 @@ main(void)
 {
 	const TTest *const tests[] = { size, large, large_refused,
 		large_other_queue, queue_says_no, space, commit_waits,
-		gone_after_the_dot, half_closed, header_caps, matrix };
+		gone_after_the_dot, half_closed, header_caps, header_bounds,
+		matrix };
 
 	return run_tests("content", tests, sizeof(tests) / sizeof(tests[0]));
 }
