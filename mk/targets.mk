@@ -46,7 +46,7 @@ asan:
 
 crash: all $(CRASH)
 	@POSTERN_ROUNDS=$(CRASH_ROUNDS) POSTERN_STRIDE=1 \
-		tests/run -b $(B) -t 7200 system/crash crash/store
+		tests/run -b $(B) -t 7200 system/crash crash
 soak: all
 	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak/soak
 bench: all check-deps $(B)/bench/syncdelay.so

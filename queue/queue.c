@@ -265,6 +265,8 @@ on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 	}
 	e->ref = ref;
 	e->committed = 1;
+	if (m->received_ms > q->log_ms)
+		q->log_ms = m->received_ms;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
 		rcpt_mark(&e->rcpts[i], MARK_RECOVERED);
 }
@@ -317,6 +319,8 @@ on_state(void *ctx, const struct state_record *s)
 	if (s->when_ms > e->received_ms)
 		e->born_ms = (int64_t)queue_now_ms(q) -
 			     (int64_t)(s->when_ms - e->received_ms);
+	if (s->when_ms > q->log_ms)
+		q->log_ms = s->when_ms;
 	if (s->operation > q->last_operation)
 		q->last_operation = s->operation;
 	for (uint32_t i = 0; i < s->nrcpt; i++)
@@ -367,6 +371,18 @@ resume_rcpt(struct queue *q, struct rcpt *r, uint64_t wall_ms)
 	}
 }
 
+/* No state tells the age of a message that only waited. It was there at the
+ * latest time the log knows of; more than the clock says it cannot be. */
+static void
+resume_age(struct queue *q, struct entry *e, uint64_t wall_ms)
+{
+	int64_t now = (int64_t)queue_now_ms(q);
+	uint64_t last = q->log_ms < wall_ms ? q->log_ms : wall_ms;
+
+	if (e->born_ms == now && last > e->received_ms)
+		e->born_ms = now - (int64_t)(last - e->received_ms);
+}
+
 static void
 resume_all(struct queue *q)
 {
@@ -375,6 +391,7 @@ resume_all(struct queue *q)
 
 	for (e = index_from_seq(&q->index, 0); e != NULL; e = next) {
 		next = index_from_seq(&q->index, e->seq + 1);
+		resume_age(q, e, wall_ms);
 		report_resume(q, e);
 		if (!entry_is_open(e))
 			fate_close(q, e);

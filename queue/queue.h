@@ -47,6 +47,7 @@ struct queue {
 	uint64_t wall_ms, mono_ms; /* both clocks at the last look */
 	uint32_t chance;           /* state of the jitter's generator */
 	uint64_t last_operation;   /* of an administrator's change */
+	uint64_t log_ms;           /* recovery: the latest wall time it met */
 	uint64_t nworks;           /* with agents now */
 	uint64_t nintakes;         /* commits that are not yet answered */
 	bool started;              /* the store is open */

@@ -363,8 +363,7 @@ add_header(struct build *b)
 		add_clean(b, "References: ", original, "\r\n");
 	}
 	if (r->kind == REPORT_DOUBLE)
-		add_clean(
-		    b, REPORT_DOUBLE_FIELD ": ", r->original_id, "\r\n");
+		add_clean(b, REPORT_DOUBLE_FIELD ": ", r->original_id, "\r\n");
 	/* RFC 3834 5; RFC 6522 3 */
 	buf_addf(b->out,
 	    "Auto-Submitted: auto-replied\r\n"

@@ -54,7 +54,7 @@ size_t
 upstreams_plan(struct upstreams *u, uint64_t now_ms,
     uint8_t order[static CONFIG_SERVERS_MAX])
 {
-	uint8_t later[CONFIG_SERVERS_MAX];
+	uint8_t later[CONFIG_SERVERS_MAX] = { 0 };
 	size_t n = 0, nlater = 0;
 
 	for (size_t i = 0; i < u->n; i++) {

@@ -44,8 +44,9 @@ struct handler {
 typedef void channel_closed_fn(void *ctx, struct channel *ch);
 
 /* Takes fd over (made non-blocking). handlers: the types we receive that are
- * not answers to our own asks (of two rows for one type the later). A type the edge allows us to receive, that
- * has no handler and answers nothing, breaks the contract too. */
+ * not answers to our own asks (of two rows for one type the later). A type the
+ * edge allows us to receive, that has no handler and answers nothing, breaks
+ * the contract too. */
 struct channel *channel_new(struct loop *l, int fd, const struct edge *edge,
     enum edge_end end, const struct handler *handlers,
     channel_closed_fn *closed, void *ctx);

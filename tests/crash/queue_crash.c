@@ -31,13 +31,13 @@
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
 #include "queue/report.h"
-#include "queue/store_impl.h"
 
 enum {
 	MAILS = 8,
 	WORKS = 64,         /* with the agent at a time */
 	TURNS_MAX = 100000, /* of a life whose disk fails */
 	CONTENT_MAX = 65536,
+	WATCHDOG_S = 60, /* for a life that does not end */
 	CODE_BROKEN = 3, /* the child's exit codes */
 	CODE_NO_START = 2
 };
@@ -183,8 +183,8 @@ see_report(const struct work_in *w)
 static void
 answer_rcpt(const struct work_in *w, uint32_t n)
 {
-	enum outcome o = w->is_report ? OUTCOME_DELIVERED :
-					rcpts[w->which[n]].outcome;
+	enum outcome o =
+	    w->is_report ? OUTCOME_DELIVERED : rcpts[w->which[n]].outcome;
 	struct tell_result m = {
 		.index = w->index[n],
 		.outcome = (uint8_t)o,
@@ -343,12 +343,12 @@ turn(struct timer *t)
 
 /* Is nothing under way, and nothing left to tell? */
 static bool
-is_quiet(const struct queue *q)
+is_quiet(struct queue *q)
 {
 	return q->nworks == 0 && q->nintakes == 0 &&
 	       q->index.nstate[STATE_ACTIVE] == 0 && q->reports.count == 0 &&
 	       q->changes.first == NULL && !store_is_dirty(q->store) &&
-	       q->reports.warn_seq >= q->store->journal.last_seq &&
+	       index_from_seq(&q->index, q->reports.warn_seq) == NULL &&
 	       !timer_is_set(q->pace.later) && !q->pace.now.queued;
 }
 
@@ -394,6 +394,7 @@ live(const char *dir, int out, bool first, bool bounded)
 	struct fault why;
 	struct timer *t;
 
+	alarm(WATCHDOG_S);
 	child.out = out;
 	child.loop = loop_new();
 	child.q = queue_new(child.loop);
@@ -421,7 +422,7 @@ live(const char *dir, int out, bool first, bool bounded)
 /* --- the parent --- */
 
 struct line {
-	bool accepted;
+	unsigned int accepted;
 	unsigned int done[RCPTS]; /* as due: delivered or reported */
 };
 
@@ -465,7 +466,7 @@ run_life(const char *dir, size_t mode, long at, const char *shim, bool *hit)
 	close(tell[1]);
 	while (read(events[0], &e, sizeof(e)) == sizeof(e)) {
 		if (e.what == 'A')
-			ledger[e.mail].accepted = true;
+			ledger[e.mail].accepted = 1;
 		else
 			ledger[e.mail].done[e.rcpt]++;
 	}
@@ -474,9 +475,9 @@ run_life(const char *dir, size_t mode, long at, const char *shim, bool *hit)
 	close(tell[0]);
 	if (pid == -1 || waitpid(pid, &status, 0) == -1)
 		exit(2);
-	return WIFEXITED(status) ? WEXITSTATUS(status) :
-	    WTERMSIG(status) == SIGKILL ? -1 :
-					  CODE_BROKEN;
+	return WIFEXITED(status)           ? WEXITSTATUS(status) :
+	       WTERMSIG(status) == SIGKILL ? -1 :
+					     CODE_BROKEN;
 }
 
 static unsigned int wrong;
@@ -496,7 +497,7 @@ check_ledger(unsigned int most)
 		for (uint32_t r = 0; r < RCPTS; r++) {
 			unsigned int n = ledger[m].done[r];
 
-			if (ledger[m].accepted && n == 0)
+			if (ledger[m].accepted > 0 && n == 0)
 				complain(m, r, "LOST", n);
 			if (n > most)
 				complain(m, r, "too often", n);
@@ -534,8 +535,8 @@ run_one(const char *shim, size_t mode, long n)
 			exit(2);
 	} else {
 		failed++;
-		printf("not ok %s at %ld: %u wrong, see %s\n",
-		    modes[mode].mode, n, wrong, dir);
+		printf("not ok %s at %ld: %u wrong, see %s\n", modes[mode].mode,
+		    n, wrong, dir);
 	}
 	return happened;
 }

@@ -401,18 +401,19 @@ def utf8_addresses():
 
 @test
 def a_loop_of_two_gateways_ends():
-    """Each thinks that the other has it; so do the reports."""
+    """Each thinks that the other has it; so do the reports, and the mail to
+    the postmasters."""
     conf = '''
 action out relay to "$hop"
 match for any action out
 limit hops 10
 limit rate-per-source 100000/1m
 limit connections-per-source 1000
-postmaster "root@loop.example"
 queue retry 1s
 '''
-    first = Gateway(conf, {"hop": "smtp://127.0.0.1:9"})
-    second = Gateway(conf, {"hop":
+    first = Gateway(conf + 'postmaster "one@loop.example"\n',
+                    {"hop": "smtp://127.0.0.1:9"})
+    second = Gateway(conf + 'postmaster "two@loop.example"\n', {"hop":
                             f"smtp://{first.address}:{first.port}"})
     first.conf_text = first.conf_text.replace(
         "smtp://127.0.0.1:9", f"smtp://{second.address}:{second.port}")

@@ -150,9 +150,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		hosts_from_name(&h);
 	if (result == WAY_FOUND)
 		for (size_t i = 0; i < h.n * HOST_FAMILIES; i++)
-			h.list[i / HOST_FAMILIES].answers[i % HOST_FAMILIES] =
-			    dns_answer_ref(take_answer(
-				&in, hosts_type(i % HOST_FAMILIES)));
+			hosts_set_answer(&h, i / HOST_FAMILIES,
+			    i % HOST_FAMILIES,
+			    take_answer(&in, hosts_type(i % HOST_FAMILIES)));
 	hosts_finish(&h, result, &found);
 	check(&h, &found);
 	hosts_clear(&h);

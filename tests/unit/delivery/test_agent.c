@@ -209,6 +209,23 @@ START_TEST(test_stale_connection)
 
 END_TEST
 
+/* What the next mail's domain allows is less than it has served. */
+START_TEST(test_idle_has_served_enough)
+{
+	static const struct step script[] = { HELLO, MAIL, RCPT, DATA, DOT,
+		{ "QUIT", "221 2.0.0 bye\r\n", 0 } };
+
+	server_start(&servers[0], script);
+	deliver_one(1);
+	numbers.messages_per_connection = 1;
+	use_numbers();
+	deliver_one(1);
+	expect(1, OUTCOME_DELIVERED, 250, "2.0.0");
+	ck_assert_uint_eq(servers[0].npeers, 2);
+}
+
+END_TEST
+
 /* Kept, dead, and nobody there any more: that is what the work says. */
 START_TEST(test_stale_and_gone)
 {
@@ -457,6 +474,7 @@ main(void)
 		{ "endless", test_endless_replies, 3 },
 		{ "idle", test_idle_time_ends_with_quit, 1 },
 		{ "stale", test_stale_connection, 2 },
+		{ "served enough", test_idle_has_served_enough, 1 },
 		{ "stale and gone", test_stale_and_gone, 1 },
 		{ "no hops", test_no_hops, 1 },
 		{ "loop", test_own_listener, 2 },

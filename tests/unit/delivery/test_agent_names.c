@@ -1,7 +1,5 @@
 /* Next hops with names: resolved, failed over, remembered, lost. */
 /* NOLINTBEGIN(bugprone-suspicious-include): one program, one world */
-#include "tests/unit/delivery/world.c"
-
 #include "tests/unit/delivery/fake_resolver.c"
 /* NOLINTEND(bugprone-suspicious-include) */
 

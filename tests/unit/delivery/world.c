@@ -74,6 +74,7 @@ static struct fake servers[SERVERS];
 static struct told told[RESULTS];
 static size_t ntold;
 static unsigned int ndone, awaited, nunreachable;
+static void (*at_end)(void); /* of a test, NULL: nothing */
 static uint32_t capacity;
 static struct timer *watchdog;
 static uint64_t next_id;
@@ -380,6 +381,8 @@ teardown(void)
 	struct conn *c, *next;
 
 	channel_free(&queue);
+	if (at_end != NULL)
+		at_end();
 	from_queue_close();
 	from_resolver_close();
 	routes_clear();

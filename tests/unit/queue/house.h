@@ -55,6 +55,7 @@ static struct {
 	struct channel *smtpd, *agent, *control;
 	bool agent_closed;
 	/* smtpd's view */
+	uint64_t received_ms; /* of mail handed in; 0: now */
 	int naccepted, nrefused, why, space;
 	struct answer_bodyfile bodyfile;
 	/* the agent's */
@@ -416,7 +417,8 @@ send_as(const char *msgid, const char *from, const char *const *to)
 	struct ask_commit m = {
 		.msgid = str_of(msgid),
 		.from = str_of(from),
-		.received_ms = clock_wall_ms(),
+		.received_ms =
+		    t.received_ms != 0 ? t.received_ms : clock_wall_ms(),
 		.client = STR("192.0.2.1"),
 		.client_name = STR("client.example"),
 		.listener = STR("127.0.0.1:25"),

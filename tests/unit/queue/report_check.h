@@ -55,9 +55,9 @@ report_check_header(struct str header, char boundary[static 80])
 {
 	static const char *const known[] = { "Received: ", "From: ", "To: ",
 		"Subject: ", "Date: ", "Message-ID: ", "In-Reply-To: ",
-		"References: ", "X-Postern-Double-Bounce: ",
-		"Auto-Submitted: ", "MIME-Version: ",
-		"Content-Type: ", "Content-Transfer-Encoding: " };
+		"References: ", "X-Postern-Double-Bounce: ", "Auto-Submitted: ",
+		"MIME-Version: ", "Content-Type: ",
+		"Content-Transfer-Encoding: " };
 	static const struct str mark = { "\tboundary=\"", 11 };
 	unsigned int seen = 0;
 	struct str line;

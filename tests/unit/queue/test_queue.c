@@ -98,6 +98,29 @@ START_TEST(a_crash_keeps_what_was_answered)
 
 END_TEST
 
+/* Nobody tried the first one; that time passed is seen by the second. */
+START_TEST(mail_that_only_waits_grows_old_over_a_restart)
+{
+	const uint64_t day = 86400000;
+	struct entry *e;
+
+	t.received_ms = clock_wall_ms() - 2 * day;
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 1);
+	t.received_ms += day;
+	send_mail("a@x", MAIL("c@y", "inside"));
+	wait_for(&t.naccepted, 2);
+	stop_queue(false);
+	start_queue();
+	e = index_from_seq(&t.q->index, 0);
+	ck_assert_uint_ge(entry_age(e, queue_now_ms(t.q)), day);
+	ck_assert_uint_lt(entry_age(e, queue_now_ms(t.q)), 2 * day);
+	e = index_from_seq(&t.q->index, e->seq + 1);
+	ck_assert_uint_lt(entry_age(e, queue_now_ms(t.q)), day);
+}
+
+END_TEST
+
 START_TEST(refuses_what_it_must)
 {
 	send_mail("a@x", MAIL("b@y", "inside"));
@@ -453,6 +476,7 @@ main(void)
 	tcase_add_test(c, delivers_and_forgets);
 	tcase_add_test(c, groups_by_destination);
 	tcase_add_test(c, every_outcome_survives_a_restart);
+	tcase_add_test(c, mail_that_only_waits_grows_old_over_a_restart);
 	tcase_add_test(c, a_crash_keeps_what_was_answered);
 	tcase_add_test(c, refuses_what_it_must);
 	tcase_add_test(c, a_dead_agent_gives_all_back);

@@ -155,7 +155,9 @@ teardown(void)
 	peer_clear();
 	ck_assert_uint_eq(under_way(), 0);
 	ns_stop(&ns);
+	query_clear();
 	loop_settle(loop);
+	loop_free(&loop);
 }
 
 START_TEST(names)

@@ -321,7 +321,9 @@ teardown(void)
 	way_set_config(NULL);
 	buf_clear(&lines);
 	ns_stop(&ns);
+	query_clear();
 	loop_settle(loop);
+	loop_free(&loop);
 }
 
 START_TEST(single_questions)
@@ -411,6 +413,7 @@ START_TEST(numbers)
 	struct ask_stats m = { 0 };
 
 	buf_reset(&lines);
+	nanswers = 0;
 	channel_ask(control, TYPE_ask_stats, &m, on_answer, NULL);
 	while (nanswers == 0)
 		loop_run(loop);
