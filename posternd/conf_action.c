@@ -15,7 +15,7 @@ enum { HOPS_MAX = 4096, PATH_BYTES_MAX = 1024 };
 struct making {
 	struct action action;
 	const struct conf_keyword *kind; /* NULL: not said yet */
-	bool has_to, has_port;
+	bool has_to;
 };
 
 static int
@@ -144,32 +144,6 @@ set_to(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return m->action.routes == NULL ? -1 : 0;
 }
 
-/* by MX: port N */
-static int
-set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct making *m = into;
-	uint64_t port;
-
-	(void)k;
-	if (conf_take_count(p, 1, 65535, &port) == -1)
-		return -1;
-	m->action.mx_port = (uint16_t)port;
-	m->has_port = true;
-	return 0;
-}
-
-static int
-set_vrfy(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct making *m = into;
-
-	(void)p;
-	(void)k;
-	m->action.vrfy = true;
-	return 0;
-}
-
 /* --- maildir --- */
 
 static const char *const variables[] = { "rcpt", "rcpt.user", "rcpt.domain",
@@ -275,8 +249,8 @@ set_maildir(struct conf_parser *p, const struct conf_keyword *k, void *into)
 static const struct conf_keyword action_options[] = {
 	CONF_CHOICE("relay", set_plain, ACTION_RELAY),
 	CONF_OPTION("to", set_to),
-	CONF_OPTION("port", set_port),
-	CONF_OPTION("vrfy", set_vrfy),
+	CONF_TEXT("port", conf_set_port, struct making, action.mx_port, 0),
+	CONF_TEXT("vrfy", conf_set_true, struct making, action.vrfy, 0),
 	CONF_TEXT("helo", conf_set_domain, struct making, action.helo, 255),
 	{ .name = "ttl", .parse = conf_set_time,
 	    .offset = offsetof(struct making, action.ttl_ms),
@@ -300,7 +274,7 @@ relay_option(const struct making *m)
 {
 	if (m->has_to)
 		return "to";
-	if (m->has_port)
+	if (m->action.mx_port != 0)
 		return "port";
 	if (m->action.vrfy)
 		return "vrfy";
@@ -317,7 +291,7 @@ check_action(struct conf_parser *p, const struct making *m)
 		    "action `%s' is neither `relay', "
 		    "`maildir' nor `discard'",
 		    a->name);
-	if (m->has_to && m->has_port)
+	if (m->has_to && a->mx_port != 0)
 		return conf_error(p, "`port' belongs to `relay' by MX only: "
 				     "behind `to' it stands in the URL");
 	if (a->kind != ACTION_RELAY && relay_option(m) != NULL)
@@ -350,7 +324,7 @@ conf_action(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	r = conf_options(p, action_options, &m, CONF_ONCE_A_STATEMENT);
 	if (r == 0)
 		r = check_action(p, &m);
-	if (m.action.kind == ACTION_RELAY && !m.has_to && !m.has_port)
+	if (m.action.kind == ACTION_RELAY && !m.has_to && m.action.mx_port == 0)
 		m.action.mx_port = HOP_PORT;
 	/* Also when something is wrong: rules may speak of it. */
 	c->actions =

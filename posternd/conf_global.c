@@ -176,37 +176,13 @@ conf_log(struct conf_parser *p, const struct conf_keyword *k, void *into)
 
 /* --- resolver ADDRESS [port N] [timeout T] [trust-ad] --- */
 
-static int
-set_server_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct server *s = into;
-	uint64_t port;
-
-	(void)k;
-	if (conf_take_count(p, 1, 65535, &port) == -1)
-		return -1;
-	s->port = (uint16_t)port;
-	return 0;
-}
-
-static int
-set_trust_ad(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct server *s = into;
-
-	(void)p;
-	(void)k;
-	s->trust_ad = true;
-	return 0;
-}
-
 /* clang-format off */
 static const struct conf_keyword server_options[] = {
-	CONF_OPTION("port", set_server_port),
+	CONF_TEXT("port", conf_set_port, struct server, port, 0),
 	{ .name = "timeout", .parse = conf_set_time,
 	    .offset = offsetof(struct server, timeout_ms),
 	    .min = 100, .max = 60000 },
-	CONF_OPTION("trust-ad", set_trust_ad),
+	CONF_TEXT("trust-ad", conf_set_true, struct server, trust_ad, 0),
 	CONF_NO_MORE
 };
 

@@ -5,12 +5,11 @@
 #include "lib/mail/path.h"
 #include "posternd/conf_parse.h"
 
-enum { SOCKET_PATH_MAX = 107, LISTENERS_MAX = 256 };
+enum { SOCKET_PATH_MAX = 107, LISTENERS_MAX = 256, SMTP_PORT = 25 };
 
 /* A listener in the making. */
 struct making {
 	struct listener listener;
-	bool has_port;
 };
 
 /* on ADDRESS | on socket PATH */
@@ -30,20 +29,6 @@ set_on(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	}
 	return conf_take_address(
 	    p, "an address or `socket'", &m->listener.addr);
-}
-
-static int
-set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct making *m = into;
-	uint64_t port;
-
-	(void)k;
-	if (conf_take_count(p, 1, 65535, &port) == -1)
-		return -1;
-	m->listener.port = (uint16_t)port;
-	m->has_port = true;
-	return 0;
 }
 
 static int
@@ -73,7 +58,7 @@ set_no_rdns(struct conf_parser *p, const struct conf_keyword *k, void *into)
 /* clang-format off */
 static const struct conf_keyword listen_options[] = {
 	CONF_OPTION("on", set_on),
-	CONF_OPTION("port", set_port),
+	CONF_TEXT("port", conf_set_port, struct making, listener.port, 0),
 	CONF_TEXT("hostname", conf_set_domain, struct making, listener.hostname, 255),
 	CONF_OPTION("tag", set_tag),
 	{ .name = "max-size", .parse = conf_set_size,
@@ -99,7 +84,7 @@ check_listener(struct conf_parser *p, struct making *m)
 {
 	if (m->listener.addr.family == ADDR_NONE)
 		return conf_error(p, "listen on which address or socket?");
-	if (m->listener.addr.family == ADDR_LOCAL && m->has_port)
+	if (m->listener.addr.family == ADDR_LOCAL && m->listener.port != 0)
 		return conf_error(p, "a socket of the file system has no "
 				     "port");
 	if (m->listener.addr.family == ADDR_LOCAL &&
@@ -122,7 +107,7 @@ add_listener(struct conf_parser *p, struct config *c, struct listener *l)
 int
 conf_listen(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
-	struct making m = { .listener = { .line = p->st->line, .port = 25 } };
+	struct making m = { .listener = { .line = p->st->line } };
 	struct config *c = into;
 	int r;
 
@@ -134,6 +119,8 @@ conf_listen(struct conf_parser *p, const struct conf_keyword *k, void *into)
 		r = conf_error(p, "more than %d listeners", LISTENERS_MAX);
 	if (m.listener.addr.family == ADDR_LOCAL)
 		m.listener.port = 0;
+	else if (m.listener.port == 0)
+		m.listener.port = SMTP_PORT;
 	/* One that is half wrong counts too: there is a listener, but nobody
 	 * is the same. */
 	if (r == -1)

@@ -189,6 +189,25 @@ conf_set_time(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return take_number(p, &kind_time, k->min, k->max, field(k, into));
 }
 
+int
+conf_set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	uint64_t port;
+
+	if (conf_take_count(p, 1, 65535, &port) == -1)
+		return -1;
+	*(uint16_t *)field(k, into) = (uint16_t)port;
+	return 0;
+}
+
+int
+conf_set_true(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	(void)p;
+	*(bool *)field(k, into) = true;
+	return 0;
+}
+
 /* COUNT/TIME; the time of a bare COUNT is a minute. */
 int
 conf_set_rate(struct conf_parser *p, const struct conf_keyword *k, void *into)

@@ -25,6 +25,10 @@ int conf_set_count(
     struct conf_parser *p, const struct conf_keyword *k, void *into);
 int conf_set_time(
     struct conf_parser *p, const struct conf_keyword *k, void *into);
+int conf_set_port(struct conf_parser *p, const struct conf_keyword *k,
+    void *into); /* uint16_t, never 0 */
+int conf_set_true(struct conf_parser *p, const struct conf_keyword *k,
+    void *into); /* bool; the keyword says it all */
 int conf_set_rate(struct conf_parser *p, const struct conf_keyword *k,
     void *into); /* two uint64_t: count, period */
 int conf_take_time(

@@ -170,28 +170,13 @@ on_ask_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	change_start(p, id, msg, &p->filter);
 }
 
-/* What other processes answer. */
-static void
-on_not_ours(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	(void)ch;
-	(void)msg;
-	answer(ctx, id, ANSWER_REFUSED_IT, "not a question for the queue");
-}
-
 static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
-	{ TYPE_ask_stats, on_ask_stats },
+	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
 	{ TYPE_ask_queue, on_ask_queue },
 	{ TYPE_ask_destinations, on_ask_destinations },
 	{ TYPE_ask_content, on_ask_content },
 	{ TYPE_ask_change, on_ask_change },
-	{ TYPE_ask_status, on_not_ours },
-	{ TYPE_ask_stop, on_not_ours },
-	{ TYPE_ask_submit_path, on_not_ours },
-	{ TYPE_ask_reload, on_not_ours },
-	{ TYPE_ask_resolve, on_not_ours },
-	{ TYPE_ask_routes, on_not_ours },
 	{ 0, NULL },
 };
 

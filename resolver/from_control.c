@@ -196,30 +196,9 @@ on_ask_routes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 /* --- the table --- */
 
-static void
-on_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	(void)ctx;
-	(void)ch;
-	(void)msg;
-	(void)id;
-}
-
-/* What other processes answer. */
-static void
-on_other(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	(void)ctx;
-	(void)msg;
-	from_control_answer(
-	    ch, id, ANSWER_REFUSED_IT, "not a question for the resolver", 0);
-}
-
-#define OTHER(ask, direction, phases, once) { TYPE_##ask, on_other },
-
 static const struct handler handlers[] = {
-	{ TYPE_tell_term, on_term },
-	CONTROL_QUESTIONS(OTHER){ TYPE_ask_stats, on_ask_stats },
+	{ TYPE_tell_term, control_skip_term },
+	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
 	{ TYPE_ask_resolve, on_ask_resolve },
 	{ TYPE_ask_routes, on_ask_routes },
 	{ 0, NULL },

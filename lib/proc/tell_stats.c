@@ -57,9 +57,8 @@ on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	answer(ch, id, ANSWER_OK, "");
 }
 
-/* A filter of a question that is refused. */
-static void
-on_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+void
+control_skip_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	(void)ctx;
 	(void)ch;
@@ -67,18 +66,17 @@ on_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)id;
 }
 
-static void
-on_other(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+void
+control_refuse(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	(void)ctx;
 	(void)msg;
 	answer(ch, id, ANSWER_REFUSED_IT, "this process does not know that");
 }
 
-#define OTHER(ask, direction, phases, once) { TYPE_##ask, on_other },
 static const struct handler handlers[] = {
-	{ TYPE_tell_term, on_term },
-	CONTROL_QUESTIONS(OTHER){ TYPE_ask_stats, on_stats },
+	{ TYPE_tell_term, control_skip_term },
+	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_stats },
 	{ 0, NULL },
 };
 

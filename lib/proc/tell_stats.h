@@ -1,5 +1,6 @@
 /*
- * A role's side of `show stats`: its numbers, told to control.
+ * What every role says to control: its numbers (`show stats`), and that a
+ * question is not for it.
  */
 #ifndef POSTERN_PROC_TELL_STATS_H
 #define POSTERN_PROC_TELL_STATS_H
@@ -15,6 +16,12 @@ void tell_stat(
  * ipc_receives (messages and system calls over all its channels), and
  * log.lost. */
 void tell_stats_common(struct channel *ch, uint64_t id, const char *role);
+
+/* Rows for a handler table in which the role's own rows stand behind these:
+ * every question is refused, and a filter of it goes by. */
+handler_fn control_refuse, control_skip_term;
+#define CONTROL_REFUSAL(ask, direction, phases, once) \
+	{ TYPE_##ask, control_refuse },
 
 /* The channel to control of a role that answers ask_stats and refuses the
  * rest. socket is taken; a former channel is dead and goes. counters (ended

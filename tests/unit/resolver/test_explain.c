@@ -432,9 +432,9 @@ START_TEST(questions_for_others)
 	struct ask_reload reload = { 0 };
 
 	expect(
-	    TYPE_ask_queue, &queue, "refused not a question for the resolver");
+	    TYPE_ask_queue, &queue, "refused this process does not know that");
 	expect(TYPE_ask_reload, &reload,
-	    "refused not a question for the resolver");
+	    "refused this process does not know that");
 }
 
 END_TEST
