@@ -286,6 +286,26 @@ is_before(const struct drawn *a, const struct drawn *b)
 	return a->chance < b->chance;
 }
 
+/* The addresses of one host, which come with their families in turns: drawn
+ * by lot within each family. */
+static void
+shuffle(const struct route *r, uint8_t *order, size_t n)
+{
+	for (size_t i = 0; i + 1 < n; i++) {
+		size_t pick = i;
+		uint32_t alike = 1;
+
+		for (size_t j = i + 1; j < n; j++)
+			if (r->addrs[order[j]].family ==
+				r->addrs[order[i]].family &&
+			    arc4random_uniform(++alike) == 0)
+				pick = j;
+		uint8_t drawn = order[pick];
+		order[pick] = order[i];
+		order[i] = drawn;
+	}
+}
+
 size_t
 route_draw(const struct route *r, uint8_t order[static WAY_ALL_MAX])
 {
@@ -299,9 +319,14 @@ route_draw(const struct route *r, uint8_t order[static WAY_ALL_MAX])
 			drawn[j] = drawn[j - 1];
 		drawn[j] = one;
 	}
-	for (size_t i = 0; i < r->nhosts; i++)
-		for (j = 0; j < drawn[i].host->count; j++)
-			order[n++] = (uint8_t)(drawn[i].host->first + j);
+	for (size_t i = 0; i < r->nhosts; i++) {
+		const struct route_host *h = drawn[i].host;
+
+		for (j = 0; j < h->count; j++)
+			order[n + j] = (uint8_t)(h->first + j);
+		shuffle(r, order + n, h->count);
+		n += h->count;
+	}
 	return n;
 }
 

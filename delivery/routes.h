@@ -67,8 +67,8 @@ void routes_clear(void);
 void route_unref(struct route **r);
 
 /* Which addresses of r in which order: by preference, hosts of the same one
- * shuffled, each host's addresses as they came. Fills order with indexes of
- * r->addrs and returns how many. */
+ * shuffled, and each host's addresses within their family. Fills order with
+ * indexes of r->addrs and returns how many. */
 size_t route_draw(const struct route *r, uint8_t order[static WAY_ALL_MAX]);
 /* The host whose address that is. */
 const char *route_host_of(const struct route *r, size_t addr);
