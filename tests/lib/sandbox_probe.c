@@ -7,6 +7,8 @@
  * is taken. An argument is a number, or @TEXT: then TEXT is put below the
  * thread's stack and the argument is its address.
  *
+ * sandbox_probe TID spin: the thread computes for ever from now on.
+ *
  * Prints `SIGSYS` (or another signal) when the process died of it, `errno N`
  * or `returned N`. Exits with 0 for each of these, 77 when it cannot be tried
  * on this machine, 1 when something went wrong.
@@ -159,6 +161,25 @@ try(pid_t tid, long call, int argc, char **argv)
 		give_up("PTRACE_SETREGS");
 }
 
+/* A jump to itself where the thread will go on (in a copy of the page that
+ * is the process' own). */
+static void
+spin(pid_t tid)
+{
+	static const char jump[2] = { '\xeb', '\xfe' };
+	struct user_regs_struct r;
+	stop_in_call(tid, &r);
+	errno = 0;
+	long code = ptrace(PTRACE_PEEKTEXT, tid, number(r.rip), NULL);
+	if (errno != 0)
+		give_up("PTRACE_PEEKTEXT");
+	memcpy(&code, jump, sizeof(jump));
+	if (ptrace(PTRACE_POKETEXT, tid, number(r.rip),
+		number((uint64_t)code)) == -1)
+		give_up("PTRACE_POKETEXT");
+	printf("spins\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -171,7 +192,10 @@ main(int argc, char **argv)
 		fprintf(stderr, "sandbox_probe: %s\n", strerror(errno));
 		return errno == EPERM ? CANNOT : 1;
 	}
-	try(tid, strtol(argv[2], NULL, 0), argc - 3, argv + 3);
+	if (strcmp(argv[2], "spin") == 0)
+		spin(tid);
+	else
+		try(tid, strtol(argv[2], NULL, 0), argc - 3, argv + 3);
 	if (ptrace(PTRACE_DETACH, tid, NULL, NULL) == -1)
 		give_up("PTRACE_DETACH");
 	return 0;

@@ -243,10 +243,10 @@ def pid_of(gw, role):
     return found[0]
 
 
-def restarted(gw, role, pid, mark):
+def restarted(gw, role, pid, mark, why="sandbox violation"):
     """The parent names the death, and another process takes the place."""
-    gw.wait_log(rf"parent died process={role} .*pid={pid} .*"
-                r"sandbox violation", since=mark)
+    gw.wait_log(rf"parent died process={role} .*pid={pid} .*{why}",
+                since=mark)
 
     def there():
         if role == "control" or not gw.role_pids("control"):
@@ -319,6 +319,21 @@ def aborts(who):
         check(got == "SIGABRT", f"{who} smtpd: abort is SIGABRT", got)
 
 
+def spins(who):
+    """Who computes for ever hears nobody: the kernel ends it (D-20)."""
+    with Gateway(CONF) as gw:
+        spinning = {}
+        for role in ("resolver", "smtpd"):
+            mark = gw.mark()
+            pid = pid_of(gw, role)
+            got = probe(pid, "spin", ())
+            check(got == "spins", f"{who} {role}: {got}", got)
+            spinning[role] = pid, mark
+        for role, (pid, mark) in spinning.items():
+            check(restarted(gw, role, pid, mark, "SIGPROF"),
+                  f"{who} {role}: ended, and started again")
+
+
 def as_ordinary_user():
     """What anybody can read; root tries the rest as an ordinary user too."""
     print("skip: only root may trace processes that are not dumpable")
@@ -343,6 +358,7 @@ def run():
     lethal(None, "root")
     lethal("nobody", "user")
     threads("root")
+    spins("root")
     aborts("root")
 
 
