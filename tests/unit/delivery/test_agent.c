@@ -213,7 +213,7 @@ END_TEST
 START_TEST(test_idle_has_served_enough)
 {
 	static const struct step script[] = { HELLO, MAIL, RCPT, DATA, DOT,
-		{ "QUIT", "221 2.0.0 bye\r\n", 0 } };
+		{ "QUIT", "221 2.0.0 bye\r\n", 0 }, NOTHING };
 
 	server_start(&servers[0], script);
 	deliver_one(1);
@@ -230,7 +230,7 @@ END_TEST
 START_TEST(test_stale_and_gone)
 {
 	static const struct step closing[] = { HELLO, MAIL, RCPT, DATA, DOT,
-		{ "MAIL", NULL, 0 } };
+		{ "MAIL", NULL, 0 }, NOTHING };
 
 	server_start(&servers[0], closing);
 	deliver_one(1);

@@ -18,9 +18,20 @@ static struct router router;
 static struct index ix;
 
 static void
+clear(void)
+{
+	if (ix.buckets != NULL)
+		index_clear(&ix);
+	buf_clear(&router.hops);
+}
+
+/* Anew, whatever there was before. */
+static void
 setup(void)
 {
 	static char host[] = "mx.test.example";
+
+	clear();
 
 	memset(&config, 0, sizeof(config));
 	memset(rules, 0, sizeof(rules));
@@ -190,5 +201,8 @@ main(void)
 		reports_go_by_rule_or_by_mx, only_ours_are_reports,
 		times_to_live };
 
-	return PART_RUN("route", tests);
+	int result = PART_RUN("route", tests);
+
+	clear();
+	return result;
 }
