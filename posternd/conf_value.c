@@ -192,7 +192,7 @@ conf_set_time(struct conf_parser *p, const struct conf_keyword *k, void *into)
 int
 conf_set_port(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
-	uint64_t port;
+	uint64_t port = 0;
 
 	if (conf_take_count(p, 1, 65535, &port) == -1)
 		return -1;

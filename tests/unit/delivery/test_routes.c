@@ -180,7 +180,8 @@ START_TEST(test_order)
 			 * often */
 			if (r->hosts[3].first <= order[i] &&
 			    order[i] < r->hosts[3].first + 3U &&
-			    strcmp(route_host_of(r, order[i - 1]), "h3.test")) {
+			    strcmp(route_host_of(r, order[i - 1]), "h3.test") !=
+				0) {
 				of_three[order[i] - r->hosts[3].first]++;
 				ck_assert_str_eq(
 				    route_host_of(r, order[i + 2]), "h3.test");
