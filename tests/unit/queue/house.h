@@ -26,6 +26,7 @@
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
 #include "queue/store_impl.h"
+#include "queue/work.h"
 
 enum { WATCHDOG_MS = 20000, TEXT = 160000 };
 
@@ -360,12 +361,18 @@ setup(void)
 static inline void
 stop_queue(bool orderly)
 {
+	struct agent_peer *a;
+
 	channel_free(&t.smtpd);
 	channel_free(&t.control);
 	channel_free(&t.agent);
 	if (orderly)
 		pace_now(&t.q->pace);
-	/* It is not freed: nothing of it may come back. */
+	/* It is not freed: nothing of it may come back, nor hear that its
+	 * agents are gone. */
+	LIST_FOREACH(a, &t.q->agents, next)
+		channel_free(&a->channel);
+	loop_after_cancel(t.loop, &t.q->run);
 	timer_stop(t.q->pace.later);
 	loop_after_cancel(t.loop, &t.q->pace.now);
 	timer_stop(t.q->reports.timer);
