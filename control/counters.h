@@ -7,7 +7,7 @@
 enum control_counter {
 	CONTROL_CONNECTIONS, /* accepted */
 	CONTROL_TURNED_AWAY, /* closed at once: too many */
-	CONTROL_QUESTIONS,
+	CONTROL_ASKED,
 	CONTROL_REFUSED, /* questions */
 	CONTROL_COUNTERS
 };

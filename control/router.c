@@ -95,7 +95,7 @@ static const char *const code_names[] = {
 static struct counter counters[] = {
 	[CONTROL_CONNECTIONS] = { "control.connections", 0 },
 	[CONTROL_TURNED_AWAY] = { "control.turned_away", 0 },
-	[CONTROL_QUESTIONS] = { "control.questions", 0 },
+	[CONTROL_ASKED] = { "control.questions", 0 },
 	[CONTROL_REFUSED] = { "control.refused", 0 },
 	[CONTROL_COUNTERS] = { NULL, 0 },
 };
@@ -434,7 +434,7 @@ route_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 	const struct route *route = route_find(type);
 	const char *why = refusal(a, route);
 
-	counters[CONTROL_QUESTIONS].value++;
+	counters[CONTROL_ASKED].value++;
 	if (why != NULL) {
 		counters[CONTROL_REFUSED].value++;
 		log_info(NULL, "control",

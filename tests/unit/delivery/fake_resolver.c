@@ -1,5 +1,4 @@
-/* The resolver at the other end of a channel, by a table. Included behind
- * world.c. */
+/* The resolver at the other end of a channel, by a table; brings world.c. */
 #include "edges/delivery_resolver.h"
 /* NOLINTNEXTLINE(bugprone-suspicious-include): one program, one world */
 #include "tests/unit/delivery/world.c"
