@@ -372,7 +372,9 @@ action box maildir "$dir/mail/%{rcpt.user}" user "mail"
         client = gw.client(helo="client.example")
         before = fds(gw.proc.pid)
         change(gw, gw.expand(TWO), "")
+        mark = gw.mark()
         good(gw)
+        gw.wait_log(r"reload result=ok", since=mark)
         # A table and the directory less.
         equal(fds(gw.proc.pid), before - 2, "descriptors of the parent")
         before = fds(gw.proc.pid)
