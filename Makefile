@@ -12,7 +12,8 @@ include mk/flags.mk
 include mk/roles.mk
 
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
-$(foreach r,$(ROLES),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r)))))
+$(foreach p,$(PARTS),$(eval OBJ_$(p) := $(call objs,$(DIR_$(p)))))
+$(foreach r,$(ROLES),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r))) $(foreach p,$(PARTS_$(r)),$(OBJ_$(p)))))
 # A program stands in $(B) under its folder's name: its objects go elsewhere.
 $(foreach r,$(PROGRAMS),$(eval OBJ_$(r) := $(patsubst $(B)/%,$(B)/obj/%,$(call objs,$(DIR_$(r))))))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)

@@ -16,7 +16,7 @@
 /* --- filters: all terms must hold --- */
 enum term_kind {
 	TERM_ID,
-	TERM_STATE, /* active deferred held */
+	TERM_STATE, /* active deferred held quarantined */
 	TERM_FROM,
 	TERM_TO,
 	TERM_DOMAIN,
@@ -25,6 +25,7 @@ enum term_kind {
 	TERM_LARGER, /* number: bytes */
 	TERM_TRIES,  /* number: attempts made, or more */
 	TERM_REPLY,  /* text that the last reply holds, without case */
+	TERM_MILTER, /* name of the filter that had it quarantined */
 	TERM_LIMIT   /* number of messages */
 };
 
@@ -58,12 +59,16 @@ enum change {
 	CHANGE_HOLD,
 	CHANGE_RELEASE,
 	CHANGE_REQUEUE, /* the rules decide again where it goes */
-	CHANGE_REMOVE
+	CHANGE_REMOVE,
+	/* of what is quarantined; the others but REMOVE leave that alone */
+	CHANGE_UNQUARANTINE, /* deliver it */
+	CHANGE_REJECT,       /* tell its sender that it was refused */
+	CHANGE_RESCAN        /* ask the filters again */
 };
 
 /* queue. With no terms: all. */
 #define ASK_CHANGE(F)                \
-	F(u8, change, CHANGE_REMOVE) \
+	F(u8, change, CHANGE_RESCAN) \
 	F(u8, dry_run, 1)            \
 	F(str, reason, 512)          \
 	F(u32, uid, UINT32_MAX) /* of the caller; control fills it in */
@@ -86,6 +91,30 @@ WIRE_DECLARE(ask_resolve, ASK_RESOLVE)
  * row_rule, row_passed, row_hop. */
 #define ASK_ROUTES(F) F(str, address, ENVELOPE_ADDRESS_MAX)
 WIRE_DECLARE(ask_routes, ASK_ROUTES)
+
+#define ASK_MILTERS(F) WIRE_NOTHING(F) /* smtpd: row_milter each */
+WIRE_DECLARE(ask_milters, ASK_MILTERS)
+
+/* queue: row_quarantined each, row_rcpt behind it. */
+#define ASK_QUARANTINE(F) WIRE_NOTHING(F)
+WIRE_DECLARE(ask_quarantine, ASK_QUARANTINE)
+
+#define ASK_TRACE(F) F(str, msgid, ID_LEN) /* queue: row_event */
+WIRE_DECLARE(ask_trace, ASK_TRACE)
+
+/* smtpd, one of them: shows a mail to one filter. Its content comes before as
+ * tell_mail. row_event for each verdict, then row_content: the mail as the
+ * filter would have it. */
+#define ASK_TEST_MILTER(F)                 \
+	F(str, milter, 64)                 \
+	F(str, client, 64)                 \
+	F(str, helo, 255)                  \
+	F(str, from, ENVELOPE_ADDRESS_MAX) \
+	F(str, to, ENVELOPE_ADDRESS_MAX)
+WIRE_DECLARE(ask_test_milter, ASK_TEST_MILTER)
+
+#define TELL_MAIL(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
+WIRE_DECLARE(tell_mail, TELL_MAIL)
 
 #define ASK_SUBMIT_PATH(F) WIRE_NOTHING(F) /* control itself: row_text */
 WIRE_DECLARE(ask_submit_path, ASK_SUBMIT_PATH)
@@ -118,14 +147,19 @@ WIRE_DECLARE(row_listener, ROW_LISTENER)
 	F(u64, value, UINT64_MAX)
 WIRE_DECLARE(row_stat, ROW_STAT)
 
-enum message_state { STATE_ACTIVE, STATE_DEFERRED, STATE_HELD };
+enum message_state {
+	STATE_ACTIVE,
+	STATE_DEFERRED,
+	STATE_HELD,
+	STATE_QUARANTINED
+};
 
 #define ROW_MESSAGE(F)                     \
 	F(str, msgid, ID_LEN)              \
 	F(u64, received_ms, UINT64_MAX)    \
 	F(u64, size, UINT64_MAX)           \
 	F(str, from, ENVELOPE_ADDRESS_MAX) \
-	F(u8, state, STATE_HELD)           \
+	F(u8, state, STATE_QUARANTINED)    \
 	F(u32, flags, ENVELOPE_FLAGS_ALL)  \
 	F(str, client, 64)                 \
 	F(str, client_name, 255)           \
@@ -139,12 +173,13 @@ enum rcpt_state {
 	RCPT_HELD,
 	RCPT_DELIVERED,
 	RCPT_BOUNCED,
-	RCPT_REMOVED
+	RCPT_REMOVED,
+	RCPT_QUARANTINED
 };
 
 #define ROW_RCPT(F)                                                          \
 	F(str, to, ENVELOPE_ADDRESS_MAX)                                     \
-	F(u8, state, RCPT_REMOVED)                                           \
+	F(u8, state, RCPT_QUARANTINED)                                       \
 	F(str, action, 64)                                                   \
 	F(u32, attempts, UINT32_MAX)                                         \
 	F(u64, next_ms, UINT64_MAX) /* wall time of the next try, 0: none */ \
@@ -162,6 +197,54 @@ WIRE_DECLARE(row_rcpt, ROW_RCPT)
 	F(u64, backoff_ms, UINT64_MAX) /* rests for so long; 0: no */  \
 	F(str, reply, 600)             /* the last that put mail off */
 WIRE_DECLARE(row_destination, ROW_DESTINATION)
+
+/* A quarantined mail; its recipients follow. */
+#define ROW_QUARANTINED(F)                 \
+	F(str, msgid, ID_LEN)              \
+	F(str, from, ENVELOPE_ADDRESS_MAX) \
+	F(u64, size, UINT64_MAX)           \
+	F(str, filter, 64)                 \
+	F(str, reason, 600)                \
+	F(u64, since_ms, UINT64_MAX)       \
+	F(u64, expires_ms, UINT64_MAX) /* 0: never */
+WIRE_DECLARE(row_quarantined, ROW_QUARANTINED)
+
+#define ROW_EVENT(F)                \
+	F(u64, when_ms, UINT64_MAX) \
+	F(str, event, 32)           \
+	F(str, text, 1024) /* key=value … */
+WIRE_DECLARE(row_event, ROW_EVENT)
+
+/* A filter, as one smtpd process knows it; numbers of several are added.
+ * Lists are u64 or u32, little-endian, in the order of their enum. */
+#define ROW_MILTER(F)                                                       \
+	F(str, name, 64)                                                    \
+	F(str, on_failure, 16)                                              \
+	F(u8, shadow, 1)                                                    \
+	F(u8, after_queue, 1)                                               \
+	F(u8, state, 2) /* up, resting, probing */                          \
+	F(u32, sessions, UINT32_MAX)                                        \
+	F(u64, connections, UINT64_MAX)                                     \
+	F(u64, failures, UINT64_MAX)                                        \
+	F(u64, skipped, UINT64_MAX)                                         \
+	F(u64, compared, UINT64_MAX)                                        \
+	F(u64, differed, UINT64_MAX)                                        \
+	F(u64, edits, UINT64_MAX)                                           \
+	F(u32, version, UINT32_MAX)                                         \
+	F(u32, actions, UINT32_MAX)                                         \
+	F(u32, steps, UINT32_MAX)                                           \
+	F(bin, verdicts, 128) /* u64 each: milter.h, enum milter_verdict */ \
+	F(bin, latency, 2048) /* u32 each: stages, of each its buckets */
+WIRE_DECLARE(row_milter, ROW_MILTER)
+
+/* Of the row_milter before. */
+#define ROW_MILTER_SOCKET(F)         \
+	F(str, socket, 255)          \
+	F(u8, state, 2)              \
+	F(u32, sessions, UINT32_MAX) \
+	F(u64, failures, UINT64_MAX) \
+	F(str, fault, 200)
+WIRE_DECLARE(row_milter_socket, ROW_MILTER_SOCKET)
 
 #define ROW_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
 WIRE_DECLARE(row_content, ROW_CONTENT)
@@ -232,7 +315,11 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(ask_submit_path, EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_reload,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_resolve,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
-	M(ask_routes,      EDGE_A_TO_B, PHASE_RUN, 0)
+	M(ask_routes,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_milters,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_quarantine,  EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_trace,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_test_milter, EDGE_A_TO_B, PHASE_RUN, 0)
 
 #define CONTROL_ROWS(M)                                                       \
 	M(row_gateway,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
@@ -248,10 +335,15 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(row_record,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_rule,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_passed,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
-	M(row_hop,         EDGE_B_TO_A, PHASE_RUN, 0)
+	M(row_hop,         EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_quarantined, EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_event,       EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_milter,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_milter_socket, EDGE_B_TO_A, PHASE_RUN, 0)
 
 #define CONTROL_ALL(M)                                                        \
 	M(tell_term,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(tell_mail,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	CONTROL_QUESTIONS(M)                                                  \
 	CONTROL_ROWS(M)                                                       \
 	M(answer_done,     EDGE_B_TO_A, PHASE_RUN, 0)

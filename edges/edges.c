@@ -4,13 +4,16 @@
 
 #include "edges/control_all.h"
 #include "edges/delivery_resolver.h"
+#include "edges/dialer_resolver.h"
 #include "edges/queue_delivery.h"
+#include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
 #include "edges/smtpd_resolver.h"
 
 static const char *const names[ROLE_COUNT] = {
 	[ROLE_PARENT] = "parent",
 	[ROLE_SMTPD] = "smtpd",
+	[ROLE_DIALER] = "dialer",
 	[ROLE_RESOLVER] = "resolver",
 	[ROLE_QUEUE] = "queue",
 	[ROLE_DELIVERY] = "delivery",
@@ -24,11 +27,14 @@ static const struct {
 } map[] = {
 	{ ROLE_SMTPD, ROLE_QUEUE, &smtpd_queue_edge },
 	{ ROLE_SMTPD, ROLE_RESOLVER, &smtpd_resolver_edge },
+	{ ROLE_SMTPD, ROLE_DIALER, &smtpd_dialer_edge },
+	{ ROLE_DIALER, ROLE_RESOLVER, &dialer_resolver_edge },
 	{ ROLE_DELIVERY, ROLE_RESOLVER, &delivery_resolver_edge },
 	{ ROLE_QUEUE, ROLE_DELIVERY, &queue_delivery_edge },
 	{ ROLE_QUEUE, ROLE_MAILDIR, &queue_delivery_edge },
 	{ ROLE_CONTROL, ROLE_PARENT, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_SMTPD, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_DIALER, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_RESOLVER, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_QUEUE, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_DELIVERY, &control_all_edge },

@@ -5,6 +5,7 @@
  *
  *	client --> smtpd --smtpd_queue--> queue --queue_delivery--> delivery
  *	                                    `-----queue_delivery--> maildir
+ *	smtpd    --smtpd_dialer------> dialer --dialer_resolver-> resolver
  *	smtpd    --smtpd_resolver----> resolver
  *	delivery --delivery_resolver-> resolver
  *
@@ -18,6 +19,7 @@
 enum role {
 	ROLE_PARENT,
 	ROLE_SMTPD,
+	ROLE_DIALER,
 	ROLE_RESOLVER,
 	ROLE_QUEUE,
 	ROLE_DELIVERY,

@@ -3,10 +3,11 @@
 # folder is an undefined symbol. This file is the architecture.
 
 # program : folder : libraries
-ROLES := smtpd resolver queue delivery maildir control
+ROLES := smtpd dialer resolver queue delivery maildir control
 PROGRAMS := posternd posternctl
 
 DIR_smtpd := smtpd
+DIR_dialer := milters/dialer
 DIR_resolver := resolver
 DIR_queue := queue
 DIR_delivery := delivery
@@ -14,6 +15,15 @@ DIR_maildir := delivery/maildir
 DIR_control := control
 DIR_posternd := posternd
 DIR_posternctl := posternctl
+
+# Linked into smtpd: the MTA side of the milter protocol.
+PARTS := client
+DIR_client := milters/client
+PARTS_smtpd := client
+
+# The filters that ship: on libmilter, no process of the gateway.
+FILTERS := milter-rules
+DIR_milter-rules := milters/rules
 
 LIBS_queue := -pthread
 LIBS_resolver := -lcares

@@ -13,7 +13,7 @@ T ?=
 C_FILES = $(wildcard lib/*/*.[ch] edges/*.[ch] tests/unit/*/*.[ch] \
 	tests/fuzz/*.c tests/fuzz/*/*.[ch] tests/lib/*.[ch] bench/*.c) \
 	$(foreach d,$(DIRS),$(wildcard $(d)/*.[ch]))
-DIRS = $(foreach r,$(ROLES) $(PROGRAMS),$(DIR_$(r)))
+DIRS = $(foreach r,$(ROLES) $(PARTS) $(PROGRAMS),$(DIR_$(r)))
 SHELL_FILES = .ci/run tests/fetch tests/borders tools/demo \
 	$(filter-out %.awk,$(wildcard tools/*))
 

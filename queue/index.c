@@ -157,6 +157,7 @@ counter_of(struct entry *e, uint8_t state)
 	case RCPT_DELIVERED:
 	case RCPT_BOUNCED:
 	case RCPT_REMOVED:
+	case RCPT_QUARANTINED:
 		break;
 	}
 	return NULL;

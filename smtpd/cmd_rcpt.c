@@ -64,6 +64,7 @@ rcpt_rules(const struct session *s, struct command *c)
 		    c, "no-match", "550 5.7.1 Relaying denied");
 	switch (rule->verdict) {
 	case VERDICT_ACTION:
+	case VERDICT_QUARANTINE:
 		break;
 	case VERDICT_REJECT:
 		return command_refuse(c, "rule",

@@ -208,6 +208,15 @@ config_find_action(const struct config *c, struct str name)
 	return str_eq(name, STR(CONFIG_MX_ACTION)) ? &mx_action : NULL;
 }
 
+const struct milter *
+config_find_milter(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->nmilters; i++)
+		if (str_eq(str_of(c->milters[i].name), name))
+			return &c->milters[i];
+	return NULL;
+}
+
 #define COPY_size(name)  out->name = from->name;
 #define COPY_count(name) out->name = from->name;
 #define COPY_time(name)  out->name = from->name;

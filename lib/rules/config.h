@@ -13,6 +13,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/fault.h"
 #include "lib/net/addr.h"
+#include "lib/rules/milter_conf.h"
 #include "lib/rules/numbers.h"
 #include "lib/rules/table.h"
 
@@ -42,6 +43,9 @@ struct listener {
 	char *hostname;    /* NULL: the global one */
 	char *tag;         /* NULL: none */
 	uint64_t max_size; /* bytes; 0: limit message-size */
+	/* filters; NULL: none. Not owned */
+	const struct milter_set *milters;
+	struct table *no_milters_from; /* but for these sources; or NULL */
 	uint32_t flags;
 };
 
@@ -87,7 +91,12 @@ struct cond {
 	char *text;          /* of COND_TAG */
 };
 
-enum verdict_kind { VERDICT_ACTION, VERDICT_REJECT, VERDICT_TEMPFAIL };
+enum verdict_kind {
+	VERDICT_ACTION,
+	VERDICT_REJECT,
+	VERDICT_TEMPFAIL,
+	VERDICT_QUARANTINE /* set aside; by the action once released */
+};
 
 struct rule {
 	uint32_t line;
@@ -97,6 +106,8 @@ struct rule {
 	enum verdict_kind verdict;
 	const struct action *action; /* not owned */
 	char *reply;                 /* "550 5.7.1 text"; NULL: the default */
+	/* filters of these recipients; NULL: the listener's. Not owned */
+	const struct milter_set *milters;
 };
 
 struct config {
@@ -131,6 +142,15 @@ struct config {
 	int *table_fds;        /* in the parent: the sealed memfds; else NULL */
 	size_t ntables;
 	struct table *bare_newline_except; /* NULL: nobody */
+	struct milter *milters;
+	size_t nmilters;
+	struct milter_set *milter_sets;
+	size_t nmilter_sets;
+	/* of our own reports; NULL: none. Not owned */
+	const struct milter_set *report_milters;
+	char *dialer_user; /* NULL: user */
+	char *dial_groups; /* names of groups the dialer has besides, blank
+			    * separated; NULL: none */
 };
 
 /* With every default set; hostname is the machine's name. */
@@ -142,6 +162,9 @@ void config_unref(struct config **c);
  * MX. No configured one can be called so. */
 #define CONFIG_MX_ACTION "(mx)"
 
+/* NULL when there is none of that name. */
+const struct milter *config_find_milter(
+    const struct config *c, struct str name);
 /* CONFIG_MX_ACTION is always there; NULL when there is none of that name. */
 const struct action *config_find_action(
     const struct config *c, struct str name);

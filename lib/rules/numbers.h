@@ -37,7 +37,9 @@ struct table;
 	L(header_size, "header-size", size, 262144, 1024, 1048576)             \
 	L(header_field, "header-field", size, 102400, 1024, 1048576)           \
 	L(header_fields, "header-fields", count, 1000, 10, 100000)             \
-	L(hops, "hops", count, 50, 1, 1000)
+	L(hops, "hops", count, 50, 1, 1000)                                    \
+	L(filtering, "filtering", count, 500, 1, 100000)                       \
+	L(filtering_time, "filtering-time", time, 10000, 10, 3600000)
 
 /* `queue KEYWORD VALUE` */
 #define QUEUE_NUMBERS(L)                                                       \
@@ -47,6 +49,7 @@ struct table;
 	L(messages, "limit", count, 1000000, 1, 100000000)                     \
 	L(disk_reserve, "disk-reserve", size, 268435456, 0, 1099511627776)     \
 	L(undo, "undo", time, 3600000, 0, 8640000000)                          \
+	L(quarantine_ttl, "quarantine-ttl", time, 2592000000, 0, 31536000000)  \
 	L(segment_size, "segment-size", size, 33554432, 1048576, 1073741824)   \
 	L(cache, "cache", size, 67108864, 0, 17179869184)
 
