@@ -42,10 +42,13 @@ class Postern:
             build = self.copy = with_shim(build, shim)
         # Who calls is found out, as Postfix does from /etc/hosts.
         self.names = pt.DNS(pt.hosts({"localhost": "127.0.0.1"}))
-        self.gw = pt.Gateway(self.names.conf() + CONF, {"sink": sink},
-                             build=build, log_to_file=True)
+        self.gw = self.gateway(self.names.conf() + CONF, {"sink": sink},
+                               build)
         self.gw.start()
         self.address, self.port = self.gw.address, self.gw.port
+
+    def gateway(self, conf, values, build):
+        return pt.Gateway(conf, values, build=build, log_to_file=True)
 
     def pids(self):
         return self.gw.pids()
@@ -86,7 +89,7 @@ def with_shim(build, shim):
 class Postfix:
     name = "Postfix"
 
-    def __init__(self, build, sink, shim=None):
+    def __init__(self, build, sink, shim=None, env=None):
         # On the same file system as ours, so that a sync is a sync.
         self.work = tempfile.mkdtemp(prefix="postern-bench-")
         os.chmod(self.work, 0o755)
@@ -94,7 +97,8 @@ class Postfix:
         self.proc = subprocess.Popen(
             [f"{TOP}/bench/postfix", self.work, str(self.port), str(sink)] +
             ([shim] if shim else []), stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+            stderr=subprocess.DEVNULL, start_new_session=True,
+            env=dict(os.environ, **(env or {})))
         pt.wait_until(self._answers, "Postfix")
 
     def _answers(self):

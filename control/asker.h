@@ -11,11 +11,14 @@
 
 #include "control/access.h"
 #include "control/router.h"
+#include "lib/base/buf.h"
 #include "lib/base/loop.h"
 #include "lib/ipc/channel.h"
 
 enum {
 	ASKER_TERMS_MAX = 64,        /* filters of one question */
+	ASKER_MAIL_MAX = 16777216,   /* bytes of a mail that comes before it */
+	ASKER_MAILS_MAX = 67108864,  /* the same, of all askers */
 	ASKER_QUESTIONS_MAX = 8,     /* in progress at once */
 	ASKER_PER_UID_MAX = 32,      /* connections of one uid */
 	ASKER_MAX = 256,             /* connections in all */
@@ -38,6 +41,7 @@ struct asker {
 	struct caller who;
 	struct term *terms; /* said since the last question, in order */
 	size_t nterms;
+	struct buf mail;                /* likewise */
 	TAILQ_HEAD(, request) requests; /* in progress (router.h) */
 	size_t nrequests;
 	struct timer *deadline; /* for a question, or for reading */

@@ -14,6 +14,7 @@
 
 static TAILQ_HEAD(askers, asker) askers = TAILQ_HEAD_INITIALIZER(askers);
 static size_t naskers;
+static size_t mail_bytes; /* of all */
 
 static void
 forget_terms(struct asker *a)
@@ -50,13 +51,44 @@ on_tell_term(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+forget_mail(struct asker *a)
+{
+	mail_bytes -= a->mail.len;
+	buf_clear(&a->mail);
+}
+
+static void
+on_tell_mail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct asker *a = ctx;
+	const struct tell_mail *m = msg;
+
+	(void)ch;
+	(void)id;
+	/* Who may not ask what it belongs to need not be remembered. */
+	if (!(a->who.permits & PERMIT_CONTENT))
+		return;
+	if (a->mail.len + m->bytes.len > ASKER_MAIL_MAX ||
+	    mail_bytes + m->bytes.len > ASKER_MAILS_MAX) {
+		log_info(NULL, "control-dropped", "uid=%u why=%s",
+		    (unsigned int)a->who.uid, log_cstr("too much mail"));
+		asker_drop(a);
+		return;
+	}
+	buf_add_str(&a->mail, m->bytes);
+	mail_bytes += m->bytes.len;
+}
+
+static void
 on_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 {
 	if (!a->is_stalled)
 		timer_stop(a->deadline);
 	route_question(a, type, msg, id);
-	if (!a->is_dropped)
-		forget_terms(a);
+	if (a->is_dropped)
+		return;
+	forget_terms(a);
+	forget_mail(a);
 }
 
 #define QUESTION_FUNCTION(ask, direction, phases, once)                  \
@@ -70,6 +102,7 @@ CONTROL_QUESTIONS(QUESTION_FUNCTION)
 
 #define QUESTION_HANDLER(ask, direction, phases, once) { TYPE_##ask, on_##ask },
 static const struct handler handlers[] = { { TYPE_tell_term, on_tell_term },
+	{ TYPE_tell_mail, on_tell_mail },
 	CONTROL_QUESTIONS(QUESTION_HANDLER){ 0, NULL } };
 
 static void
@@ -92,6 +125,7 @@ asker_drop(struct asker *a)
 	while ((r = TAILQ_FIRST(&a->requests)) != NULL)
 		route_cancel(&r);
 	forget_terms(a);
+	forget_mail(a);
 	timer_stop(a->deadline);
 	channel_free(&a->ch);
 	TAILQ_REMOVE(&askers, a, link);
@@ -148,6 +182,7 @@ asker_new(struct loop *l, int fd, const struct caller *who)
 	a->who = *who;
 	a->stall_left_ms = ASKER_STALL_TOTAL_MS;
 	TAILQ_INIT(&a->requests);
+	buf_init(&a->mail, ASKER_MAIL_MAX);
 	deferred_init(&a->reap, reap, a);
 	a->deadline = timer_new(l, on_deadline, a);
 	timer_set(a->deadline, ASKER_QUESTION_MS);

@@ -14,7 +14,12 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 
-enum target { TO_ROLE, TO_ALL, TO_SELF };
+enum target {
+	TO_ROLE, /* one of them */
+	TO_EACH, /* all of this role */
+	TO_ALL,  /* everybody; numbers are added up */
+	TO_SELF
+};
 
 struct route {
 	const char *name; /* for the log */
@@ -24,7 +29,7 @@ struct route {
 	/* What it is called in the log; NULL: name. */
 	const char *(*describe)(const void *msg);
 	enum target target;
-	enum role role;       /* of TO_ROLE */
+	enum role role;       /* of TO_ROLE, TO_EACH */
 	unsigned int permits; /* of enum permit, all needed; 0: anybody */
 	unsigned int silence_ms;
 	uint16_t type;
@@ -34,6 +39,8 @@ struct route {
 static uint64_t send_change(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
 static uint64_t send_stop(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
+static uint64_t send_test_milter(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
 static uint64_t send_reload(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
@@ -63,26 +70,30 @@ static const struct route routes[] = {
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_resolve, false },
 	{ "show-routes", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_routes, false },
+	{ "show-milters", NULL, NULL, TO_EACH, ROLE_SMTPD,
+	    PERMIT_VIEW, 10000, TYPE_ask_milters, false },
+	{ "quarantine-list", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_quarantine, true },
+	{ "trace", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_trace, false },
+	{ "test-milter", send_test_milter, NULL, TO_ROLE, ROLE_SMTPD,
+	    PERMIT_CONTENT, FILTER_SILENCE_MS, TYPE_ask_test_milter, false },
 	{ "submit-path", NULL, NULL, TO_SELF, ROLE_COUNT,
 	    0, 0, TYPE_ask_submit_path, false },
 };
 /* clang-format on */
 
-static const char *const change_names[2][CHANGE_REMOVE + 1] = {
-	{
-	    [CHANGE_FLUSH] = "flush",
-	    [CHANGE_HOLD] = "hold",
-	    [CHANGE_RELEASE] = "release",
-	    [CHANGE_REQUEUE] = "requeue",
-	    [CHANGE_REMOVE] = "remove",
-	},
-	{
-	    [CHANGE_FLUSH] = "dry-run-flush",
-	    [CHANGE_HOLD] = "dry-run-hold",
-	    [CHANGE_RELEASE] = "dry-run-release",
-	    [CHANGE_REQUEUE] = "dry-run-requeue",
-	    [CHANGE_REMOVE] = "dry-run-remove",
-	},
+/* As it is, and as a dry run. */
+static const char *const change_names[][2] = {
+	[CHANGE_FLUSH] = { "flush", "dry-run-flush" },
+	[CHANGE_HOLD] = { "hold", "dry-run-hold" },
+	[CHANGE_RELEASE] = { "release", "dry-run-release" },
+	[CHANGE_REQUEUE] = { "requeue", "dry-run-requeue" },
+	[CHANGE_REMOVE] = { "remove", "dry-run-remove" },
+	[CHANGE_UNQUARANTINE] = { "quarantine-release",
+	    "dry-run-quarantine-release" },
+	[CHANGE_REJECT] = { "quarantine-reject", "dry-run-quarantine-reject" },
+	[CHANGE_RESCAN] = { "quarantine-rescan", "dry-run-quarantine-rescan" },
 };
 
 static const char *const code_names[] = {
@@ -124,7 +135,7 @@ describe_change(const void *msg)
 {
 	const struct ask_change *m = msg;
 
-	return change_names[m->dry_run][m->change];
+	return change_names[m->change][m->dry_run];
 }
 
 /* The uid in a question is never the one the caller wrote there. */
@@ -158,6 +169,24 @@ send_reload(struct request *r, struct channel *ch, const void *msg,
 
 	m.uid = r->asker->who.uid;
 	return channel_ask(ch, TYPE_ask_reload, &m, fn, ctx);
+}
+
+/* All of the mail and then the question at once: nobody else's comes
+ * between. */
+static uint64_t
+send_test_milter(struct request *r, struct channel *ch, const void *msg,
+    answer_fn *fn, void *ctx)
+{
+	struct str rest = buf_str(&r->asker->mail);
+
+	while (rest.len > 0) {
+		struct tell_mail m = { .bytes = str_head(
+					   rest, CHANNEL_CONTENT_MAX) };
+
+		channel_tell(ch, TYPE_tell_mail, &m, 0);
+		rest = str_skip(rest, CHANNEL_CONTENT_MAX);
+	}
+	return channel_ask(ch, TYPE_ask_test_milter, msg, fn, ctx);
 }
 
 /* --- the end of a request --- */
@@ -269,14 +298,15 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	struct request *r = leg->request;
 
 	leg_end(leg);
-	/* Numbers of those that are there are an answer. */
-	if (r->sum == NULL) {
+	/* What those that are there know is an answer. */
+	if (r->sum == NULL && !r->is_answered) {
 		if (fault != NULL || type != TYPE_answer_done) {
 			set_end(r, ANSWER_UNAVAILABLE,
 			    STR("temporarily unavailable"));
 		} else {
 			const struct answer_done *m = msg;
 			r->end = *m;
+			r->is_answered = true;
 			set_end(r, (enum answer_code)m->code, m->text);
 		}
 	}
@@ -315,7 +345,7 @@ on_silence(void *ctx)
 		channel_cancel(leg->answerer->ch, leg->id);
 		leg_end(leg);
 	}
-	if (r->sum == NULL)
+	if (r->sum == NULL && !r->is_answered)
 		set_end(r, ANSWER_UNAVAILABLE,
 		    STR("temporarily unavailable: no answer in time"));
 	request_finish(r);
@@ -367,6 +397,12 @@ sum_own(struct sum *s)
 	sum_add(s, STR("resolver.cache_hits"), 0);
 }
 
+static bool
+is_asked(const struct route *route, const struct answerer *a)
+{
+	return route->target == TO_ALL || a->role == route->role;
+}
+
 static void
 start_legs(struct request *r, const void *msg)
 {
@@ -379,13 +415,16 @@ start_legs(struct request *r, const void *msg)
 			leg_start(r, to, msg);
 		return;
 	}
-	r->sum = sum_new();
-	sum_own(r->sum);
+	if (r->route->target == TO_ALL) {
+		r->sum = sum_new();
+		sum_own(r->sum);
+	}
 	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
-		n++;
+		n += is_asked(r->route, to);
 	r->legs = xcalloc(n + 1, sizeof(*r->legs));
 	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
-		leg_start(r, to, msg);
+		if (is_asked(r->route, to))
+			leg_start(r, to, msg);
 }
 
 /* Without a word to anybody else. */

@@ -29,6 +29,7 @@ struct request {
 	char *reason;     /* the caller's; NULL: none */
 	struct leg *legs; /* one for each process that was asked */
 	size_t nlegs, nopen;
+	bool is_answered;       /* by one of them; end is that */
 	struct sum *sum;        /* rows are gathered here, or NULL */
 	struct answer_done end; /* end.text is end_text */
 	char end_text[512];
@@ -48,7 +49,11 @@ TAILQ_HEAD(leg_list, leg);
 
 /* An answerer that says nothing; name servers may take 30 s, and the resolver
  * then has something to say. */
-enum { ROUTE_SILENCE_MS = 30000, NAMES_SILENCE_MS = 40000 };
+enum {
+	ROUTE_SILENCE_MS = 30000,
+	NAMES_SILENCE_MS = 40000,
+	FILTER_SILENCE_MS = 660000 /* filters may take ten minutes */
+};
 
 /* A question came: checks that the asker may ask it and sends it, with the
  * terms the asker has gathered, to those who answer; or answers at once. */

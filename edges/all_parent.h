@@ -14,18 +14,19 @@
 
 /* --- parent to child, setup --- */
 
-/* Into the jail. root: directory to chroot to. */
-#define TELL_JAIL(F)                                                 \
-	F(u8, change_root, 1) /* chroot to root and take uid, gid */ \
-	F(u32, uid, UINT32_MAX)                                      \
-	F(u32, gid, UINT32_MAX)                                      \
-	F(u32, nofile, 1048576)                                      \
-	F(u64, memory, UINT64_MAX) /* bytes, 0: unlimited */         \
-	F(u8, log_sink, 1)         /* enum log_sink */               \
-	F(u8, log_json, 1)                                           \
-	F(u8, log_level, 2)                                          \
-	F(u32, parent_pid, UINT32_MAX)                               \
-	F(str, hostname, 255)                                        \
+/* Into the jail. root: directory to chroot to; "/" itself: none. */
+#define TELL_JAIL(F)                                                   \
+	F(u8, change_root, 1) /* chroot to root and take uid, gid */   \
+	F(u32, uid, UINT32_MAX)                                        \
+	F(u32, gid, UINT32_MAX)                                        \
+	F(bin, groups, 128) /* u32 each, little-endian: besides gid */ \
+	F(u32, nofile, 1048576)                                        \
+	F(u64, memory, UINT64_MAX) /* bytes, 0: unlimited */           \
+	F(u8, log_sink, 1)         /* enum log_sink */                 \
+	F(u8, log_json, 1)                                             \
+	F(u8, log_level, 2)                                            \
+	F(u32, parent_pid, UINT32_MAX)                                 \
+	F(str, hostname, 255)                                          \
 	F(fd, root, 0) /* always there; only used with change_root */
 WIRE_DECLARE(tell_jail, TELL_JAIL)
 
@@ -69,15 +70,50 @@ WIRE_DECLARE(tell_conf_server, TELL_CONF_SERVER)
 	F(fd, image, 0)
 WIRE_DECLARE(tell_conf_table, TELL_CONF_TABLE)
 
-#define TELL_CONF_LISTENER(F)                       \
-	F(u32, id, UINT32_MAX)                      \
-	F(u32, line, UINT32_MAX)                    \
-	F(str, address, 64) /* text; empty: path */ \
-	F(u16, port, 65535)                         \
-	F(str, path, 107)                           \
-	F(str, hostname, 255)                       \
-	F(str, tag, 64)                             \
-	F(u64, max_size, UINT64_MAX)                \
+/* A filter; its sockets follow. */
+#define TELL_CONF_MILTER(F)                       \
+	F(u32, id, UINT32_MAX)                    \
+	F(u32, line, UINT32_MAX)                  \
+	F(str, name, 64)                          \
+	F(u8, on_failure, MILTER_FAIL_DISCONNECT) \
+	F(u8, shadow, 1)                          \
+	F(u8, after_queue, 1)                     \
+	F(u64, connect_timeout, UINT64_MAX)       \
+	F(u64, command_timeout, UINT64_MAX)       \
+	F(u64, content_timeout, UINT64_MAX)       \
+	F(u64, total_timeout, UINT64_MAX)         \
+	F(u32, connections, UINT32_MAX)           \
+	F(u32, failures, UINT32_MAX)              \
+	F(u64, rest, UINT64_MAX)
+WIRE_DECLARE(tell_conf_milter, TELL_CONF_MILTER)
+
+/* One of path, host and address is set. */
+#define TELL_CONF_MILTER_SOCKET(F) \
+	F(str, text, 255)          \
+	F(str, path, 107)          \
+	F(str, host, 255)          \
+	F(u8, ipv6, 1)             \
+	F(str, address, 64)        \
+	F(u16, port, 65535)
+WIRE_DECLARE(tell_conf_milter_socket, TELL_CONF_MILTER_SOCKET)
+
+/* A set of filters, in its order. */
+#define TELL_CONF_MILTER_SET(F) \
+	F(u32, id, UINT32_MAX)  \
+	F(bin, members, 128) /* u32 each, little-endian: id, step */
+WIRE_DECLARE(tell_conf_milter_set, TELL_CONF_MILTER_SET)
+
+#define TELL_CONF_LISTENER(F)                                              \
+	F(u32, id, UINT32_MAX)                                             \
+	F(u32, line, UINT32_MAX)                                           \
+	F(str, address, 64) /* text; empty: path */                        \
+	F(u16, port, 65535)                                                \
+	F(str, path, 107)                                                  \
+	F(str, hostname, 255)                                              \
+	F(str, tag, 64)                                                    \
+	F(u64, max_size, UINT64_MAX)                                       \
+	F(u32, milters, UINT32_MAX)         /* set id; none: UINT32_MAX */ \
+	F(u32, no_milters_from, UINT32_MAX) /* table id; likewise */       \
 	F(u32, flags, UINT32_MAX)
 WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
 
@@ -98,12 +134,13 @@ WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
 WIRE_DECLARE(tell_conf_action, TELL_CONF_ACTION)
 
 /* A rule; its conditions follow. */
-#define TELL_CONF_RULE(F)                \
-	F(u32, line, UINT32_MAX)         \
-	F(str, text, 4096)               \
-	F(u8, verdict, VERDICT_TEMPFAIL) \
-	F(u32, action, UINT32_MAX)       \
-	F(str, reply, 1024)              \
+#define TELL_CONF_RULE(F)                                          \
+	F(u32, line, UINT32_MAX)                                   \
+	F(str, text, 4096)                                         \
+	F(u8, verdict, VERDICT_QUARANTINE)                         \
+	F(u32, action, UINT32_MAX)                                 \
+	F(str, reply, 1024)                                        \
+	F(u32, milters, UINT32_MAX) /* set id; none: UINT32_MAX */ \
 	F(u32, nconds, 64)
 WIRE_DECLARE(tell_conf_rule, TELL_CONF_RULE)
 
@@ -114,9 +151,9 @@ WIRE_DECLARE(tell_conf_rule, TELL_CONF_RULE)
 	F(str, text, 255)
 WIRE_DECLARE(tell_conf_cond, TELL_CONF_COND)
 
-#define TELL_CONF_END(F)                                                      \
-	F(u32, bare_newline_except, UINT32_MAX) /* table id; none: UINT32_MAX \
-						 */
+#define TELL_CONF_END(F)                                                       \
+	F(u32, report_milters, UINT32_MAX)      /* set id; none: UINT32_MAX */ \
+	F(u32, bare_newline_except, UINT32_MAX) /* table id; likewise */
 WIRE_DECLARE(tell_conf_end, TELL_CONF_END)
 
 /* The mapping of per-source counters, made by the parent, one column a
@@ -192,6 +229,9 @@ WIRE_DECLARE(tell_failed, TELL_FAILED)
 	M(tell_conf_retry,     EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_server,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_table,     EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_milter,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_milter_socket, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)   \
+	M(tell_conf_milter_set, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)      \
 	M(tell_conf_listener,  EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_action,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_rule,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \

@@ -142,8 +142,8 @@ WIRE_DECLARE(row_process, ROW_PROCESS)
 	F(u64, sessions, UINT64_MAX)
 WIRE_DECLARE(row_listener, ROW_LISTENER)
 
-#define ROW_STAT(F)      \
-	F(str, name, 64) \
+#define ROW_STAT(F)       \
+	F(str, name, 128) \
 	F(u64, value, UINT64_MAX)
 WIRE_DECLARE(row_stat, ROW_STAT)
 
@@ -215,30 +215,34 @@ WIRE_DECLARE(row_quarantined, ROW_QUARANTINED)
 	F(str, text, 1024) /* key=value … */
 WIRE_DECLARE(row_event, ROW_EVENT)
 
+/* Of the lists in a row_milter: stages and verdicts in the order of their
+ * enums (milters/client/milter.h), buckets as in lib/base/latency.h. */
+enum { ROW_MILTER_STAGES = 7, ROW_MILTER_VERDICTS = 7 };
+
 /* A filter, as one smtpd process knows it; numbers of several are added.
- * Lists are u64 or u32, little-endian, in the order of their enum. */
-#define ROW_MILTER(F)                                                       \
-	F(str, name, 64)                                                    \
-	F(str, on_failure, 16)                                              \
-	F(u8, shadow, 1)                                                    \
-	F(u8, after_queue, 1)                                               \
-	F(u8, state, 2) /* up, resting, probing */                          \
-	F(u32, sessions, UINT32_MAX)                                        \
-	F(u64, connections, UINT64_MAX)                                     \
-	F(u64, failures, UINT64_MAX)                                        \
-	F(u64, skipped, UINT64_MAX)                                         \
-	F(u64, compared, UINT64_MAX)                                        \
-	F(u64, differed, UINT64_MAX)                                        \
-	F(u64, edits, UINT64_MAX)                                           \
-	F(u32, version, UINT32_MAX)                                         \
-	F(u32, actions, UINT32_MAX)                                         \
-	F(u32, steps, UINT32_MAX)                                           \
-	F(bin, verdicts, 128) /* u64 each: milter.h, enum milter_verdict */ \
+ * Lists are u64 or u32, little-endian. */
+#define ROW_MILTER(F)                              \
+	F(str, name, 64)                           \
+	F(str, on_failure, 16)                     \
+	F(u8, shadow, 1)                           \
+	F(u8, after_queue, 1)                      \
+	F(u8, state, 2) /* up, resting, probing */ \
+	F(u32, sessions, UINT32_MAX)               \
+	F(u64, connections, UINT64_MAX)            \
+	F(u64, failures, UINT64_MAX)               \
+	F(u64, skipped, UINT64_MAX)                \
+	F(u64, compared, UINT64_MAX)               \
+	F(u64, differed, UINT64_MAX)               \
+	F(u64, edits, UINT64_MAX)                  \
+	F(u32, version, UINT32_MAX)                \
+	F(u32, actions, UINT32_MAX)                \
+	F(u32, steps, UINT32_MAX)                  \
+	F(bin, verdicts, 128) /* u64 each */       \
 	F(bin, latency, 2048) /* u32 each: stages, of each its buckets */
 WIRE_DECLARE(row_milter, ROW_MILTER)
 
-/* Of the row_milter before. */
 #define ROW_MILTER_SOCKET(F)         \
+	F(str, milter, 64)           \
 	F(str, socket, 255)          \
 	F(u8, state, 2)              \
 	F(u32, sessions, UINT32_MAX) \

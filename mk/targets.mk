@@ -5,6 +5,10 @@ DEPS_CHECK := python3 swaks strace clang-14 libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
 	e2fsprogs xz-utils ca-certificates iproute2
 
+# Real filters, that tests/interop starts.
+DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
+	spamass-milter spamassassin spamd python3-milter openssl
+
 FUZZ_TIME ?= 60
 CRASH_ROUNDS ?= 100
 SOAK_TIME ?= 7200
@@ -18,7 +22,7 @@ SHELL_FILES = .ci/run tests/fetch tests/borders tools/demo \
 	$(filter-out %.awk,$(wildcard tools/*))
 
 .PHONY: deps check-deps demo check check-only lint asan fuzz crash soak bench \
-	install clean test-programs
+	interop install clean test-programs
 
 deps:
 	@tools/install-packages $(DEPS_BUILD)
@@ -44,17 +48,27 @@ asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined \
 		B=$(B)/asan check-only T='$(T)'
 
+# With the filters that people run, started for real; their services stay off.
+interop: deps
+	@tools/install-packages python3 util-linux $(DEPS_INTEROP)
+	@$(MAKE) --no-print-directory B=$(B) all
+	@tests/run -b $(B) interop
+
 crash: all $(CRASH)
 	@POSTERN_ROUNDS=$(CRASH_ROUNDS) POSTERN_STRIDE=1 \
 		tests/run -b $(B) -t 7200 system/crash crash
 soak: all
 	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak/soak
-bench: all check-deps $(B)/bench/syncdelay.so
+bench: all check-deps $(B)/bench/syncdelay.so $(B)/bench/passmilter
 	@bench/run -b $(B)
 
 $(B)/bench/syncdelay.so: bench/syncdelay.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl
+
+$(B)/bench/passmilter: bench/passmilter.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lmilter -pthread
 
 # A role's objects with one more, which calls into another role's folder:
 # tests/borders runs this and wants it to fail.

@@ -25,9 +25,17 @@ struct asking {
 };
 
 static void
+await(struct asking *a)
+{
+	unsigned int ms = a->question->silence_ms;
+
+	timer_set(a->silence, ms > 0 ? ms : SILENCE_MS);
+}
+
+static void
 on_row(struct asking *a, uint16_t type, const void *msg)
 {
-	timer_set(a->silence, SILENCE_MS);
+	await(a);
 	if (a->question->on_row != NULL)
 		a->question->on_row(a->question->ctx, type, msg);
 	out_turn();
@@ -112,6 +120,12 @@ send_question(struct asking *a)
 
 	for (size_t i = 0; q->filter != NULL && i < q->filter->n; i++)
 		channel_tell(a->ch, TYPE_tell_term, &q->filter->terms[i], 0);
+	for (struct str rest = q->mail; rest.len > 0;
+	     rest = str_skip(rest, CHANNEL_CONTENT_MAX)) {
+		struct tell_mail m = { .bytes = str_head(
+					   rest, CHANNEL_CONTENT_MAX) };
+		channel_tell(a->ch, TYPE_tell_mail, &m, 0);
+	}
 	channel_ask(a->ch, q->type, q->msg, on_answer, a);
 }
 
@@ -134,7 +148,7 @@ asking_run(
 	memset(out, 0, sizeof(*out));
 	a.loop = loop_new();
 	a.silence = timer_new(a.loop, on_silence, &a);
-	timer_set(a.silence, SILENCE_MS);
+	await(&a);
 	a.ch = channel_new(
 	    a.loop, fd, &control_all_edge, EDGE_A, handlers, on_closed, &a);
 	channel_set_peer(a.ch, "control");

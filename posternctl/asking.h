@@ -16,6 +16,9 @@ struct question {
 	const struct filter *filter; /* NULL: none */
 	row_fn *on_row;              /* NULL: rows are ignored */
 	void *ctx;
+	struct str mail;         /* that comes before it */
+	unsigned int silence_ms; /* to wait for a row or the answer; 0: the
+				  * usual */
 };
 
 struct answer {

@@ -15,15 +15,18 @@ static const struct {
 	[CHANGE_RELEASE] = { "release", "released" },
 	[CHANGE_REQUEUE] = { "requeue", "requeued" },
 	[CHANGE_REMOVE] = { "remove", "removed" },
+	[CHANGE_UNQUARANTINE] = { "quarantine release", "released" },
+	[CHANGE_REJECT] = { "quarantine reject", "rejected" },
+	[CHANGE_RESCAN] = { "quarantine rescan", "to be looked at again" },
 };
 
 /* `remove all` is asked about. */
 static bool
-is_meant(void)
+is_meant(const char *where)
 {
 	char line[16];
 
-	fprintf(stderr, "remove every message of the queue? [y/N] ");
+	fprintf(stderr, "remove every message of the %s? [y/N] ", where);
 	if (fgets(line, sizeof(line), stdin) == NULL)
 		return false;
 	return strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0;
@@ -53,35 +56,47 @@ print(const struct call *c, enum change change, const struct filter *f,
 }
 
 static int
-run(const struct call *c, enum change change)
+ask(const struct call *c, enum change change, const struct filter *f)
 {
-	struct filter f;
 	struct answer answer;
-
-	if (filter_parse(&f, c->argv, true) == -1)
-		return command_usage(c);
-	if (change == CHANGE_REMOVE && f.all && !f.dry_run && !f.yes &&
-	    !c->yes && !is_meant()) {
-		complain("nothing was removed");
-		return CTL_REFUSED;
-	}
 	struct ask_change m = { .change = (uint8_t)change,
-		.dry_run = f.dry_run,
-		.reason = str_of(f.reason) };
-	struct question q = {
-		.type = TYPE_ask_change, .msg = &m, .filter = &f
-	};
+		.dry_run = f->dry_run,
+		.reason = str_of(f->reason) };
+	struct question q = { .type = TYPE_ask_change, .msg = &m, .filter = f };
 	int status = asking_run(c->socket, &q, &answer, false);
 	if (status != CTL_DONE)
 		return status;
 	status = asking_exit(&answer);
 	if (status == CTL_DONE || answer.code == ANSWER_NOT_FOUND)
-		print(c, change, &f, &answer);
+		print(c, change, f, &answer);
 	if (status == CTL_DONE && answer.matched == 0) {
 		complain("%s: no message matches", words[change].verb);
 		return CTL_REFUSED;
 	}
 	return status;
+}
+
+/* Removing all of something is asked about. */
+static int
+run_in(const struct call *c, enum change change, struct filter *f,
+    const char *where)
+{
+	if (change == CHANGE_REMOVE && f->all && !f->dry_run && !f->yes &&
+	    !c->yes && !is_meant(where)) {
+		complain("nothing was removed");
+		return CTL_REFUSED;
+	}
+	return ask(c, change, f);
+}
+
+static int
+run(const struct call *c, enum change change)
+{
+	struct filter f;
+
+	if (filter_parse(&f, c->argv, true) == -1)
+		return command_usage(c);
+	return run_in(c, change, &f, "queue");
 }
 
 int
@@ -112,6 +127,36 @@ int
 do_remove(const struct call *c)
 {
 	return run(c, CHANGE_REMOVE);
+}
+
+int
+do_unquarantine(const struct call *c)
+{
+	return run(c, CHANGE_UNQUARANTINE);
+}
+
+int
+do_reject(const struct call *c)
+{
+	return run(c, CHANGE_REJECT);
+}
+
+int
+do_rescan(const struct call *c)
+{
+	return run(c, CHANGE_RESCAN);
+}
+
+/* CHANGE_REMOVE takes anything: here only what is quarantined. */
+int
+do_discard(const struct call *c)
+{
+	struct filter f;
+
+	if (filter_parse(&f, c->argv, true) == -1 ||
+	    filter_add(&f, TERM_STATE, STR("quarantined")) == -1)
+		return command_usage(c);
+	return run_in(c, CHANGE_REMOVE, &f, "quarantine");
 }
 
 /* --- reload --- */

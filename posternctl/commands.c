@@ -8,6 +8,9 @@
 #define FILTERS "[filter ...]"
 #define CHANGES "all | ID | filter ... [--dry-run] [reason TEXT]"
 
+#define TESTS \
+	"NAME [client ADDRESS] [helo NAME] [from ADDRESS] [to ADDRESS] < MAIL"
+
 /* Those without a function have their name reserved by the contract. */
 /* clang-format off */
 static const struct command commands[] = {
@@ -19,7 +22,7 @@ static const struct command commands[] = {
 	{ "show", "headers",      show_headers,  1,  1, "ID" },
 	{ "show", "envelope",     show_envelope, 1,  1, "ID" },
 	{ "show", "sessions",     NULL,          0, -1, "" },
-	{ "show", "milters",      NULL,          0, -1, "" },
+	{ "show", "milters",      show_milters,  0,  0, "" },
 	{ "show", "tables",       NULL,          0, -1, "" },
 	{ "show", "routes",       show_routes,   1,  1, "ADDRESS" },
 	{ "flush", NULL,          do_flush,      1, -1, CHANGES },
@@ -30,16 +33,22 @@ static const struct command commands[] = {
 	{ "stop", NULL,           do_stop,       0,  0, "" },
 	{ "send", NULL,           do_send,       3, -1, "-f FROM TO ..." },
 	{ "undo", NULL,           NULL,          0, -1, "" },
-	{ "trace", NULL,          NULL,          0, -1, "" },
+	{ "trace", NULL,          do_trace,      1,  1, "ID" },
 	{ "monitor", NULL,        NULL,          0, -1, "" },
-	{ "quarantine", NULL,     NULL,          0, -1, "" },
+	{ "quarantine", "list",   quarantine_list, 0, -1, FILTERS },
+	{ "quarantine", "show",   quarantine_show, 1, 1, "ID" },
+	{ "quarantine", "release", do_unquarantine, 1, -1, CHANGES },
+	{ "quarantine", "remove", do_discard,    1, -1, CHANGES " [-y]" },
+	{ "quarantine", "reject", do_reject,     1, -1, CHANGES },
+	{ "quarantine", "rescan", do_rescan,     1, -1, CHANGES },
 	{ "pause", NULL,          NULL,          0, -1, "" },
 	{ "resume", NULL,         NULL,          0, -1, "" },
 	{ "drain", NULL,          NULL,          0, -1, "" },
 	{ "log", NULL,            NULL,          0, -1, "" },
 	{ "reload", NULL,         do_reload,     0,  0, "" },
 	{ "resolve", NULL,        do_resolve,    2,  2, "NAME TYPE" },
-	{ "test", NULL,           NULL,          0, -1, "" },
+	{ "test", "milter",       do_test_milter, 1, -1, TESTS },
+	{ "test", "match",        NULL,          0, -1, "" },
 };
 
 /* clang-format on */

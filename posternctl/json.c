@@ -56,6 +56,13 @@ json_number(struct json *j, uint64_t n)
 }
 
 void
+json_decimal(struct json *j, const char *digits)
+{
+	begin_value(j);
+	buf_add_str(j->out, str_of(digits));
+}
+
+void
 json_bool(struct json *j, bool b)
 {
 	begin_value(j);

@@ -20,6 +20,8 @@ void json_key(struct json *j, const char *key);
 void json_name(struct json *j, struct str name);
 void json_str(struct json *j, struct str s);
 void json_number(struct json *j, uint64_t n);
+/* As it is written: "0.5". */
+void json_decimal(struct json *j, const char *digits);
 void json_bool(struct json *j, bool b);
 void json_null(struct json *j);
 /* RFC 3339, UTC; 0: null. */

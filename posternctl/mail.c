@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "posternctl/asking.h"
+#include "posternctl/base64.h"
 #include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
@@ -15,22 +16,6 @@ struct mail {
 	struct buf held; /* bytes that wait for more: of a base64 group, of a
 			  * character or a CRLF */
 };
-
-static const char alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* Three bytes or fewer as four characters (RFC 4648 4). */
-static void
-add_group(struct buf *out, const char *p, size_t n)
-{
-	uint32_t v = 0;
-
-	for (size_t i = 0; i < 3; i++)
-		v = v << 8 | (i < n ? (uint8_t)p[i] : 0);
-	for (size_t i = 0; i < 4; i++)
-		buf_add(
-		    out, i <= n ? &alphabet[v >> (18 - 6 * i) & 63] : "=", 1);
-}
 
 static void
 begin_json(struct mail *m)
@@ -49,13 +34,8 @@ begin_json(struct mail *m)
 static void
 add_json(struct mail *m, struct str s)
 {
-	size_t n = 0;
-
 	begin_json(m);
-	buf_add_str(&m->held, s);
-	for (; n + 3 <= m->held.len; n += 3)
-		add_group(out_buf(), m->held.p + n, 3);
-	buf_drop(&m->held, n);
+	base64_add(out_buf(), &m->held, s);
 }
 
 /* Up to the last line end: what is behind may be half a character. */
@@ -91,8 +71,7 @@ finish(struct mail *m)
 {
 	if (m->json) {
 		begin_json(m);
-		if (m->held.len > 0)
-			add_group(out_buf(), m->held.p, m->held.len);
+		base64_end(out_buf(), &m->held);
 		buf_add_str(out_buf(), STR("\"}\n"));
 	} else if (m->held.len > 0) {
 		text_add_lines(out_buf(), buf_str(&m->held));

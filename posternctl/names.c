@@ -10,9 +10,10 @@ name_message_state(uint8_t state)
 		[STATE_ACTIVE] = "active",
 		[STATE_DEFERRED] = "deferred",
 		[STATE_HELD] = "held",
+		[STATE_QUARANTINED] = "quarantined",
 	};
 
-	return state <= STATE_HELD ? names[state] : "?";
+	return state <= STATE_QUARANTINED ? names[state] : "?";
 }
 
 const char *
@@ -25,7 +26,35 @@ name_rcpt_state(uint8_t state)
 		[RCPT_DELIVERED] = "delivered",
 		[RCPT_BOUNCED] = "bounced",
 		[RCPT_REMOVED] = "removed",
+		[RCPT_QUARANTINED] = "quarantined",
 	};
 
-	return state <= RCPT_REMOVED ? names[state] : "?";
+	return state <= RCPT_QUARANTINED ? names[state] : "?";
+}
+
+const char *
+name_milter_state(uint8_t state)
+{
+	static const char *const names[] = { "up", "resting", "probing" };
+
+	return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+const char *
+name_milter_stage(uint8_t stage)
+{
+	static const char *const names[ROW_MILTER_STAGES] = { "connect", "helo",
+		"mail", "rcpt", "data", "unknown", "content" };
+
+	return stage < ROW_MILTER_STAGES ? names[stage] : "?";
+}
+
+const char *
+name_milter_verdict(uint8_t verdict)
+{
+	static const char *const names[ROW_MILTER_VERDICTS] = { "accept",
+		"continue", "quarantine", "discard", "tempfail", "reject",
+		"shutdown" };
+
+	return verdict < ROW_MILTER_VERDICTS ? names[verdict] : "?";
 }

@@ -1,4 +1,4 @@
-/* The words for the states of messages and recipients. */
+/* The words for states, and for what filters do. */
 #ifndef POSTERN_POSTERNCTL_NAMES_H
 #define POSTERN_POSTERNCTL_NAMES_H
 
@@ -7,5 +7,9 @@
 /* Of enum message_state, enum rcpt_state. */
 const char *name_message_state(uint8_t state);
 const char *name_rcpt_state(uint8_t state);
+/* Of a filter or its socket, and by their places in a row_milter. */
+const char *name_milter_state(uint8_t state);
+const char *name_milter_stage(uint8_t stage);
+const char *name_milter_verdict(uint8_t verdict);
 
 #endif

@@ -7,6 +7,7 @@
 #include "lib/mail/path.h"
 #include "posternctl/asking.h"
 #include "posternctl/commands.h"
+#include "posternctl/input.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
 #include "posternctl/smtp.h"
@@ -68,23 +69,8 @@ find_path(struct sending *s)
 static int
 read_content(struct sending *s)
 {
-	ssize_t n;
-
-	do {
-		char *room = buf_reserve(&s->content, 65536);
-		if (room == NULL) {
-			complain(
-			    "the mail is larger than %d GiB", MAIL_MAX_GIB);
-			return -1;
-		}
-		n = read(STDIN_FILENO, room, 65536);
-		if (n > 0)
-			buf_commit(&s->content, (size_t)n);
-		else if (n == -1 && errno != EINTR) {
-			complain("standard input: %s", strerror(errno));
-			return -1;
-		}
-	} while (n != 0);
+	if (input_read(&s->content) == -1)
+		return -1;
 	for (size_t i = 0; i < s->content.len && !s->is_8bit; i++)
 		s->is_8bit = (s->content.p[i] & 0x80) != 0;
 	return 0;

@@ -44,13 +44,13 @@ static int
 take_state(
     struct filter *f, struct tell_term *t, struct str v, const char **why)
 {
-	static const char *const states[] = { "active", "deferred", "held" };
+	static const char *const states[] = { "active", "deferred", "held",
+		"quarantined" };
 
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (str_eq(v, str_of(states[i])))
 			return take_text(f, t, v, why);
-	if (str_eq(v, STR("quarantined")))
-		*why = "not available yet";
+	(void)why;
 	return -1;
 }
 
@@ -88,17 +88,6 @@ take_number(
 	(void)f;
 	(void)why;
 	return str_to_u64(v, UINT32_MAX, &t->number);
-}
-
-static int
-take_milter(
-    struct filter *f, struct tell_term *t, struct str v, const char **why)
-{
-	(void)f;
-	(void)t;
-	(void)v;
-	*why = "not available yet";
-	return -1;
 }
 
 static int
@@ -148,7 +137,7 @@ take_reason(
 /* clang-format off */
 static const struct keyword keywords[] = {
 	{ "id",      "ID",      take_text,    TERM_ID,     true, false, false },
-	{ "state",   "active, deferred or held",
+	{ "state",   "active, deferred, held or quarantined",
 	                        take_state,   TERM_STATE,  true, false, false },
 	{ "from",    "ADDRESS", take_address, TERM_FROM,   true, false, false },
 	{ "to",      "ADDRESS", take_address, TERM_TO,     true, false, false },
@@ -159,7 +148,7 @@ static const struct keyword keywords[] = {
 	{ "tries",   "NUMBER",  take_number,  TERM_TRIES,  true, false, false },
 	{ "reply",   "TEXT",    take_text,    TERM_REPLY,  true, false, false },
 	{ "limit",   "NUMBER",  take_number,  TERM_LIMIT,  true, false, true },
-	{ "milter",  "NAME",    take_milter,  TERM_ID,     true, false, false },
+	{ "milter",  "NAME",    take_text,    TERM_MILTER, true, false, false },
 	{ "all",       NULL,    take_all,     TERM_ID,     false, true, true },
 	{ "reason",    "TEXT",  take_reason,  TERM_ID,     false, true, true },
 	{ "--dry-run", NULL,    take_dry_run, TERM_ID,     false, true, true },
@@ -249,6 +238,18 @@ parse_one(struct filter *f, char ***words, bool is_change)
 	}
 	if (k->is_term)
 		f->terms[f->n++] = term;
+	return 0;
+}
+
+int
+filter_add(struct filter *f, enum term_kind kind, struct str text)
+{
+	if (f->n == FILTER_TERMS_MAX) {
+		complain("too many filters");
+		return -1;
+	}
+	f->terms[f->n++] =
+	    (struct tell_term){ .kind = (uint8_t)kind, .text = text };
 	return 0;
 }
 

@@ -22,6 +22,9 @@ struct filter {
  * wants `all` when there is no filter. Returns 0, or -1 when it makes no
  * sense (said on stderr). */
 int filter_parse(struct filter *f, char **words, bool is_change);
+/* One more term of ours; text lives as long as f. Returns 0, or -1 when there
+ * are too many (said on stderr). */
+int filter_add(struct filter *f, enum term_kind kind, struct str text);
 /* "90", "5m", "1h30m", "2d": milliseconds. 0/-1 */
 int filter_parse_duration(struct str s, uint64_t *ms);
 /* "512", "64K", "10M", "1G": bytes. 0/-1 */

@@ -3,7 +3,10 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "lib/base/alloc.h"
 #include "posternd/complain.h"
 
 int
@@ -24,17 +27,33 @@ account_user(const char *name, const char *what, uid_t *uid, gid_t *gid)
 }
 
 uint32_t
-account_group(const char *name)
+account_group(const char *name, const char *what)
 {
 	if (name == NULL)
 		return UINT32_MAX;
 	const struct group *gr = getgrnam(name);
 	if (gr == NULL) {
-		complain(
-		    "group %s (of the control socket) does not exist", name);
+		complain("group %s (of %s) does not exist", name, what);
 		return UINT32_MAX;
 	}
 	return gr->gr_gid;
+}
+
+size_t
+account_groups(const char *names, const char *what, uint32_t *gids, size_t max)
+{
+	char *copy = xstrdup(names == NULL ? "" : names), *rest = copy, *name;
+	size_t n = 0;
+	while ((name = strsep(&rest, " ")) != NULL) {
+		if (name[0] == '\0' || n == max)
+			continue;
+		gids[n] = account_group(name, what);
+		if (gids[n] == 0)
+			complain("group %s (of %s) is root's", name, what);
+		n++;
+	}
+	free(copy);
+	return n;
 }
 
 int

@@ -129,6 +129,9 @@ void
 basedir_open(struct gateway *gw)
 {
 	gw->empty_root = open_empty();
+	gw->tree = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (gw->tree == -1)
+		complain_errno("/");
 	open_spool(gw);
 	gw->bases = xcalloc(gw->conf->nactions, sizeof(int));
 	for (size_t i = 0; i < gw->conf->nactions; i++) {

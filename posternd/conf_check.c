@@ -270,7 +270,7 @@ check_postmaster(struct conf_parser *p)
 	q.rcpt_local = to.local;
 	q.rcpt_domain = to.domain;
 	v = rules_decide(c, &q);
-	if (v.rule == NULL || v.rule->verdict != VERDICT_ACTION)
+	if (v.rule == NULL || !rules_takes(v.rule))
 		conf_warn_at(p, main_source(p)->name, 1, 0,
 		    "`postmaster' %s: no `match' takes its mail",
 		    c->postmaster);
@@ -294,6 +294,11 @@ check_unused(struct conf_parser *p)
 			conf_warn_at(p, p->action_notes[i].file,
 			    p->action_notes[i].line, p->action_notes[i].order,
 			    "action `%s' is not used", c->actions[i].name);
+	for (i = 0; i < c->nmilters; i++)
+		if (!p->milter_notes[i].used)
+			conf_warn_at(p, p->milter_notes[i].file,
+			    p->milter_notes[i].line, p->milter_notes[i].order,
+			    "milter `%s' is not used", c->milters[i].name);
 }
 
 void

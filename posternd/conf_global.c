@@ -2,10 +2,16 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "lib/rules/hop.h"
 #include "posternd/conf_parse.h"
 
-enum { SOCKET_PATH_MAX = 107, WORKERS_MAX = 64 };
+enum {
+	SOCKET_PATH_MAX = 107,
+	WORKERS_MAX = 64,
+	DIAL_GROUPS_MAX = 32,
+	DIAL_GROUP_BYTES = 64
+};
 
 /* --- control PATH [group G] [view-group G] --- */
 
@@ -45,6 +51,9 @@ spare_user(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return conf_take_name(p, "a name", &name);
 }
 
+static int set_dial_groups(
+    struct conf_parser *p, const struct conf_keyword *k, void *into);
+
 /* clang-format off */
 static const struct conf_keyword user_options[] = {
 	CONF_TEXT("user", conf_set_text, struct config, user, 64),
@@ -53,12 +62,51 @@ static const struct conf_keyword user_options[] = {
 	CONF_TEXT("resolver-user", conf_set_text, struct config, resolver_user, 64),
 	CONF_TEXT("delivery-user", conf_set_text, struct config, delivery_user, 64),
 	CONF_TEXT("control-user", conf_set_text, struct config, control_user, 64),
+	CONF_TEXT("dialer-user", conf_set_text, struct config, dialer_user, 64),
 	CONF_OPTION("vault-user", spare_user),
-	CONF_OPTION("dial-group", spare_user),
+	CONF_TEXT("dial-group", set_dial_groups, struct config, dial_groups, 0),
 	CONF_NO_MORE
 };
 
 /* clang-format on */
+
+/* Another name: a word that is no option of users, or a text. */
+static bool
+has_name(struct conf_parser *p)
+{
+	const struct conf_token *t = conf_peek_word(p);
+
+	return t->kind == CONF_STRING || t->kind == CONF_MACRO ||
+	       (t->kind == CONF_WORD &&
+		   conf_find_keyword(user_options, t->text) == NULL);
+}
+
+/* dial-group NAME ... */
+static int
+set_dial_groups(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct config *c = into;
+	struct buf names;
+	struct str name;
+	size_t n = 0;
+	int r;
+
+	(void)k;
+	buf_init(&names, DIAL_GROUPS_MAX * (DIAL_GROUP_BYTES + 1));
+	do {
+		r = conf_take_name(p, "the name of a group", &name);
+		if (r == 0 && n++ == DIAL_GROUPS_MAX)
+			r = conf_error(
+			    p, "more than %d groups", DIAL_GROUPS_MAX);
+		if (r == 0)
+			buf_addf(&names, "%s%.*s", n > 1 ? " " : "",
+			    (int)name.len, name.p);
+	} while (r == 0 && has_name(p));
+	if (r == 0)
+		c->dial_groups = str_dup(buf_str(&names));
+	buf_clear(&names);
+	return r;
+}
 
 int
 conf_users(struct conf_parser *p, const struct conf_keyword *k, void *into)

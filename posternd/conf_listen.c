@@ -45,6 +45,31 @@ set_tag(struct conf_parser *p, const struct conf_keyword *k, void *into)
 }
 
 static int
+set_milters(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)k;
+	m->listener.milters = conf_take_milters(p);
+	return m->listener.milters == NULL ? -1 : 0;
+}
+
+/* no-milters [from SOURCES] */
+static int
+set_no_milters(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)k;
+	if (!conf_take_word(p, "from")) {
+		m->listener.flags |= LISTENER_NO_MILTERS;
+		return 0;
+	}
+	m->listener.no_milters_from = conf_take_table(p, TABLE_FOR_SOURCE);
+	return m->listener.no_milters_from == NULL ? -1 : 0;
+}
+
+static int
 set_no_rdns(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	struct making *m = into;
@@ -70,8 +95,8 @@ static const struct conf_keyword listen_options[] = {
 	CONF_LATER("auth"),
 	CONF_LATER("xclient"),
 	CONF_LATER("proxy-protocol"),
-	CONF_LATER("milters"),
-	CONF_LATER("no-milters"),
+	CONF_OPTION("milters", set_milters),
+	CONF_OPTION("no-milters", set_no_milters),
 	CONF_OPTION("no-rdns", set_no_rdns),
 	CONF_LATER("greet-delay"),
 	CONF_NO_MORE
@@ -91,6 +116,9 @@ check_listener(struct conf_parser *p, struct making *m)
 	    (m->listener.flags & LISTENER_NO_RDNS) != 0)
 		return conf_error(p, "whoever calls at a socket of the file "
 				     "system has no name anyway");
+	if ((m->listener.flags & LISTENER_NO_MILTERS) != 0 &&
+	    m->listener.milters != NULL)
+		return conf_error(p, "`milters' beside `no-milters'");
 	return 0;
 }
 

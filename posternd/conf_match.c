@@ -233,6 +233,20 @@ verdict_refuse(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
+/* --- the filters of these recipients --- */
+
+static int
+set_milters(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)k;
+	if (m->rule.milters != NULL)
+		return conf_error(p, "`milters' twice");
+	m->rule.milters = conf_take_milters(p);
+	return m->rule.milters == NULL ? -1 : 0;
+}
+
 /* --- the statement --- */
 
 /* clang-format off */
@@ -251,8 +265,8 @@ static const struct conf_keyword conditions[] = {
 	CONF_CHOICE("action", verdict_action, VERDICT_ACTION),
 	CONF_CHOICE("reject", verdict_refuse, VERDICT_REJECT),
 	CONF_CHOICE("tempfail", verdict_refuse, VERDICT_TEMPFAIL),
-	CONF_LATER("quarantine"),
-	CONF_LATER("milters"),
+	CONF_CHOICE("quarantine", verdict_action, VERDICT_QUARANTINE),
+	CONF_OPTION("milters", set_milters),
 	CONF_NO_MORE
 };
 
@@ -277,6 +291,8 @@ take_part(struct conf_parser *p, struct making *m)
 		return -1;
 	if (m->negate && is_verdict(k))
 		return conf_error(p, "`!' before a verdict");
+	if (m->negate && k->parse == set_milters)
+		return conf_error(p, "`!' before `milters'");
 	return k->parse(p, k, m);
 }
 
@@ -380,9 +396,14 @@ conf_match(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	m.rule.text = rule_text(p->st);
 	while (r == 0 && !m.done && !conf_at_end(p))
 		r = take_part(p, &m);
+	/* Also behind the verdict. */
+	while (r == 0 && conf_take_word(p, "milters"))
+		r = set_milters(p, NULL, &m);
 	if (r == 0 && !m.done)
 		r = conf_error(p, "a match needs a verdict: `action', "
-				  "`reject' or `tempfail'");
+				  "`reject', `tempfail' or `quarantine'");
+	if (r == 0 && m.rule.milters != NULL && m.rule.action == NULL)
+		r = conf_error(p, "`milters' of a rule that refuses");
 	if (r == 0)
 		r = check_twice(p, &m.rule);
 	/* One that is half wrong is as good as none: it would only confuse

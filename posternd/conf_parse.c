@@ -22,12 +22,15 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("resolver-user", conf_users, ACTIONS),
 	CONF_STATEMENT("delivery-user", conf_users, ACTIONS),
 	CONF_STATEMENT("control-user", conf_users, ACTIONS),
+	CONF_STATEMENT("dialer-user", conf_users, ACTIONS),
 	CONF_STATEMENT("vault-user", conf_users, ACTIONS),
 	CONF_STATEMENT("dial-group", conf_users, ACTIONS),
 	CONF_STATEMENT("workers", conf_workers, ACTIONS),
 	CONF_STATEMENT("log", conf_log, ACTIONS),
 	CONF_STATEMENT("resolver", conf_resolver, ACTIONS),
 	CONF_STATEMENT("table", conf_table_statement, TABLES),
+	/* They name nothing, and are named by what comes in later passes. */
+	CONF_STATEMENT("milter", conf_milter, TABLES),
 	CONF_STATEMENT("listen", conf_listen, ACTIONS),
 	CONF_STATEMENT("action", conf_action, ACTIONS),
 	CONF_STATEMENT("match", conf_match, RULES),
@@ -38,7 +41,6 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("include", NULL, TABLES), /* done while reading */
 	CONF_LATER("http"),
 	CONF_LATER("pki"),
-	CONF_LATER("milter"),
 	CONF_NO_MORE
 };
 
@@ -268,7 +270,7 @@ option(struct conf_parser *p, const struct conf_keyword *table, void *into,
 {
 	const struct conf_keyword *k = conf_take_keyword(p, table, "option");
 
-	if (k == NULL || conf_once(p, k, first) == -1)
+	if (k == NULL || (!k->again && conf_once(p, k, first) == -1))
 		return -1;
 	return k->parse(p, k, into);
 }
@@ -436,6 +438,7 @@ parser_finish(struct conf_parser *p)
 	free(p->action_notes);
 	free(p->rule_notes);
 	free(p->listener_notes);
+	free(p->milter_notes);
 	conf_pool_free(&p->pool);
 	return c;
 }

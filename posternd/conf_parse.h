@@ -38,6 +38,7 @@ struct conf_keyword {
 	int value;            /* for keywords that share a parse function */
 	size_t offset;        /* of the field it fills */
 	uint64_t min, max;    /* of a number; max: of a text's length */
+	bool again;           /* an option that may be given several times */
 };
 
 /* clang-format off */
@@ -45,6 +46,8 @@ struct conf_keyword {
 	{ .name = (n), .parse = (fn), .pass = CONF_PASS_##when }
 #define CONF_TEXT(n, fn, type, field, most) \
 	{ .name = (n), .parse = (fn), .offset = offsetof(type, field), .max = (most) }
+#define CONF_NUMBER(n, fn, type, field, least, most) \
+	{ .name = (n), .parse = (fn), .offset = offsetof(type, field), .min = (least), .max = (most) }
 #define CONF_OPTION(n, fn)      { .name = (n), .parse = (fn) }
 #define CONF_CHOICE(n, fn, val) { .name = (n), .parse = (fn), .value = (val) }
 #define CONF_LATER(n)           { .name = (n) }
@@ -82,12 +85,12 @@ struct conf_seen {
 	uint32_t line;
 };
 
-/* Where a listener, action or rule stands. */
+/* Where a listener, action, rule or milter stands. */
 struct conf_note {
 	const char *file;
 	uint32_t line;
 	uint64_t order;
-	bool used; /* an action: by a rule; */
+	bool used; /* an action: by a rule; a milter: by a set */
 };
 
 struct conf_parser {
@@ -106,7 +109,8 @@ struct conf_parser {
 	struct conf_seen *seen;
 	size_t nseen, seen_cap;
 	/* where they stand, by index; and whether anything uses them */
-	struct conf_note *action_notes, *rule_notes, *listener_notes;
+	struct conf_note *action_notes, *rule_notes, *listener_notes,
+	    *milter_notes;
 	bool has_log;
 	bool unread; /* a file, or part of one: what is missing may be there */
 	/* while a statement runs */
@@ -171,8 +175,14 @@ struct conf_table *conf_table_of(struct conf_parser *p, const struct table *t);
  * caller frees it. */
 char *conf_resolve_path(const struct conf_parser *p, struct str path);
 
+/* --- filters --- */
+/* `{ a, { b, c } }`: the set, the same for the same members. At most one in
+ * a statement. NULL after conf_error. */
+const struct milter_set *conf_take_milters(struct conf_parser *p);
+
 /* --- statements, by file --- */
 conf_parse_fn conf_table_statement; /* conf_table.c */
+conf_parse_fn conf_milter;          /* conf_milter.c */
 conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
     conf_resolver;                                  /* conf_global.c */
 conf_parse_fn conf_listen;                          /* conf_listen.c */

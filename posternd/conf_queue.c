@@ -69,9 +69,21 @@ set_retry(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	}
 }
 
+/* queue report-milters { ... } */
+static int
+set_report_milters(
+    struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	(void)k;
+	(void)into;
+	p->config->report_milters = conf_take_milters(p);
+	return p->config->report_milters == NULL ? -1 : 0;
+}
+
 /* clang-format off */
 static const struct conf_keyword queue_options[] = {
 	CONF_OPTION("retry", set_retry),
+	CONF_OPTION("report-milters", set_report_milters),
 	QUEUE_NUMBERS(QUEUE)
 	CONF_NO_MORE
 };

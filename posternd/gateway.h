@@ -15,6 +15,7 @@
 #include "lib/base/loop.h"
 #include "lib/ipc/channel.h"
 #include "lib/net/sources.h"
+#include "lib/proc/sandbox.h"
 #include "lib/rules/config.h"
 #include "posternd/load.h"
 #include "posternd/role.h"
@@ -76,6 +77,9 @@ struct gateway {
 	struct listen_socket control;
 	uint32_t control_gid, view_gid; /* UINT32_MAX: none */
 	int empty_root; /* a directory that nothing can be made in */
+	int tree;       /* "/" */
+	uint32_t dial_gids[JAIL_GROUPS_MAX]; /* of `dial-group' */
+	size_t ndial_gids;
 	int spool;
 	int *bases; /* by action's id; -1: not a maildir */
 	int sources_fd;

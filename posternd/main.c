@@ -186,8 +186,13 @@ prepare(void)
 		environment_protect();
 	/* A session needs one, and only with a large body a second. */
 	environment_raise_nofile(nofile, gw->conf->limits.connections);
-	gw->control_gid = account_group(gw->conf->control_group);
-	gw->view_gid = account_group(gw->conf->control_view_group);
+	gw->control_gid =
+	    account_group(gw->conf->control_group, "the control socket");
+	gw->view_gid =
+	    account_group(gw->conf->control_view_group, "the control socket");
+	if (gw->as_root)
+		gw->ndial_gids = account_groups(gw->conf->dial_groups,
+		    role_name(ROLE_DIALER), gw->dial_gids, JAIL_GROUPS_MAX);
 	/* Not with ids that are not known. */
 	if (complaints() == 0)
 		basedir_open(gw);

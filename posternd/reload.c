@@ -35,6 +35,8 @@ static const struct {
 	{ "resolver-user", offsetof(struct config, resolver_user) },
 	{ "delivery-user", offsetof(struct config, delivery_user) },
 	{ "control-user", offsetof(struct config, control_user) },
+	{ "dialer-user", offsetof(struct config, dialer_user) },
+	{ "dial-group", offsetof(struct config, dial_groups) },
 };
 
 static const char *
@@ -162,7 +164,9 @@ check_limits(const struct gateway *gw, const struct config *next,
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		if (gw->processes[i].def->nofile(next) >
 		    gw->processes[i].nofile) {
-			refuse(gw, messages, "`limit connections' (raised)");
+			refuse(gw, messages,
+			    "`limit connections', `limit filtering' or the "
+			    "`connections' of milters (raised)");
 			return;
 		}
 }

@@ -11,7 +11,11 @@ enum {
 	NOFILE_SMALL = 1024,
 	NOFILE_QUEUE = 8192,
 	NOFILE_RESOLVER = 2048, /* sockets of questions, most of them UDP */
-	NOFILE_MAX = 1048576
+	NOFILE_DIALER = 4096,   /* connections until they are handed on */
+	NOFILE_MAX = 1048576,
+	/* Connections to filters that there is room for from the start, so
+	 * that a reload may bring filters. */
+	FILTERS_ROOM = 16 * 1000
 };
 
 static const uint64_t mib = 1048576;
@@ -67,6 +71,13 @@ resolver_user(const struct config *c, uint16_t instance)
 }
 
 static const char *
+dialer_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->dialer_user);
+}
+
+static const char *
 delivery_user(const struct config *c, uint16_t instance)
 {
 	(void)instance;
@@ -94,11 +105,31 @@ at_most(uint64_t n)
 	return n < NOFILE_MAX ? n : NOFILE_MAX;
 }
 
-/* A session has one descriptor, and one more while a large body comes. */
+/* All of them may be sessions of one process. */
+static uint64_t
+filter_connections(const struct config *c)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < c->nmilters; i++)
+		n += c->milters[i].connections;
+	return n > FILTERS_ROOM ? n : FILTERS_ROOM;
+}
+
+/* A session has one descriptor, and one more while a large body comes; while
+ * it is filtered one to each filter, and files for what they make of a large
+ * body: one that holds, one that comes. */
 static uint64_t
 smtpd_nofile(const struct config *c)
 {
-	return at_most(2 * c->limits.connections + NOFILE_OWN);
+	return at_most(2 * c->limits.connections + 2 * c->limits.filtering +
+		       filter_connections(c) + NOFILE_OWN);
+}
+
+static uint64_t
+dialer_nofile(const struct config *c)
+{
+	(void)c;
+	return NOFILE_DIALER;
 }
 
 static uint64_t
@@ -134,7 +165,8 @@ small_nofile(const struct config *c)
 static uint64_t
 smtpd_memory(const struct config *c)
 {
-	return 2048 * mib + c->limits.connections * 65536;
+	return 2048 * mib +
+	       (c->limits.connections + filter_connections(c)) * 65536;
 }
 
 static uint64_t
@@ -165,6 +197,8 @@ const struct role_def role_table[] = {
 	    one,                  queue_user,    queue_nofile,    unlimited },
 	{ ROLE_RESOLVER, WAVE_ASKED,  0,
 	    one,                  resolver_user, resolver_nofile, small_memory },
+	{ ROLE_DIALER,   WAVE_AGENTS, GIVES_TREE | GIVES_DIAL,
+	    one,                  dialer_user,   dialer_nofile,   small_memory },
 	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
 	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
 	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,

@@ -15,7 +15,9 @@ enum role_gives {
 	GIVES_SOURCES = 2,   /* the shared counters */
 	GIVES_SPOOL = 4,     /* the spool directory, also as its root */
 	GIVES_BASES = 8,     /* the bases of its user's Maildirs */
-	GIVES_CONTROL = 16   /* the control socket */
+	GIVES_CONTROL = 16,  /* the control socket */
+	GIVES_TREE = 32,     /* paths as they are: no other root */
+	GIVES_DIAL = 64      /* the groups of `dial-group' */
 };
 
 /* Started in this order and stopped in the opposite one, each when the one

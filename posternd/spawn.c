@@ -11,10 +11,12 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
+#include "lib/base/bytes.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/proc/child.h"
 #include "lib/proc/conf_wire.h"
+#include "lib/proc/sandbox.h"
 #include "lib/rules/instance.h"
 #include "posternd/environment.h"
 #include "posternd/watch.h"
@@ -135,13 +137,26 @@ hand_dirs(struct process *p)
 }
 
 static int
+root_of(const struct process *p)
+{
+	if ((p->def->gives & GIVES_SPOOL) != 0)
+		return p->gw->spool;
+	return (p->def->gives & GIVES_TREE) != 0 ? p->gw->tree :
+						   p->gw->empty_root;
+}
+
+static int
 hand_jail(struct process *p)
 {
 	const struct gateway *gw = p->gw;
-	bool spool = (p->def->gives & GIVES_SPOOL) != 0;
+	uint8_t groups[JAIL_GROUPS_MAX * sizeof(uint32_t)];
+	size_t n = (p->def->gives & GIVES_DIAL) != 0 ? gw->ndial_gids : 0;
+	for (size_t i = 0; i < n; i++)
+		put_le32(groups + i * sizeof(uint32_t), gw->dial_gids[i]);
 	struct tell_jail m = { .change_root = gw->as_root,
 		.uid = p->uid,
 		.gid = p->gid,
+		.groups = { (const char *)groups, n * sizeof(uint32_t) },
 		.nofile = (uint32_t)p->nofile,
 		.memory = p->memory,
 		.log_sink = (uint8_t)gw->log_sink,
@@ -149,7 +164,7 @@ hand_jail(struct process *p)
 		.log_level = (uint8_t)gw->log_level,
 		.parent_pid = (uint32_t)getpid(),
 		.hostname = str_of(gw->conf->hostname),
-		.root = spool ? gw->spool : gw->empty_root };
+		.root = root_of(p) };
 	return channel_tell(p->ch, TYPE_tell_jail, &m, 0);
 }
 

@@ -65,7 +65,7 @@ bodyfile_create(const struct bodyfiles *b, uint64_t number)
 
 	format_name(number, name);
 	return openat(b->dir, name,
-	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	    O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
 int

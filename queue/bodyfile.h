@@ -22,7 +22,7 @@ struct bodyfiles {
 
 void bodyfiles_init(struct bodyfiles *b, int dir, int corrupt);
 void bodyfiles_clear(struct bodyfiles *b);
-/* Writable, new; -1 with errno (EEXIST: take another number). */
+/* Writable and readable, new; -1 with errno (EEXIST: take another number). */
 int bodyfile_create(const struct bodyfiles *b, uint64_t number);
 int bodyfile_open(const struct bodyfiles *b, uint64_t number);
 /* Makes the file and its name durable, when it has that size. Blocking.

@@ -3,13 +3,14 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 
 static uint64_t
 cost(const struct content *content)
 {
-	return sizeof(*content) + content->len;
+	return sizeof(*content) + content->len + content->context_len;
 }
 
 void
@@ -42,11 +43,31 @@ cache_set_max(struct cache *c, uint64_t max_bytes)
 struct content *
 content_new(uint32_t len)
 {
-	struct content *content = xmalloc(sizeof(*content) + len);
+	struct content *content = content_new_with(len, STR(""));
+
+	content->has_context = false;
+	return content;
+}
+
+struct content *
+content_new_with(uint32_t len, struct str context)
+{
+	struct content *content = xmalloc(sizeof(*content) + len + context.len);
 
 	content->owner = NULL;
 	content->len = len;
+	content->context_len = (uint32_t)context.len;
+	content->has_context = true;
+	if (context.len > 0)
+		memcpy(content->bytes + len, context.p, context.len);
 	return content;
+}
+
+struct str
+content_context(const struct content *content)
+{
+	return (
+	    struct str){ content->bytes + content->len, content->context_len };
 }
 
 void

@@ -6,6 +6,7 @@
 #define POSTERN_QUEUE_CACHE_H
 
 #include <bsd/sys/queue.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,9 @@ struct content {
 	TAILQ_ENTRY(content) link; /* newest use first */
 	struct entry *owner;       /* NULL: not in the cache */
 	uint32_t len;
-	char bytes[];
+	uint32_t context_len;
+	bool has_context; /* else nobody looked what the record has of it */
+	char bytes[];     /* len, and behind them the context */
 };
 
 TAILQ_HEAD(content_list, content);
@@ -34,6 +37,9 @@ void cache_set_max(struct cache *c, uint64_t max_bytes);
 
 /* Room for len bytes, not in the cache yet; free() it or cache_put it. */
 struct content *content_new(uint32_t len);
+/* The same with what filters have to be told (copied). */
+struct content *content_new_with(uint32_t len, struct str context);
+struct str content_context(const struct content *content);
 /* Takes content over as e's; what does not fit is freed at once. An entry
  * that has content already keeps that. */
 void cache_put(struct cache *c, struct entry *e, struct content *content);

@@ -7,7 +7,9 @@
 #include "queue/change.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
@@ -21,7 +23,8 @@ struct changing {
 	struct filter filter;
 	uint8_t kind; /* enum change */
 	bool dry_run;
-	char *reason; /* owned */
+	char *reason;    /* owned */
+	char reply[540]; /* of CHANGE_REJECT */
 	uint32_t uid;
 	uint64_t operation;        /* 0 until something changes */
 	uint64_t seq;              /* the next one to look at */
@@ -33,6 +36,12 @@ struct changing {
 
 /* --- what each change does to one recipient --- */
 
+static struct queue *
+queue_of(const struct changing *c)
+{
+	return c->asking.peer->q;
+}
+
 static bool
 may_flush(const struct rcpt *r)
 {
@@ -41,8 +50,10 @@ may_flush(const struct rcpt *r)
 }
 
 static void
-flush(struct queue *q, struct rcpt *r)
+flush(const struct changing *c, struct rcpt *r)
 {
+	struct queue *q = queue_of(c);
+
 	if (r->state == RCPT_DEFERRED) {
 		queue_take_rcpt(q, r);
 		queue_send_rcpt(q, r);
@@ -59,8 +70,10 @@ may_hold(const struct rcpt *r)
 }
 
 static void
-hold(struct queue *q, struct rcpt *r)
+hold(const struct changing *c, struct rcpt *r)
 {
+	struct queue *q = queue_of(c);
+
 	if (r->place == PLACE_WORK) {
 		rcpt_mark(r, MARK_HOLD); /* if this attempt does not do it */
 		return;
@@ -77,11 +90,16 @@ may_release(const struct rcpt *r)
 }
 
 static void
-release(struct queue *q, struct rcpt *r)
+release(const struct changing *c, struct rcpt *r)
 {
+	struct queue *q = queue_of(c);
+
 	rcpt_unmark(r, MARK_HOLD);
 	if (r->state != RCPT_HELD)
 		return;
+	trace_add(q->trace, rcpt_entry(r)->msgid,
+	    &(struct trace_event){
+		.kind = TRACE_RELEASED, .texts = { rcpt_to(r) } });
 	fate_active(q, r);
 	queue_send_rcpt(q, r);
 }
@@ -89,12 +107,14 @@ release(struct queue *q, struct rcpt *r)
 static bool
 may_requeue(const struct rcpt *r)
 {
-	return rcpt_is_open(r);
+	return rcpt_is_open(r) && r->state != RCPT_QUARANTINED;
 }
 
 static void
-requeue(struct queue *q, struct rcpt *r)
+requeue(const struct changing *c, struct rcpt *r)
 {
+	struct queue *q = queue_of(c);
+
 	if (r->place == PLACE_WORK) {
 		rcpt_unmark(r, MARK_HOLD);
 		rcpt_mark(r, MARK_REQUEUE);
@@ -114,8 +134,10 @@ may_remove(const struct rcpt *r)
 }
 
 static void
-remove_rcpt(struct queue *q, struct rcpt *r)
+remove_rcpt(const struct changing *c, struct rcpt *r)
 {
+	struct queue *q = queue_of(c);
+
 	if (r->place == PLACE_WORK) {
 		rcpt_mark(r, MARK_REMOVE);
 		return;
@@ -124,10 +146,45 @@ remove_rcpt(struct queue *q, struct rcpt *r)
 	fate_removed(q, r);
 }
 
+static bool
+is_quarantined(const struct rcpt *r)
+{
+	return r->state == RCPT_QUARANTINED;
+}
+
+static void
+unquarantine(const struct changing *c, struct rcpt *r)
+{
+	queue_take_rcpt(queue_of(c), r);
+	fate_passed(queue_of(c), r);
+}
+
+static void
+reject(const struct changing *c, struct rcpt *r)
+{
+	struct heard h = { .reply = str_of(c->reply) };
+
+	queue_take_rcpt(queue_of(c), r);
+	fate_refused(queue_of(c), r, &h);
+}
+
+static bool
+may_rescan(const struct rcpt *r)
+{
+	return is_quarantined(r) && !refilter_has(r);
+}
+
+static void
+rescan(const struct changing *c, struct rcpt *r)
+{
+	queue_take_rcpt(queue_of(c), r);
+	refilter_add(queue_of(c), r);
+}
+
 static const struct {
 	const char *name;
 	bool (*may)(const struct rcpt *);
-	void (*apply)(struct queue *, struct rcpt *);
+	void (*apply)(const struct changing *, struct rcpt *);
 	bool recorded; /* the store is to know the operation */
 } changes[] = {
 	[CHANGE_FLUSH] = { "flush", may_flush, flush, false },
@@ -135,6 +192,10 @@ static const struct {
 	[CHANGE_RELEASE] = { "release", may_release, release, true },
 	[CHANGE_REQUEUE] = { "requeue", may_requeue, requeue, true },
 	[CHANGE_REMOVE] = { "remove", may_remove, remove_rcpt, true },
+	[CHANGE_UNQUARANTINE] = { "quarantine-release", is_quarantined,
+	    unquarantine, true },
+	[CHANGE_REJECT] = { "quarantine-reject", is_quarantined, reject, true },
+	[CHANGE_RESCAN] = { "quarantine-rescan", may_rescan, rescan, false },
 };
 
 /* --- one message --- */
@@ -165,7 +226,7 @@ apply(struct changing *c, struct entry *e)
 	if (c->operation == 0)
 		c->operation = queue_next_operation(q);
 	for (uint32_t i = 0; i < c->nrcpts; i++)
-		changes[c->kind].apply(q, c->rcpts[i]);
+		changes[c->kind].apply(c, c->rcpts[i]);
 	if (changes[c->kind].recorded)
 		fate_record(q, e, c->rcpts, c->nrcpts, c->operation);
 }
@@ -272,6 +333,18 @@ changing_free(struct asking *a)
 	free(c);
 }
 
+/* The reason, when there is one; with a code of its own if it has that. */
+static void
+make_reply(struct changing *c)
+{
+	const char *why = c->reason;
+	bool coded =
+	    why[0] == '5' && strspn(why, "0123456789") == 3 && why[3] == ' ';
+
+	snprintf(c->reply, sizeof(c->reply), "%s%s", coded ? "" : "554 5.7.1 ",
+	    *why != '\0' ? why : "Message refused");
+}
+
 void
 change_start(struct control_peer *p, uint64_t id, const struct ask_change *m,
     struct filter *f)
@@ -283,6 +356,7 @@ change_start(struct control_peer *p, uint64_t id, const struct ask_change *m,
 	c->kind = m->change;
 	c->dry_run = m->dry_run != 0;
 	c->reason = str_dup(m->reason);
+	make_reply(c);
 	c->uid = m->uid;
 	c->end = store_next_seq(p->q->store);
 	c->asking.step = step;

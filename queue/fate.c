@@ -3,10 +3,12 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/report.h"
 #include "queue/requeue.h"
@@ -20,14 +22,18 @@ static const uint8_t stored_state[] = {
 	[RCPT_DELIVERED] = STATE_RCPT_DELIVERED,
 	[RCPT_BOUNCED] = STATE_RCPT_BOUNCED,
 	[RCPT_REMOVED] = STATE_RCPT_REMOVED,
+	[RCPT_QUARANTINED] = STATE_RCPT_QUARANTINED,
 };
 
-/* A time to come, as wall time for the record. */
+/* A time to come, as wall time for the record; of a quarantined one: since
+ * when. */
 static uint64_t
 next_wall_ms(const struct queue *q, const struct rcpt *r)
 {
 	uint64_t now = queue_now_ms(q);
 
+	if (r->state == RCPT_QUARANTINED)
+		return quarantine_since_ms(q, r);
 	if (r->place != PLACE_RETRY || !rcpt_is_open(r))
 		return 0;
 	return clock_wall_ms() + (r->due_ms > now ? r->due_ms - now : 0);
@@ -71,6 +77,8 @@ describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
 	};
 	if ((r->marks & MARK_WARNED) != 0)
 		out->state |= STATE_RCPT_WARNED;
+	if ((r->marks & MARK_UNFILTERED) != 0)
+		out->state |= STATE_RCPT_UNFILTERED;
 	requeue_describe(q, r, out);
 }
 
@@ -262,17 +270,55 @@ fate_release(struct queue *q, struct entry *e)
 		entry_changed(q, e);
 }
 
-/* --- the log --- */
+/* --- the log, and the trace --- */
+
+static const char *const events[] = {
+	[TRACE_DELIVERED] = "delivered",
+	[TRACE_DEFERRED] = "deferred",
+	[TRACE_BOUNCED] = "bounced",
+	[TRACE_EXPIRED] = "expired",
+	[TRACE_DISCARDED] = "discarded",
+};
 
 static void
-log_fate(
-    struct queue *q, struct rcpt *r, const char *event, const struct heard *h)
+trace_fate(struct queue *q, struct rcpt *r, enum trace_kind kind,
+    const struct heard *h)
+{
+	struct trace_event ev = {
+		.kind = kind,
+		.texts = { rcpt_to(r), word_str(r->action), h->relay,
+		    h->reply },
+		.numbers = { r->attempts },
+	};
+
+	if (kind == TRACE_DISCARDED)
+		ev.texts[1] = h->relay;
+	trace_add(q->trace, rcpt_entry(r)->msgid, &ev);
+}
+
+static void
+trace_rcpt(struct queue *q, struct rcpt *r, enum trace_kind kind)
+{
+	struct trace_event ev = {
+		.kind = kind,
+		.texts = { rcpt_to(r) },
+	};
+
+	if (kind == TRACE_HELD)
+		ev.texts[1] = word_str(r->reply);
+	trace_add(q->trace, rcpt_entry(r)->msgid, &ev);
+}
+
+static void
+log_fate(struct queue *q, struct rcpt *r, enum trace_kind kind,
+    const struct heard *h)
 {
 	struct entry *e = rcpt_entry(r);
 	struct log_ctx ctx = { NULL, "msg", e->msgid };
 	uint64_t age = entry_age(e, queue_now_ms(q));
 
-	log_info(&ctx, event,
+	trace_fate(q, r, kind, h);
+	log_info(&ctx, events[kind],
 	    "to=%s action=%s relay=%s reply=%s delay=%" PRIu64 ".%03u"
 	    " attempts=%u%s",
 	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
@@ -294,7 +340,8 @@ attempt(struct queue *q, struct rcpt *r, const struct heard *h)
 	 * one. */
 	if (h->possible_duplicate)
 		rcpt_mark(r, MARK_DUPLICATE);
-	if ((r->marks & (MARK_DUPLICATE | MARK_RECOVERED)) != 0)
+	if ((r->marks & (MARK_DUPLICATE | MARK_RECOVERED)) != 0 &&
+	    (r->marks & MARK_UNFILTERED) == 0)
 		said.possible_duplicate = true;
 	rcpt_unmark(r, MARK_UNREADABLE);
 	r->attempts++;
@@ -312,7 +359,7 @@ fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h)
 	struct heard said = attempt(q, r, h);
 
 	rcpt_set_state(&q->index, r, RCPT_DELIVERED);
-	log_fate(q, r, "delivered", &said);
+	log_fate(q, r, TRACE_DELIVERED, &said);
 	rcpt_changed(q, r);
 }
 
@@ -330,7 +377,7 @@ fate_bounced(struct queue *q, struct rcpt *r, const struct heard *h)
 
 	keep_reply(q, r, h);
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
-	log_fate(q, r, "bounced", &said);
+	log_fate(q, r, TRACE_BOUNCED, &said);
 	report_failed(q, r, queue_now_ms(q));
 	rcpt_changed(q, r);
 }
@@ -350,7 +397,7 @@ expire(struct queue *q, struct rcpt *r)
 	}
 	if (h.reply.len == 0)
 		h.reply = STR("4.4.7 delivery time expired");
-	log_fate(q, r, "expired", &h);
+	log_fate(q, r, TRACE_EXPIRED, &h);
 	keep_reply(q, r, &(struct heard){ .reply = h.reply, .relay = h.relay });
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
 	report_failed(q, r, 0);
@@ -418,7 +465,7 @@ fate_deferred(struct queue *q, struct rcpt *r, const struct heard *h)
 	struct heard said = attempt(q, r, h);
 
 	keep_reply(q, r, h);
-	log_fate(q, r, "deferred", &said);
+	log_fate(q, r, TRACE_DEFERRED, &said);
 	put_off(q, r, h->possible_duplicate);
 }
 
@@ -427,7 +474,7 @@ fate_unread(struct queue *q, struct rcpt *r, const struct heard *h)
 {
 	rcpt_mark(r, MARK_UNREADABLE);
 	keep_reply(q, r, h);
-	log_fate(q, r, "deferred", h);
+	log_fate(q, r, TRACE_DEFERRED, h);
 	put_off(q, r, false);
 }
 
@@ -448,6 +495,7 @@ fate_held(struct queue *q, struct rcpt *r, const char *why)
 	if (why != NULL)
 		rcpt_set_word(&q->index, &r->reply, str_of(why));
 	rcpt_set_state(&q->index, r, RCPT_HELD);
+	trace_rcpt(q, r, TRACE_HELD);
 	rcpt_changed(q, r);
 }
 
@@ -457,7 +505,8 @@ fate_removed(struct queue *q, struct rcpt *r)
 	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
 
 	log_info(&ctx, "removed", "to=%s", log_str(rcpt_to(r)));
-	rcpt_unmark(r, MARK_REPORT);
+	trace_rcpt(q, r, TRACE_REMOVED);
+	rcpt_unmark(r, MARK_REPORT | MARK_UNFILTERED);
 	rcpt_set_state(&q->index, r, RCPT_REMOVED);
 	rcpt_changed(q, r);
 }
@@ -467,5 +516,92 @@ fate_active(struct queue *q, struct rcpt *r)
 {
 	rcpt_unmark(r, MARK_UNREADABLE | MARK_REPORT);
 	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
+	rcpt_changed(q, r);
+}
+
+/* --- filters --- */
+
+static void
+forget_reply(struct queue *q, struct rcpt *r)
+{
+	word_drop(&q->index.words, &r->reply);
+	word_drop(&q->index.words, &r->relay);
+}
+
+void
+fate_refused(struct queue *q, struct rcpt *r, const struct heard *h)
+{
+	rcpt_unmark(r, MARK_UNFILTERED);
+	log_fate(q, r, TRACE_BOUNCED, h);
+	keep_reply(q, r, h);
+	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
+	/* What we tell of ourselves begets nothing. */
+	if (!route_is_report(rcpt_entry(r)))
+		report_failed(q, r, 0);
+	rcpt_changed(q, r);
+}
+
+void
+fate_dropped(struct queue *q, struct rcpt *r, enum trace_kind kind,
+    const struct heard *h)
+{
+	rcpt_unmark(r, MARK_UNFILTERED);
+	log_fate(q, r, kind, h);
+	rcpt_set_state(&q->index, r, RCPT_REMOVED);
+	rcpt_changed(q, r);
+}
+
+void
+fate_quarantined(
+    struct queue *q, struct rcpt *r, struct str filter, struct str reason)
+{
+	struct entry *e = rcpt_entry(r);
+	struct log_ctx ctx = { NULL, "msg", e->msgid };
+	struct trace_event ev = {
+		.kind = TRACE_QUARANTINED,
+		.texts = { rcpt_to(r), filter, reason },
+	};
+
+	log_info(&ctx, "quarantined", "to=%s filter=%s reason=%s",
+	    log_str(rcpt_to(r)), log_str(filter), log_str(reason));
+	trace_add(q->trace, e->msgid, &ev);
+	rcpt_unmark(r, MARK_UNFILTERED);
+	rcpt_set_word(&q->index, &r->reply, reason);
+	rcpt_set_word(&q->index, &r->relay, filter);
+	rcpt_set_state(&q->index, r, RCPT_QUARANTINED);
+	rcpt_changed(q, r);
+}
+
+void
+fate_passed(struct queue *q, struct rcpt *r)
+{
+	struct entry *e = rcpt_entry(r);
+	struct log_ctx ctx = { NULL, "msg", e->msgid };
+
+	if (r->state == RCPT_QUARANTINED) {
+		log_info(&ctx, "released", "to=%s filter=%s",
+		    log_str(rcpt_to(r)), log_str(word_str(r->relay)));
+		trace_rcpt(q, r, TRACE_RELEASED);
+		e->born_ms = (int64_t)queue_now_ms(q);
+	}
+	rcpt_unmark(r, MARK_UNFILTERED);
+	r->attempts = 0;
+	forget_reply(q, r);
+	fate_active(q, r);
+	queue_send_rcpt(q, r);
+}
+
+void
+fate_taken_over(struct queue *q, struct rcpt *r, const char *id)
+{
+	char text[32 + ID_LEN];
+
+	rcpt_unmark(r, MARK_UNFILTERED);
+	rcpt_set_state(&q->index, r, RCPT_REMOVED);
+	forget_reply(q, r);
+	if (id == NULL)
+		return;
+	snprintf(text, sizeof(text), "2.0.0 goes on as %s", id);
+	rcpt_set_word(&q->index, &r->reply, str_of(text));
 	rcpt_changed(q, r);
 }

@@ -13,6 +13,7 @@
 
 #include "lib/base/str.h"
 #include "queue/index.h"
+#include "queue/trace.h"
 
 struct queue;
 
@@ -50,6 +51,21 @@ void fate_removed(struct queue *q, struct rcpt *r);
 /* Does what an administrator wished for during the attempt that ended; true
  * when there was such a wish. */
 bool fate_wished(struct queue *q, struct rcpt *r);
+/* The filters (or somebody in their place) refuse it: as bounced, and its
+ * sender is told, unless it is a report of ours. */
+void fate_refused(struct queue *q, struct rcpt *r, const struct heard *h);
+/* Nobody gets it and nobody is told: TRACE_EXPIRED, TRACE_DISCARDED. */
+void fate_dropped(struct queue *q, struct rcpt *r, enum trace_kind kind,
+    const struct heard *h);
+/* Set aside; the caller has it wait (quarantine.h). */
+void fate_quarantined(
+    struct queue *q, struct rcpt *r, struct str filter, struct str reason);
+/* Out of quarantine, or let through by the filters: to be delivered now, with
+ * all its time before it; sent. */
+void fate_passed(struct queue *q, struct rcpt *r);
+/* Another message has taken it over (id: NULL, the whole of this one); not
+ * logged. */
+void fate_taken_over(struct queue *q, struct rcpt *r, const char *id);
 /* Nowhere, and to be sent now; the caller sends it. */
 void fate_active(struct queue *q, struct rcpt *r);
 /* Too old: expired now, and true. */

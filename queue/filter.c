@@ -98,6 +98,13 @@ has_reply(const struct term *t, const struct look *l)
 	return false;
 }
 
+static bool
+has_milter(const struct term *t, const struct look *l)
+{
+	return l->r->state == RCPT_QUARANTINED &&
+	       str_eq(t->text, word_str(l->r->relay));
+}
+
 static const struct {
 	bool (*has)(const struct term *, const struct look *);
 	bool of_rcpt;
@@ -112,6 +119,7 @@ static const struct {
 	[TERM_LARGER] = { is_larger, false },
 	[TERM_TRIES] = { has_tries, true },
 	[TERM_REPLY] = { has_reply, true },
+	[TERM_MILTER] = { has_milter, true },
 	[TERM_LIMIT] = { NULL, false }, /* not a question */
 };
 
@@ -124,6 +132,7 @@ static const struct {
 	{ "held", RCPT_HELD },
 	{ "delivered", RCPT_DELIVERED },
 	{ "bounced", RCPT_BOUNCED },
+	{ "quarantined", RCPT_QUARANTINED },
 };
 
 void

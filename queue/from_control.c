@@ -12,7 +12,9 @@
 #include "queue/destinations.h"
 #include "queue/listing.h"
 #include "queue/message.h"
+#include "queue/quarantine.h"
 #include "queue/queue.h"
+#include "queue/tracing.h"
 
 /* --- questions that take their time --- */
 
@@ -89,7 +91,7 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	const struct index *ix = &q->index;
 	const struct store_totals *t = store_totals(q->store);
 	uint64_t open = ix->nstate[STATE_ACTIVE] + ix->nstate[STATE_DEFERRED] +
-			ix->nstate[STATE_HELD];
+			ix->nstate[STATE_HELD] + ix->nstate[STATE_QUARANTINED];
 	uint64_t active = ix->nstate[STATE_ACTIVE];
 	uint64_t put_off = schedule_count_put_off(&q->schedule);
 
@@ -101,7 +103,9 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.active", active - put_off },
 		{ "queue.deferred", ix->nstate[STATE_DEFERRED] + put_off },
 		{ "queue.held", ix->nstate[STATE_HELD] },
-		{ "queue.quarantined", 0 },
+		{ "queue.quarantined", ix->nstate[STATE_QUARANTINED] },
+		{ "queue.filtering", q->refilter.njobs },
+		{ "queue.filtered", q->refilter.asked },
 		{ "queue.kept", ix->nkept },
 		{ "queue.bytes", ix->bytes },
 		{ "queue.commits", t->commits },
@@ -170,6 +174,23 @@ on_ask_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	change_start(p, id, msg, &p->filter);
 }
 
+static void
+on_ask_quarantine(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct control_peer *p = ctx;
+
+	(void)ch;
+	(void)msg;
+	quarantine_list(p, id, &p->filter);
+}
+
+static void
+on_ask_trace(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	tracing_start(ctx, id, msg);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
 	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
@@ -177,6 +198,8 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_destinations, on_ask_destinations },
 	{ TYPE_ask_content, on_ask_content },
 	{ TYPE_ask_change, on_ask_change },
+	{ TYPE_ask_quarantine, on_ask_quarantine },
+	{ TYPE_ask_trace, on_ask_trace },
 	{ 0, NULL },
 };
 

@@ -8,8 +8,8 @@
 
 #include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "queue/intake.h"
 #include "queue/queue.h"
 
 enum { BODYFILES_MAX = 65536 }; /* of one smtpd, not yet committed */
@@ -20,17 +20,6 @@ struct bodyfile {
 	uint64_t number;
 };
 
-struct smtpd_peer {
-	LIST_ENTRY(smtpd_peer) next;
-	struct queue *q;
-	struct channel *channel;
-	uint16_t instance;
-	struct intakes intakes;
-	LIST_HEAD(, bodyfile) bodyfiles;
-	uint32_t nbodyfiles;
-	LIST_HEAD(, commit) commits;
-};
-
 /* A mail that was given to the store and waits for its commit. */
 struct commit {
 	LIST_ENTRY(commit) next;
@@ -39,6 +28,7 @@ struct commit {
 	uint64_t id;
 	struct entry *entry;
 	struct content *content; /* owned until it goes to the cache */
+	struct replacement replacement;
 };
 
 /* --- answers --- */
@@ -156,45 +146,71 @@ commit_free(struct commit *c)
 	free(c);
 }
 
+/* It was to take another one's place, which is not there any more. */
+static void
+drop_entry(struct queue *q, struct entry *e, struct store_ref ref)
+{
+	e->ref = ref;
+	e->committed = 1;
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		fate_taken_over(q, &e->rcpts[i], NULL);
+	fate_finish(q, e);
+}
+
+static void
+keep_entry(struct commit *c, struct store_ref ref)
+{
+	struct answer_commit answer = { 0 };
+	struct queue *q = c->q;
+
+	if (c->peer != NULL)
+		channel_tell(
+		    c->peer->channel, TYPE_answer_commit, &answer, c->id);
+	else
+		log_info(&(struct log_ctx){ NULL, "msg", c->entry->msgid },
+		    "kept", "reply=unsent");
+	if (c->replacement.seq == 0)
+		queue_trace_accepted(q, c->entry);
+	queue_take_in(q, c->entry, ref, c->content);
+	c->content = NULL;
+}
+
 /* The store's word. */
 static void
 on_committed(void *ctx, bool ok, struct store_ref ref)
 {
 	struct commit *c = ctx;
 	struct queue *q = c->q;
-	struct entry *e = c->entry;
-	struct answer_commit answer = { 0 };
+	const struct replacement *rep = &c->replacement;
 
 	if (!ok) {
-		index_del(&q->index, &e);
+		index_del(&q->index, &c->entry);
 		if (c->peer != NULL)
 			tell_refused(c->peer, c->id, why_refused(q));
 		queue_check_limit(q);
-		commit_free(c);
-		return;
+	} else if (rep->seq != 0 &&
+		   !refilter_replace(q, c->entry, rep->seq, rep->apart)) {
+		drop_entry(q, c->entry, ref);
+		if (c->peer != NULL)
+			tell_refused(c->peer, c->id, REFUSED_MALFORMED);
+	} else {
+		keep_entry(c, ref);
 	}
-	if (c->peer != NULL)
-		channel_tell(
-		    c->peer->channel, TYPE_answer_commit, &answer, c->id);
-	else
-		log_info(&(struct log_ctx){ NULL, "msg", e->msgid }, "kept",
-		    "reply=unsent");
-	queue_take_in(q, e, ref, c->content);
-	c->content = NULL;
 	commit_free(c);
 }
 
-/* In the index, or NULL and what it is refused with. */
+/* In the index, or NULL and what it is refused with. in_place: of another
+ * one. */
 static struct entry *
-add_entry(
-    struct smtpd_peer *p, const struct mail_record *r, enum queue_refusal *why)
+add_entry(struct smtpd_peer *p, const struct mail_record *r, bool in_place,
+    enum queue_refusal *why)
 {
 	struct queue *q = p->q;
 	struct bodyfile *b = NULL;
 	struct entry *e;
 
 	*why = REFUSED_SPACE;
-	if (q->index.count >= q->config->queue.messages)
+	if (!in_place && q->index.count >= q->config->queue.messages)
 		return NULL;
 	*why = REFUSED_MALFORMED;
 	if (r->bodyfile != 0) {
@@ -202,29 +218,57 @@ add_entry(
 		if (b == NULL)
 			return NULL;
 	}
-	e = index_add(&q->index, r, queue_now_ms(q));
+	e = (in_place ? index_add_beside : index_add)(
+	    &q->index, r, queue_now_ms(q));
 	if (e != NULL && b != NULL)
 		forget_bodyfile(p, b);
 	return e;
+}
+
+/* A mail that is changed after all: in whose place it goes. -1: nobody asked
+ * for it. new_id: room for one. */
+static int
+find_place(struct smtpd_peer *p, struct intake_mail *mail,
+    struct replacement *out, char new_id[static ID_LEN + 1])
+{
+	struct log_ctx ctx = { NULL, "msg", new_id };
+
+	*out = (struct replacement){ 0, false };
+	if (!mail->replaces)
+		return 0;
+	*out = refilter_expect(p->q, p, mail->record.msgid);
+	if (out->seq == 0)
+		return -1;
+	if (!out->apart)
+		return 0;
+	id_new(clock_wall_ms(), new_id);
+	log_info(&ctx, "split", "from=%s", log_str(mail->record.msgid));
+	mail->record.msgid = (struct str){ new_id, ID_LEN };
+	return 0;
 }
 
 static void
 add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
 {
 	struct queue *q = p->q;
-	enum queue_refusal why;
+	enum queue_refusal why = REFUSED_MALFORMED;
+	char new_id[ID_LEN + 1];
+	struct replacement rep;
+	struct entry *e = NULL;
 	struct commit *c;
-	struct entry *e;
 
 	mail->record.seq = store_next_seq(q->store);
-	e = add_entry(p, &mail->record, &why);
+	if (find_place(p, mail, &rep, new_id) == 0)
+		e = add_entry(p, &mail->record, rep.seq != 0, &why);
 	if (e == NULL) {
 		tell_refused(p, id, why);
 		intake_mail_clear(mail);
 		return;
 	}
 	c = xmalloc(sizeof(*c));
-	*c = (struct commit){ .q = q, .peer = p, .id = id, .entry = e };
+	*c = (struct commit){
+		.q = q, .peer = p, .id = id, .entry = e, .replacement = rep
+	};
 	c->content = mail->content;
 	LIST_INSERT_HEAD(&p->commits, c, next);
 	q->nintakes++;
@@ -285,12 +329,40 @@ on_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	go_on(p, id, intake_add_content(&p->intakes, id, msg, &mail), &mail);
 }
 
+/* Of a mail that comes in, or of one that is filtered. */
+static void
+on_event(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_event *m = msg;
+	struct smtpd_peer *p = ctx;
+	struct str msgid = intake_msgid(&p->intakes, id);
+	const char *of = msgid.len > 0 ? msgid.p : refilter_msgid(p->q, p, id);
+	struct trace_event ev = {
+		.kind = TRACE_TOLD,
+		.when_ms = m->when_ms,
+		.texts = { m->event, m->text },
+	};
+
+	(void)ch;
+	if (of != NULL)
+		trace_add(p->q->trace, of, &ev);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct smtpd_peer *p = ctx;
+
+	refilter_run_soon(p->q);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_ask_bodyfile, on_ask_bodyfile },
 	{ TYPE_tell_bodyfile_dropped, on_bodyfile_dropped },
 	{ TYPE_ask_commit, on_ask_commit },
 	{ TYPE_tell_rcpt, on_rcpt },
 	{ TYPE_tell_content, on_content },
+	{ TYPE_tell_event, on_event },
 	{ 0, NULL },
 };
 
@@ -320,6 +392,7 @@ peer_free(struct smtpd_peer *p)
 		c->peer = NULL;
 	}
 	LIST_REMOVE(p, next);
+	refilter_lose(q, p);
 	channel_free(&p->channel);
 	free(p);
 	queue_check_stop(q);
@@ -362,11 +435,13 @@ from_smtpd_add(struct queue *q, uint16_t instance, int socket)
 	    q->loop, socket, &smtpd_queue_edge, EDGE_B, handlers, on_closed, p);
 	snprintf(name, sizeof(name), "smtpd/%u", (unsigned int)instance);
 	channel_set_peer(p->channel, name);
+	channel_on_drained(p->channel, on_drained, p);
 	LIST_INSERT_HEAD(&q->smtpds, p, next);
 	if (q->started)
 		welcome(p);
 	else
 		channel_pause(p->channel);
+	refilter_run_soon(q);
 }
 
 void
@@ -378,4 +453,5 @@ from_smtpd_resume(struct queue *q)
 		channel_resume(p->channel);
 		welcome(p);
 	}
+	refilter_run_soon(q);
 }

@@ -2,9 +2,27 @@
 #ifndef POSTERN_QUEUE_FROM_SMTPD_H
 #define POSTERN_QUEUE_FROM_SMTPD_H
 
+#include <bsd/sys/queue.h>
 #include <stdint.h>
 
+#include "queue/intake.h"
+
+struct bodyfile;
+struct channel;
+struct commit;
 struct queue;
+
+struct smtpd_peer {
+	LIST_ENTRY(smtpd_peer) next;
+	struct queue *q;
+	struct channel *channel;
+	uint16_t instance;
+	struct intakes intakes;
+	LIST_HEAD(, bodyfile) bodyfiles;
+	uint32_t nbodyfiles;
+	LIST_HEAD(, commit) commits;
+	uint32_t nquestions; /* ask_filter without an answer */
+};
 
 /* A channel to smtpd `instance`; a former one is dead. Nothing is taken from
  * it before the queue has started. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/mail/envelope.h"
 
@@ -89,14 +90,19 @@ grow(struct index *ix)
 struct entry *
 index_find_id(struct index *ix, struct str msgid)
 {
-	struct entry *e;
+	struct entry *e, *found = NULL;
 
 	if (msgid.len != ID_LEN)
 		return NULL;
-	for (e = *bucket_of(ix, msgid.p); e != NULL; e = e->id_next)
-		if (memcmp(e->msgid, msgid.p, ID_LEN) == 0)
+	/* Rarely there are two: one is about to take the other's place. */
+	for (e = *bucket_of(ix, msgid.p); e != NULL; e = e->id_next) {
+		if (memcmp(e->msgid, msgid.p, ID_LEN) != 0)
+			continue;
+		if (e->committed && !e->over)
 			return e;
-	return NULL;
+		found = e;
+	}
+	return found;
 }
 
 /* --- by seq --- */
@@ -126,13 +132,15 @@ entry_state(const struct entry *e)
 {
 	if (e->nactive > 0)
 		return STATE_ACTIVE;
-	return e->ndeferred > 0 ? STATE_DEFERRED : STATE_HELD;
+	if (e->ndeferred > 0)
+		return STATE_DEFERRED;
+	return e->nheld > 0 ? STATE_HELD : STATE_QUARANTINED;
 }
 
 bool
 entry_is_open(const struct entry *e)
 {
-	return e->nactive + e->ndeferred + e->nheld > 0;
+	return e->nactive + e->ndeferred + e->nheld + e->nquarantined > 0;
 }
 
 static void
@@ -154,10 +162,11 @@ counter_of(struct entry *e, uint8_t state)
 		return &e->ndeferred;
 	case RCPT_HELD:
 		return &e->nheld;
+	case RCPT_QUARANTINED:
+		return &e->nquarantined;
 	case RCPT_DELIVERED:
 	case RCPT_BOUNCED:
 	case RCPT_REMOVED:
-	case RCPT_QUARANTINED:
 		break;
 	}
 	return NULL;
@@ -174,7 +183,7 @@ rcpt_set_state(struct index *ix, struct rcpt *r, enum rcpt_state state)
 	count(ix, e, false);
 	if ((n = counter_of(e, r->state)) != NULL)
 		(*n)--;
-	r->state = (unsigned int)state & 0x7;
+	r->state = (uint8_t)state;
 	if ((n = counter_of(e, r->state)) != NULL)
 		(*n)++;
 	count(ix, e, true);
@@ -191,6 +200,29 @@ size_of(const struct mail_record *m)
 	for (uint32_t i = 0; i < m->nrcpt; i++)
 		size += m->rcpts[i].to.len;
 	return size;
+}
+
+static void
+start_rcpt(struct index *ix, struct rcpt *r, const struct mail_record *m)
+{
+	uint32_t *n;
+
+	switch ((enum rcpt_start)m->rcpts[r->index].start) {
+	case START_WAITING:
+		break;
+	case START_UNFILTERED:
+		rcpt_mark(r, MARK_UNFILTERED);
+		break;
+	case START_QUARANTINED:
+		r->reply = word_get(&ix->words, m->reason);
+		r->relay = word_get(&ix->words, m->filter);
+		r->due_ms = m->received_ms;
+		r->state = RCPT_QUARANTINED;
+		break;
+	}
+	n = counter_of(rcpt_entry(r), r->state);
+	if (n != NULL)
+		(*n)++;
 }
 
 static void
@@ -215,6 +247,7 @@ fill_rcpts(struct index *ix, struct entry *e, const struct mail_record *m)
 		};
 		memcpy(base + at, to.p, to.len);
 		at += to.len;
+		start_rcpt(ix, &e->rcpts[i], m);
 	}
 }
 
@@ -228,7 +261,8 @@ is_sane(const struct mail_record *m)
 	    m->from.len > UINT16_MAX)
 		return false;
 	for (uint32_t i = 0; i < m->nrcpt; i++)
-		if (m->rcpts[i].to.len > UINT16_MAX)
+		if (m->rcpts[i].to.len > UINT16_MAX ||
+		    m->rcpts[i].start > START_UNFILTERED)
 			return false;
 	size = size_of(m);
 	return size <= UINT32_MAX;
@@ -237,9 +271,17 @@ is_sane(const struct mail_record *m)
 struct entry *
 index_add(struct index *ix, const struct mail_record *m, uint64_t now_ms)
 {
+	if (index_find_id(ix, m->msgid) != NULL)
+		return NULL;
+	return index_add_beside(ix, m, now_ms);
+}
+
+struct entry *
+index_add_beside(struct index *ix, const struct mail_record *m, uint64_t now_ms)
+{
 	struct entry *e, **bucket;
 
-	if (!is_sane(m) || index_find_id(ix, m->msgid) != NULL)
+	if (!is_sane(m))
 		return NULL;
 	e = xmalloc(size_of(m));
 	*e = (struct entry){
@@ -250,8 +292,7 @@ index_add(struct index *ix, const struct mail_record *m, uint64_t now_ms)
 		.body_size = m->body_size,
 		.header_size = m->header_size,
 		.nrcpt = m->nrcpt,
-		.nactive = m->nrcpt,
-		.flags = (uint8_t)(m->flags & ENVELOPE_FLAGS_ALL),
+		.flags = m->flags & ENVELOPE_FLAGS_ALL,
 	};
 	memcpy(e->msgid, m->msgid.p, ID_LEN);
 	e->msgid[ID_LEN] = '\0';
@@ -369,19 +410,19 @@ rcpt_domain(const struct rcpt *r)
 void
 rcpt_mark(struct rcpt *r, enum rcpt_marks mark)
 {
-	r->marks = (r->marks | (unsigned int)mark) & 0x3ff;
+	r->marks = (uint16_t)(r->marks | (unsigned int)mark);
 }
 
 void
 rcpt_unmark(struct rcpt *r, unsigned int marks)
 {
-	r->marks = r->marks & ~marks & 0x3ff;
+	r->marks = (uint16_t)(r->marks & ~marks);
 }
 
 bool
 rcpt_is_open(const struct rcpt *r)
 {
-	return r->state <= RCPT_HELD;
+	return r->state <= RCPT_HELD || r->state == RCPT_QUARANTINED;
 }
 
 void

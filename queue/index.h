@@ -23,10 +23,11 @@ struct work;
 
 /* Where a recipient is held: in exactly one of these places. */
 enum rcpt_place {
-	PLACE_NONE,    /* held, or final */
+	PLACE_NONE,    /* held, or final, or being filtered */
 	PLACE_WAITING, /* in its destination's line */
 	PLACE_WORK,    /* with an agent */
-	PLACE_RETRY    /* in the retry heap */
+	PLACE_RETRY,   /* in the retry heap */
+	PLACE_FILTER   /* in the line for the filters */
 };
 
 enum rcpt_marks {
@@ -42,12 +43,14 @@ enum rcpt_marks {
 	MARK_REQUEUE = 256,   /* ask the rules again, after the attempt */
 	MARK_REROUTED = 512,  /* its action is not the mail record's: the state
 			       * records say it */
+	MARK_UNFILTERED = 1024, /* filters are to see it first */
 	/* an administrator's, seen to when the attempt under way is over */
 	MARK_WISHES = MARK_HOLD | MARK_REMOVE | MARK_REQUEUE
 };
 
 struct rcpt {
-	TAILQ_ENTRY(rcpt) link; /* in the destination's line or the work */
+	TAILQ_ENTRY(rcpt) link; /* in the destination's line, the work or the
+				 * line for the filters */
 
 	union {
 		struct destination *destination; /* PLACE_WAITING */
@@ -56,19 +59,24 @@ struct rcpt {
 	struct word *action; /* its name */
 	struct word *reply;  /* the last; NULL: none */
 	struct word *relay;  /* who said it */
-	uint64_t due_ms;     /* monotonic; PLACE_RETRY; of one that failed and
-			      * is to be reported: when, 0: not known */
+	uint64_t due_ms;     /* monotonic; PLACE_RETRY; of a quarantined one,
+			      * wherever it is: when it expires; of one that
+			      * failed and is to be reported: when, 0: not
+			      * known */
 	uint32_t index;      /* in the message */
 	uint32_t attempts;   /* ended ones */
 	uint32_t slot;       /* in the retry heap */
 	uint32_t to_at;      /* its address: bytes from the entry on */
 	uint16_t to_len;
-	uint16_t state : 3;  /* enum rcpt_state; rcpt_set_state only */
-	uint16_t place : 3;  /* enum rcpt_place */
-	uint16_t marks : 10; /* enum rcpt_marks; rcpt_mark, rcpt_unmark */
+	uint16_t marks; /* enum rcpt_marks; rcpt_mark, rcpt_unmark */
+	uint8_t state;  /* enum rcpt_state; rcpt_set_state only */
+	uint8_t place;  /* enum rcpt_place */
 };
 
 TAILQ_HEAD(rcpt_list, rcpt);
+
+/* Of a recovered message of which no state told its age. */
+#define BORN_UNKNOWN INT64_MAX
 
 struct entry {
 	RB_ENTRY(entry) by_seq;
@@ -77,7 +85,8 @@ struct entry {
 	uint64_t seq;
 	struct store_ref ref;
 	uint64_t received_ms; /* wall */
-	int64_t born_ms;      /* monotonic; before our start: negative */
+	int64_t born_ms;      /* monotonic; before our start: negative; or
+			       * BORN_UNKNOWN */
 	uint64_t bodyfile;    /* 0: none */
 	uint64_t body_size;
 	struct content *content; /* in the cache; NULL: not there */
@@ -85,14 +94,15 @@ struct entry {
 	uint32_t header_size;
 	uint32_t nrcpt;
 	/* how many of them are in which state */
-	uint32_t nactive, ndeferred, nheld;
-	uint32_t nbusy;        /* reads and works that point here */
+	uint32_t nactive, ndeferred, nheld, nquarantined;
+	uint32_t nbusy;        /* reads, works, questions that point here */
 	uint16_t from_len;     /* its text follows the recipients */
-	uint8_t flags;         /* enum envelope_flags */
+	uint8_t flags : 2;     /* enum envelope_flags */
 	uint8_t committed : 1; /* the store has it */
 	uint8_t changed : 1;   /* is in the list of changed ones */
 	uint8_t over : 1;      /* to be finished whatever its state */
 	uint8_t reporting : 1; /* has a job: there is something to report */
+	uint8_t filtering : 1; /* it is being shown to filters */
 	char msgid[ID_LEN + 1];
 	struct rcpt rcpts[];
 };
@@ -103,7 +113,7 @@ struct index {
 	size_t nbuckets, count;
 	struct words words;
 	/* messages by enum message_state; those with nothing to do left */
-	uint64_t nstate[STATE_HELD + 1], nkept;
+	uint64_t nstate[STATE_QUARANTINED + 1], nkept;
 	uint64_t bytes; /* sizes of all */
 };
 
@@ -111,9 +121,14 @@ void index_init(struct index *ix);
 /* Frees every entry (cached content must be gone before). */
 void index_clear(struct index *ix);
 
-/* A new entry from a record, all recipients RCPT_ACTIVE and nowhere; in the
- * index. NULL when its msgid or seq is in use. now_ms: monotonic. */
+/* A new entry from a record, all recipients as they start and nowhere; in the
+ * index. NULL when its msgid or seq is in use. now_ms: monotonic. A
+ * quarantined recipient's due_ms is the wall time since when it is that. */
 struct entry *index_add(
+    struct index *ix, const struct mail_record *m, uint64_t now_ms);
+/* The same for one that is to take the place of another of its msgid, which
+ * is found by that until the new one is committed and the old one over. */
+struct entry *index_add_beside(
     struct index *ix, const struct mail_record *m, uint64_t now_ms);
 /* Out of the index and freed; none of its recipients may be anywhere. */
 void index_del(struct index *ix, struct entry **e);

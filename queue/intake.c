@@ -22,13 +22,14 @@ struct span {
 
 struct span_rcpt {
 	struct span to, action, orig;
+	uint8_t start;
 };
 
 struct intake {
 	RB_ENTRY(intake) by_id;
 	uint64_t id;
 	struct ask_commit ask; /* its views are not valid any more */
-	struct span msgid, from, client, client_name, listener;
+	struct span msgid, from, client, client_name, listener, filter, reason;
 	struct buf text;         /* all texts */
 	struct span_rcpt *rcpts; /* owned; grows as they come */
 	uint32_t nrcpt, rcpts_cap;
@@ -133,12 +134,14 @@ fill_record(struct intake *in, struct intake_mail *out)
 
 	out->text = in->text.p;
 	out->content = in->content;
+	out->replaces = m->replaces != 0;
 	out->rcpts = xreallocarray(NULL, in->nrcpt, sizeof(*out->rcpts));
 	for (uint32_t i = 0; i < in->nrcpt; i++)
 		out->rcpts[i] = (struct mail_rcpt){
 			.to = view(text, in->rcpts[i].to),
 			.action = view(text, in->rcpts[i].action),
 			.orig = view(text, in->rcpts[i].orig),
+			.start = in->rcpts[i].start,
 		};
 	out->record = (struct mail_record){
 		.msgid = view(text, in->msgid),
@@ -155,6 +158,9 @@ fill_record(struct intake *in, struct intake_mail *out)
 		.body_size = m->bodyfile != 0 ? m->body_size :
 						m->inline_size - m->header_size,
 		.content = { in->content->bytes, in->content->len },
+		.filter = view(text, in->filter),
+		.reason = view(text, in->reason),
+		.context = content_context(in->content),
 	};
 }
 
@@ -195,6 +201,7 @@ intake_begin(struct intakes *all, uint64_t id, const struct ask_commit *m,
 	struct intake *in;
 	uint64_t fixed = sizeof(*in) + m->inline_size + m->from.len +
 			 m->client.len + m->client_name.len + m->listener.len +
+			 m->filter.len + m->reason.len + m->context.len +
 			 ID_LEN;
 
 	if (!makes_sense(m))
@@ -213,7 +220,9 @@ intake_begin(struct intakes *all, uint64_t id, const struct ask_commit *m,
 	in->client = keep(in, m->client);
 	in->client_name = keep(in, m->client_name);
 	in->listener = keep(in, m->listener);
-	in->content = content_new(m->inline_size);
+	in->filter = keep(in, m->filter);
+	in->reason = keep(in, m->reason);
+	in->content = content_new_with(m->inline_size, m->context);
 	RB_INSERT(intake_tree, &all->by_id, in);
 	all->last = in;
 	all->bytes += fixed;
@@ -244,6 +253,7 @@ intake_add_rcpt(struct intakes *all, uint64_t id, const struct tell_rcpt *m,
 		.to = keep(in, m->to),
 		.action = keep(in, m->action),
 		.orig = keep(in, m->orig),
+		.start = m->start,
 	};
 	all->last = in;
 	return check_whole(all, in, out);
@@ -265,4 +275,12 @@ intake_add_content(struct intakes *all, uint64_t id,
 	in->filled += (uint32_t)m->bytes.len;
 	all->last = in;
 	return check_whole(all, in, out);
+}
+
+struct str
+intake_msgid(struct intakes *all, uint64_t id)
+{
+	const struct intake *in = find(all, id);
+
+	return in == NULL ? STR("") : view(in->text.p, in->msgid);
 }

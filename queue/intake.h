@@ -28,6 +28,7 @@ struct intakes {
 /* One mail, complete; its views point into it. */
 struct intake_mail {
 	struct mail_record record; /* but for its seq */
+	bool replaces;             /* a mail of its id that we hold */
 	struct content *content;   /* the caller's from now on */
 	struct mail_rcpt *rcpts;   /* the caller's, of record */
 	char *text;                /* the caller's, of the views */
@@ -51,6 +52,9 @@ enum intake_result intake_add_rcpt(struct intakes *all, uint64_t id,
     const struct tell_rcpt *m, struct intake_mail *out);
 enum intake_result intake_add_content(struct intakes *all, uint64_t id,
     const struct tell_content *m, struct intake_mail *out);
+/* The msgid of the unfinished one of this id; empty: there is none. Valid
+ * until its next part. */
+struct str intake_msgid(struct intakes *all, uint64_t id);
 /* Frees what is still set of it. */
 void intake_mail_clear(struct intake_mail *mail);
 

@@ -54,7 +54,7 @@ tell_message(struct listing *l, const struct entry *e)
 static uint64_t
 next_try_ms(const struct rcpt *r)
 {
-	if (r->place == PLACE_RETRY && rcpt_is_open(r))
+	if (r->place == PLACE_RETRY && r->state == RCPT_DEFERRED)
 		return r->due_ms;
 	return schedule_is_put_off(r) ? r->in.destination->not_before_ms : 0;
 }

@@ -12,6 +12,7 @@
 #include "queue/from_control.h"
 #include "queue/from_delivery.h"
 #include "queue/from_smtpd.h"
+#include "queue/quarantine.h"
 #include "queue/work.h"
 
 enum {
@@ -89,6 +90,11 @@ send_rcpt(struct queue *q, struct rcpt *r,
 	struct heard h = { .reply = STR("4.4.4 no next hop is configured") };
 	struct route to;
 
+	if ((r->marks & MARK_UNFILTERED) != 0) {
+		rcpt_set_state(&q->index, r, RCPT_ACTIVE);
+		refilter_add(q, r);
+		return;
+	}
 	switch (route_rcpt(&q->router, &q->index, r, &to)) {
 	case ROUTE_TO:
 		rcpt_set_state(&q->index, r, RCPT_ACTIVE);
@@ -103,6 +109,9 @@ send_rcpt(struct queue *q, struct rcpt *r,
 		break;
 	case ROUTE_HOLD:
 		fate_held(q, r, "4.3.5 its action is not configured any more");
+		break;
+	case ROUTE_QUARANTINE:
+		quarantine_by_rule(q, r);
 		break;
 	}
 }
@@ -120,16 +129,52 @@ queue_send_rcpt_first(struct queue *q, struct rcpt *r)
 }
 
 void
+queue_trace_accepted(struct queue *q, const struct entry *e)
+{
+	struct trace_event ev = {
+		.kind = TRACE_ACCEPTED,
+		.texts = { entry_from(e), word_str(e->client) },
+		.numbers = { e->nrcpt, entry_size(e) },
+	};
+
+	trace_add(q->trace, e->msgid, &ev);
+}
+
+static void
+set_aside(struct queue *q, struct rcpt *r)
+{
+	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
+	struct trace_event ev = {
+		.kind = TRACE_QUARANTINED,
+		.texts = { rcpt_to(r), word_str(r->relay), word_str(r->reply) },
+	};
+
+	log_info(&ctx, "quarantined", "to=%s filter=%s reason=%s",
+	    log_str(ev.texts[0]), log_str(ev.texts[1]), log_str(ev.texts[2]));
+	trace_add(q->trace, rcpt_entry(r)->msgid, &ev);
+	quarantine_wait(q, r, 0);
+}
+
+void
 queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
     struct content *content)
 {
 	e->ref = ref;
 	e->committed = 1;
-	cache_put(&q->cache, e, content);
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		if (e->rcpts[i].place == PLACE_NONE &&
-		    e->rcpts[i].state == RCPT_ACTIVE)
-			queue_send_rcpt(q, &e->rcpts[i]);
+	if (e->nactive > 0)
+		cache_put(&q->cache, e, content);
+	else
+		free(content);
+	for (uint32_t i = 0; i < e->nrcpt; i++) {
+		struct rcpt *r = &e->rcpts[i];
+
+		if (r->place != PLACE_NONE)
+			continue;
+		if (r->state == RCPT_ACTIVE)
+			queue_send_rcpt(q, r);
+		else if (r->state == RCPT_QUARANTINED)
+			set_aside(q, r);
+	}
 }
 
 void
@@ -142,6 +187,9 @@ queue_take_rcpt(struct queue *q, struct rcpt *r)
 		break;
 	case PLACE_RETRY:
 		retry_del(&q->retry, r);
+		break;
+	case PLACE_FILTER:
+		refilter_del(q, r);
 		break;
 	case PLACE_NONE:
 	case PLACE_WORK:
@@ -185,7 +233,9 @@ static void
 due(struct queue *q, struct rcpt *r)
 {
 	retry_del(&q->retry, r);
-	if (!rcpt_is_open(r))
+	if (r->state == RCPT_QUARANTINED)
+		quarantine_expire(q, r);
+	else if (!rcpt_is_open(r))
 		fate_finish(q, rcpt_entry(r));
 	else if (!fate_expire(q, r))
 		queue_send_rcpt(q, r);
@@ -248,6 +298,59 @@ on_space(void *ctx, uint8_t space, uint64_t free_bytes)
 
 /* --- recovery --- */
 
+/* A message whose place was taken by another one, which was durable before
+ * its end was. */
+struct obsolete {
+	uint64_t seq;
+	struct store_ref ref;
+};
+
+static void
+add_obsolete(struct queue *q, uint64_t seq, struct store_ref ref)
+{
+	q->obsolete =
+	    xreallocarray(q->obsolete, q->nobsolete + 1, sizeof(*q->obsolete));
+	q->obsolete[q->nobsolete++] = (struct obsolete){ seq, ref };
+}
+
+/* They are over. */
+static void
+finish_obsolete(struct queue *q)
+{
+	for (size_t i = 0; i < q->nobsolete; i++)
+		store_finish(q->store, q->obsolete[i].ref, q->obsolete[i].seq);
+	if (q->nobsolete > 0)
+		pace_soon(&q->pace);
+	free(q->obsolete);
+	q->obsolete = NULL;
+	q->nobsolete = 0;
+}
+
+/* In the index; NULL: it must not be there. */
+static struct entry *
+add_recovered(
+    struct queue *q, const struct mail_record *m, struct store_ref ref)
+{
+	struct entry *same = index_find_id(&q->index, m->msgid), *e;
+
+	if (same != NULL && same->seq > m->seq) {
+		add_obsolete(q, m->seq, ref);
+		return NULL;
+	}
+	e = index_add_beside(&q->index, m, queue_now_ms(q));
+	if (e == NULL) {
+		log_warn(NULL, "unreadable", "seq=%llu why=%s",
+		    (unsigned long long)m->seq,
+		    log_cstr("its envelope makes no sense"));
+		return NULL;
+	}
+	if (same != NULL) {
+		add_obsolete(q, same->seq, same->ref);
+		index_del(&q->index, &same);
+	}
+	return e;
+}
+
 static void
 on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 {
@@ -255,16 +358,12 @@ on_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 	struct entry *e = index_find_seq(&q->index, m->seq);
 
 	if (e == NULL)
-		e = index_add(&q->index, m, queue_now_ms(q));
-	if (e == NULL) {
-		log_warn(NULL, "unreadable", "seq=%llu why=%s",
-		    (unsigned long long)m->seq,
-		    log_cstr("its id is in use or its envelope makes no "
-			     "sense"));
+		e = add_recovered(q, m, ref);
+	if (e == NULL)
 		return;
-	}
 	e->ref = ref;
 	e->committed = 1;
+	e->born_ms = BORN_UNKNOWN;
 	if (m->received_ms > q->log_ms)
 		q->log_ms = m->received_ms;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
@@ -278,21 +377,25 @@ static const uint8_t read_state[] = {
 	[STATE_RCPT_REMOVED] = RCPT_REMOVED,
 	[STATE_RCPT_HELD] = RCPT_HELD,
 	[STATE_RCPT_FAILED] = RCPT_BOUNCED,
+	[STATE_RCPT_QUARANTINED] = RCPT_QUARANTINED,
 };
 
 static void
 read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 {
-	uint8_t stored = s->state & (uint8_t)~STATE_RCPT_WARNED;
+	uint8_t stored = s->state & (uint8_t)~STATE_RCPT_FLAGS;
 	enum rcpt_state state = read_state[stored];
 
-	rcpt_unmark(r, MARK_REPORT | MARK_WARNED);
+	rcpt_unmark(r, MARK_REPORT | MARK_WARNED | MARK_UNFILTERED);
 	if (stored == STATE_RCPT_FAILED)
 		rcpt_mark(r, MARK_REPORT);
-	if (stored != s->state)
+	if ((s->state & STATE_RCPT_WARNED) != 0)
 		rcpt_mark(r, MARK_WARNED);
+	if ((s->state & STATE_RCPT_UNFILTERED) != 0)
+		rcpt_mark(r, MARK_UNFILTERED);
 	r->attempts = s->attempts;
-	r->due_ms = 0;
+	/* Wall, until resume(). */
+	r->due_ms = state == RCPT_QUARANTINED ? s->next_ms : 0;
 	rcpt_set_word(&q->index, &r->reply, s->reply);
 	rcpt_set_word(&q->index, &r->relay, s->relay);
 	if (s->action.len > 0) {
@@ -301,7 +404,7 @@ read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 	}
 	if (state == RCPT_ACTIVE && s->next_ms > 0) {
 		state = RCPT_DEFERRED;
-		r->due_ms = s->next_ms; /* wall, until resume() */
+		r->due_ms = s->next_ms;
 	}
 	rcpt_set_state(&q->index, r, state);
 }
@@ -316,7 +419,7 @@ on_state(void *ctx, const struct state_record *s)
 		return;
 	/* Its age when this was written: the time we were down does not
 	 * count, nor does a clock that jumped meanwhile. */
-	if (s->when_ms > e->received_ms)
+	if (s->when_ms >= e->received_ms)
 		e->born_ms = (int64_t)queue_now_ms(q) -
 			     (int64_t)(s->when_ms - e->received_ms);
 	if (s->when_ms > q->log_ms)
@@ -357,17 +460,26 @@ static const struct store_ops store_ops = {
 	.on_space = on_space,
 };
 
+/* The latest time that was, as far as the log and the clock agree. */
+static uint64_t
+last_ms(const struct queue *q, uint64_t wall_ms)
+{
+	return q->log_ms < wall_ms ? q->log_ms : wall_ms;
+}
+
 /* What a recovered recipient waits for. */
 static void
 resume_rcpt(struct queue *q, struct rcpt *r, uint64_t wall_ms)
 {
-	uint64_t ms;
+	uint64_t ms, last = last_ms(q, wall_ms);
 
 	if (r->state == RCPT_ACTIVE) {
 		queue_send_rcpt(q, r);
 	} else if (r->state == RCPT_DEFERRED) {
 		ms = retry_clamp(&q->config->queue, r->due_ms, wall_ms);
 		retry_add(&q->retry, r, queue_now_ms(q) + ms);
+	} else if (r->state == RCPT_QUARANTINED) {
+		quarantine_wait(q, r, last > r->due_ms ? last - r->due_ms : 0);
 	}
 }
 
@@ -376,11 +488,13 @@ resume_rcpt(struct queue *q, struct rcpt *r, uint64_t wall_ms)
 static void
 resume_age(struct queue *q, struct entry *e, uint64_t wall_ms)
 {
-	int64_t now = (int64_t)queue_now_ms(q);
-	uint64_t last = q->log_ms < wall_ms ? q->log_ms : wall_ms;
+	uint64_t last = last_ms(q, wall_ms);
 
-	if (e->born_ms == now && last > e->received_ms)
-		e->born_ms = now - (int64_t)(last - e->received_ms);
+	if (e->born_ms != BORN_UNKNOWN)
+		return;
+	e->born_ms = (int64_t)queue_now_ms(q);
+	if (last > e->received_ms)
+		e->born_ms -= (int64_t)(last - e->received_ms);
 }
 
 static void
@@ -429,6 +543,8 @@ queue_new(struct loop *l)
 	retry_init(&q->retry);
 	fate_init(q);
 	report_init(q);
+	refilter_init(q);
+	q->trace = trace_new(TRACE_BYTES);
 	schedule_init(&q->schedule, &schedule_ops, q, &q->index.words);
 	LIST_INIT(&q->smtpds);
 	LIST_INIT(&q->agents);
@@ -464,6 +580,7 @@ queue_start(struct queue *q, struct fault *why)
 		&store_ops, q, why) != 0)
 		return -1;
 	q->started = true;
+	finish_obsolete(q);
 	resume_all(q);
 	report_start(q);
 	queue_check_limit(q);
@@ -506,6 +623,7 @@ queue_set_config(struct queue *q, struct config *c)
 	router_set_config(&q->router, c);
 	cache_set_max(&q->cache, c->queue.cache);
 	report_set_config(q);
+	quarantine_set_config(q);
 	if (old == NULL)
 		return;
 	if (q->started) {

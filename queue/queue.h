@@ -14,12 +14,15 @@
 #include "queue/fate.h"
 #include "queue/index.h"
 #include "queue/pace.h"
+#include "queue/refilter.h"
 #include "queue/report.h"
 #include "queue/retry.h"
 #include "queue/route.h"
 #include "queue/schedule.h"
 #include "queue/store.h"
+#include "queue/trace.h"
 
+struct obsolete;
 struct smtpd_peer;
 struct agent_peer;
 struct control_peer;
@@ -35,6 +38,8 @@ struct queue {
 	struct retry retry;
 	struct changes changes;
 	struct reports reports;
+	struct refilter refilter;
+	struct trace *trace;
 	struct router router;
 	struct schedule schedule;
 	LIST_HEAD(, smtpd_peer) smtpds;
@@ -48,9 +53,12 @@ struct queue {
 	uint32_t chance;           /* state of the jitter's generator */
 	uint64_t last_operation;   /* of an administrator's change */
 	uint64_t log_ms;           /* recovery: the latest wall time it met */
-	uint64_t nworks;           /* with agents now */
-	uint64_t nintakes;         /* commits that are not yet answered */
-	bool started;              /* the store is open */
+	struct obsolete *obsolete; /* recovery: whose places were taken */
+	size_t nobsolete;
+	uint64_t quarantine_ms; /* how long mail stays there */
+	uint64_t nworks;        /* with agents now */
+	uint64_t nintakes;      /* commits that are not yet answered */
+	bool started;           /* the store is open */
 	bool stopping;
 	bool was_full; /* smtpds were told the limit is reached */
 };
@@ -75,11 +83,15 @@ void queue_set_due(struct queue *q);
 uint64_t queue_now_ms(const struct queue *q);
 
 /* e is durable at ref: its content (taken) is kept for a while, its
- * recipients go where their actions say. */
+ * recipients go where their actions say, or to the filters, or wait in
+ * quarantine. */
 void queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
     struct content *content);
-/* An open recipient that is nowhere: to where its action says, now; or before
- * all others that go there: it had its turn. */
+/* It came: for its trace. */
+void queue_trace_accepted(struct queue *q, const struct entry *e);
+/* An open recipient that is nowhere, and not in quarantine: to where its
+ * action says, now; or before all others that go there: it had its turn.
+ * Those that filters are to see go to these. */
 void queue_send_rcpt(struct queue *q, struct rcpt *r);
 void queue_send_rcpt_first(struct queue *q, struct rcpt *r);
 /* The number of a new administrator's change, never used before. */

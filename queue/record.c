@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/bytes.h"
 #include "lib/base/crc32c.h"
@@ -16,8 +17,10 @@ enum {
 	CRC_SIZE = 4,
 	HEADER_CUTS = 80, /* where the cuts begin */
 	CUT_SIZE = 16,
-	MAIL_FIXED = 56,
-	MAIL_RCPT_FIXED = 6,
+	MAIL_FIXED = 64,
+	MAIL_FIXED_1 = 56, /* of version 1 */
+	MAIL_RCPT_FIXED = 8,
+	MAIL_RCPT_FIXED_1 = 6,
 	STATE_FIXED = 24,
 	STATE_RCPT_FIXED = 24
 };
@@ -150,14 +153,15 @@ record_header_decode(const uint8_t in[static RECORD_HEADER],
 	    get_le32(in + 28) != crc_of(generation, in, 28))
 		return -1;
 	h->kind = in[0];
+	h->version = in[1];
 	h->flags = get_le16(in + 2);
 	h->length = get_le32(in + 4);
 	h->generation = generation;
 	h->seq = get_le64(in + 16);
 	h->payload_crc = get_le32(in + 24);
-	if (in[1] != RECORD_VERSION || h->kind < RECORD_MAIL ||
-	    h->kind > RECORD_FINISHED || h->flags > RECORD_FLAGS_ALL ||
-	    h->seq == 0)
+	if (h->version < RECORD_VERSION_MIN || h->version > RECORD_VERSION ||
+	    h->kind < RECORD_MAIL || h->kind > RECORD_FINISHED ||
+	    h->flags > RECORD_FLAGS_ALL || h->seq == 0)
 		return -1;
 	return 0;
 }
@@ -170,11 +174,32 @@ record_payload_is_good(const struct record_header *h, const uint8_t *payload)
 
 /*
  * Mail payload: received u64, bodyfile u64, body size u64, flags u32,
- * recipients u32, header size u32, content size u32, five u16 lengths
- * (msgid, from, client, client name, listener), zero u16, size of the
- * recipients' block u32; those five; the recipients, each three u16 lengths
- * (to, action, orig) and the three; the content.
+ * recipients u32, header size u32, content size u32, six u16 lengths (msgid,
+ * from, client, client name, listener, context), size of the recipients'
+ * block u32, two u16 lengths (filter, reason), zero u32; the texts: msgid,
+ * from, client, client name, listener, filter, reason, context; the
+ * recipients, each three u16 lengths (to, action, orig), start u8, zero u8 and
+ * the three; the content.
+ *
+ * Version 1 ends its fixed part with the size of the recipients' block, has a
+ * zero for the length of the context, and no start.
  */
+enum { MAIL_TEXTS = 8 };
+
+/* Where the u16 lengths stand, in the order of the texts. */
+static const uint8_t text_at[MAIL_TEXTS] = { 40, 42, 44, 46, 48, 56, 58, 50 };
+
+enum { MAIL_TEXTS_1 = 5 }; /* the first so many are those of version 1 */
+
+static void
+mail_texts(const struct mail_record *m, struct str out[static MAIL_TEXTS])
+{
+	const struct str texts[MAIL_TEXTS] = { m->msgid, m->from, m->client,
+		m->client_name, m->listener, m->filter, m->reason, m->context };
+
+	memcpy(out, texts, sizeof(texts));
+}
+
 static bool
 fits_u16(struct str s)
 {
@@ -201,14 +226,19 @@ size_t
 mail_size(const struct mail_record *m)
 {
 	uint64_t rcpts = mail_rcpts_size(m);
+	struct str texts[MAIL_TEXTS];
+	size_t size = MAIL_FIXED;
 
-	if (!fits_u16(m->msgid) || !fits_u16(m->from) || !fits_u16(m->client) ||
-	    !fits_u16(m->client_name) || !fits_u16(m->listener) ||
-	    rcpts > INT32_MAX || m->content.len > INT32_MAX ||
+	if (rcpts > INT32_MAX || m->content.len > INT32_MAX ||
 	    m->header_size > m->content.len)
 		return 0;
-	return MAIL_FIXED + m->msgid.len + m->from.len + m->client.len +
-	       m->client_name.len + m->listener.len + rcpts + m->content.len;
+	mail_texts(m, texts);
+	for (size_t i = 0; i < MAIL_TEXTS; i++) {
+		if (!fits_u16(texts[i]))
+			return 0;
+		size += texts[i].len;
+	}
+	return size + rcpts + m->content.len;
 }
 
 static uint8_t *
@@ -219,12 +249,23 @@ put_str(uint8_t *p, struct str s)
 	return p + s.len;
 }
 
+static uint8_t *
+mail_encode_rcpt(uint8_t *p, const struct mail_rcpt *r)
+{
+	put_le16(p, (uint16_t)r->to.len);
+	put_le16(p + 2, (uint16_t)r->action.len);
+	put_le16(p + 4, (uint16_t)r->orig.len);
+	p[6] = r->start;
+	p[7] = 0;
+	p = put_str(p + MAIL_RCPT_FIXED, r->to);
+	p = put_str(p, r->action);
+	return put_str(p, r->orig);
+}
+
 void
 mail_encode(uint8_t *out, const struct mail_record *m)
 {
-	const struct str text[] = { m->msgid, m->from, m->client,
-		m->client_name, m->listener };
-	const size_t ntext = sizeof(text) / sizeof(text[0]);
+	struct str texts[MAIL_TEXTS];
 	uint8_t *p = out + MAIL_FIXED;
 
 	put_le64(out, m->received_ms);
@@ -234,22 +275,15 @@ mail_encode(uint8_t *out, const struct mail_record *m)
 	put_le32(out + 28, m->nrcpt);
 	put_le32(out + 32, m->header_size);
 	put_le32(out + 36, (uint32_t)m->content.len);
-	for (size_t i = 0; i < ntext; i++) {
-		put_le16(out + 40 + 2 * i, (uint16_t)text[i].len);
-		p = put_str(p, text[i]);
-	}
-	put_le16(out + 50, 0);
 	put_le32(out + 52, (uint32_t)mail_rcpts_size(m));
-	for (uint32_t i = 0; i < m->nrcpt; i++) {
-		const struct mail_rcpt *r = &m->rcpts[i];
-
-		put_le16(p, (uint16_t)r->to.len);
-		put_le16(p + 2, (uint16_t)r->action.len);
-		put_le16(p + 4, (uint16_t)r->orig.len);
-		p = put_str(p + MAIL_RCPT_FIXED, r->to);
-		p = put_str(p, r->action);
-		p = put_str(p, r->orig);
+	put_le32(out + 60, 0);
+	mail_texts(m, texts);
+	for (size_t i = 0; i < MAIL_TEXTS; i++) {
+		put_le16(out + text_at[i], (uint16_t)texts[i].len);
+		p = put_str(p, texts[i]);
 	}
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		p = mail_encode_rcpt(p, &m->rcpts[i]);
 	put_str(p, m->content);
 }
 
@@ -266,38 +300,57 @@ take(struct str *in, size_t len, struct str *out)
 }
 
 static int
-mail_decode_rcpts(struct str in, uint32_t n, struct mail_rcpt *out)
+mail_decode_rcpts(struct str in, uint8_t version, struct mail_decoded *out)
 {
+	size_t size = version == 1 ? MAIL_RCPT_FIXED_1 : MAIL_RCPT_FIXED;
 	struct str fixed;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < out->mail.nrcpt; i++) {
+		struct mail_rcpt *r = &out->rcpts[i];
 		const uint8_t *p;
 
-		if (take(&in, MAIL_RCPT_FIXED, &fixed) == -1)
+		if (take(&in, size, &fixed) == -1)
 			return -1;
 		p = (const uint8_t *)fixed.p;
-		if (take(&in, get_le16(p), &out[i].to) == -1 ||
-		    take(&in, get_le16(p + 2), &out[i].action) == -1 ||
-		    take(&in, get_le16(p + 4), &out[i].orig) == -1)
+		if (version > 1)
+			r->start = p[6];
+		if (r->start > START_UNFILTERED ||
+		    take(&in, get_le16(p), &r->to) == -1 ||
+		    take(&in, get_le16(p + 2), &r->action) == -1 ||
+		    take(&in, get_le16(p + 4), &r->orig) == -1)
 			return -1;
 	}
 	return in.len == 0 ? 0 : -1;
 }
 
+static int
+mail_decode_texts(
+    struct str *in, const uint8_t *p, uint8_t version, struct mail_record *m)
+{
+	struct str *const texts[MAIL_TEXTS] = { &m->msgid, &m->from, &m->client,
+		&m->client_name, &m->listener, &m->filter, &m->reason,
+		&m->context };
+	size_t n = version == 1 ? MAIL_TEXTS_1 : MAIL_TEXTS;
+
+	for (size_t i = 0; i < n; i++)
+		if (take(in, get_le16(p + text_at[i]), texts[i]) == -1)
+			return -1;
+	return 0;
+}
+
 int
 mail_decode(
-    const uint8_t *p, size_t len, uint64_t seq, struct mail_decoded *out)
+    const struct record_header *h, const uint8_t *p, struct mail_decoded *out)
 {
 	struct mail_record *m = &out->mail;
-	struct str in = { (const char *)p, len }, fixed, rcpts;
-	struct str *text[] = { &m->msgid, &m->from, &m->client, &m->client_name,
-		&m->listener };
+	struct str in = { (const char *)p, h->length }, fixed, rcpts;
 	uint32_t content;
 
 	memset(out, 0, sizeof(*out));
-	if (take(&in, MAIL_FIXED, &fixed) == -1)
+	if (take(&in, h->version == 1 ? MAIL_FIXED_1 : MAIL_FIXED, &fixed) ==
+	    -1)
 		return -1;
-	m->seq = seq;
+	m->seq = h->seq;
 	m->received_ms = get_le64(p);
 	m->bodyfile = get_le64(p + 8);
 	m->body_size = get_le64(p + 16);
@@ -305,18 +358,16 @@ mail_decode(
 	m->nrcpt = get_le32(p + 28);
 	m->header_size = get_le32(p + 32);
 	content = get_le32(p + 36);
-	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
-		if (take(&in, get_le16(p + 40 + 2 * i), text[i]) == -1)
-			return -1;
-	}
-	if (take(&in, get_le32(p + 52), &rcpts) == -1 ||
+	if (mail_decode_texts(&in, p, h->version, m) == -1 ||
+	    take(&in, get_le32(p + 52), &rcpts) == -1 ||
 	    take(&in, content, &m->content) == -1 || in.len != 0 ||
-	    m->header_size > content || m->nrcpt > rcpts.len / MAIL_RCPT_FIXED)
+	    m->header_size > content ||
+	    m->nrcpt > rcpts.len / MAIL_RCPT_FIXED_1)
 		return -1;
 	if (m->nrcpt > 0)
 		out->rcpts = xcalloc(m->nrcpt, sizeof(*out->rcpts));
 	m->rcpts = out->rcpts;
-	if (mail_decode_rcpts(rcpts, m->nrcpt, out->rcpts) == -1) {
+	if (mail_decode_rcpts(rcpts, h->version, out) == -1) {
 		mail_decoded_clear(out);
 		return -1;
 	}
@@ -393,7 +444,8 @@ state_decode_rcpts(struct str in, uint32_t n, struct state_rcpt *out)
 		out[i].attempts = get_le32(p + 4);
 		out[i].next_ms = get_le64(p + 8);
 		out[i].state = p[16];
-		if ((out[i].state & ~STATE_RCPT_WARNED) > STATE_RCPT_FAILED ||
+		if ((out[i].state & ~STATE_RCPT_FLAGS) >
+			STATE_RCPT_QUARANTINED ||
 		    take(&in, get_le16(p + 18), &out[i].reply) == -1 ||
 		    take(&in, get_le16(p + 20), &out[i].relay) == -1 ||
 		    take(&in, get_le16(p + 22), &out[i].action) == -1)

@@ -44,9 +44,13 @@
  *  24 payload crc u32         28 crc u32 of the 28 bytes before
  *  32 payload
  *
+ * Version 1 is version 2 without what filters brought: a mail record had no
+ * filter, reason and context, its recipients no start; it is still read.
+ *
  * Of two mail records of one seq the later (by batch sequence) counts; a
- * copy made to empty a segment has RECORD_MOVED. A state record replaces the
- * state of the recipients it names; with RECORD_WHOLE, everything said of
+ * copy made to empty a segment has RECORD_MOVED. Of two mails with one id
+ * that with the higher seq has taken the other's place. A state record replaces
+ * the state of the recipients it names; with RECORD_WHOLE, everything said of
  * the message before. RECORD_FINISHED ends a message.
  */
 #ifndef POSTERN_QUEUE_RECORD_H
@@ -67,7 +71,8 @@ enum {
 	BATCH_SIZE_MAX = 8388608, /* a longer one only for one long record */
 	RECORD_HEADER = 32,
 	RECORD_ALIGN = 8,
-	RECORD_VERSION = 1
+	RECORD_VERSION = 2,    /* what is written */
+	RECORD_VERSION_MIN = 1 /* what is still read */
 };
 
 enum record_kind { RECORD_MAIL = 1, RECORD_STATE = 2, RECORD_FINISHED = 3 };
@@ -111,6 +116,7 @@ struct batch_header {
 
 struct record_header {
 	uint8_t kind;    /* enum record_kind */
+	uint8_t version; /* as read; what is sealed has RECORD_VERSION */
 	uint16_t flags;  /* enum record_flags */
 	uint32_t length; /* of the payload */
 	uint64_t generation;
@@ -155,8 +161,9 @@ struct mail_decoded {
 	struct mail_rcpt *rcpts; /* owned */
 };
 
+/* p: the payload that h tells of. */
 int mail_decode(
-    const uint8_t *p, size_t len, uint64_t seq, struct mail_decoded *out);
+    const struct record_header *h, const uint8_t *p, struct mail_decoded *out);
 void mail_decoded_clear(struct mail_decoded *d);
 
 size_t state_size(const struct state_record *s);

@@ -443,8 +443,7 @@ tell_mail(struct reader *rd, struct store_ref ref)
 			give_up_mail(rd, ref, why.text);
 		return;
 	}
-	if (mail_decode(rd->p + RECORD_HEADER, rd->header.length, slot->seq,
-		&m) == -1) {
+	if (mail_decode(&rd->header, rd->p + RECORD_HEADER, &m) == -1) {
 		give_up_mail(rd, ref, "the record makes no sense");
 		return;
 	}

@@ -10,6 +10,7 @@
 
 #include "queue/index.h"
 #include "queue/report_text.h"
+#include "queue/route.h"
 
 struct queue;
 
@@ -29,7 +30,8 @@ struct report_job {
 	/* of the report in the making */
 	enum report_kind kind;
 	struct str to;
-	const char *action;  /* lives as long as the configuration */
+	const char *action; /* lives as long as the configuration */
+	struct route_decision decision;
 	struct rcpt **rcpts; /* owned: whom it is about */
 	uint32_t nrcpt;
 	struct entry *report;    /* its own, until it is durable */

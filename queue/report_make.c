@@ -3,14 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/mail/envelope.h"
 #include "lib/mail/header.h"
 #include "lib/mail/path.h"
+#include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/report_job.h"
+
+enum { REASON_MAX = 128 };
 
 /* --- whom it concerns --- */
 
@@ -23,7 +27,7 @@ is_failed(const struct rcpt *r)
 static bool
 is_late(const struct rcpt *r)
 {
-	return rcpt_is_open(r) && r->state != RCPT_HELD &&
+	return (r->state == RCPT_ACTIVE || r->state == RCPT_DEFERRED) &&
 	       (r->marks & MARK_WARNED) == 0;
 }
 
@@ -113,16 +117,16 @@ is_usable(struct str address)
 static bool
 has_way(struct report_job *job, struct str to)
 {
-	const struct action *a;
-	bool refused = false;
+	struct route_decision d;
 
 	if (!is_usable(to))
 		return false;
-	a = route_report(&job->q->router, to, &refused);
-	if (a == NULL || refused)
+	d = route_report(&job->q->router, to);
+	if (d.action == NULL)
 		return false;
 	job->to = to;
-	job->action = a->name;
+	job->action = d.action->name;
+	job->decision = d;
 	return true;
 }
 
@@ -167,7 +171,15 @@ static void
 log_report(const struct report_job *job)
 {
 	struct log_ctx ctx = { NULL, "msg", job->entry->msgid };
+	struct trace_event ev = {
+		.kind = TRACE_REPORT,
+		.texts = { job->kind == REPORT_DELAYED ? STR("delayed") :
+							 STR("failed"),
+		    rcpt_to(&job->report->rcpts[0]),
+		    { job->report->msgid, ID_LEN } },
+	};
 
+	trace_add(job->q->trace, job->entry->msgid, &ev);
 	if (job->kind == REPORT_DOUBLE)
 		log_double(job);
 	log_info(&ctx, "report", "report=%s kind=%s to=%s nrcpt=%u",
@@ -191,6 +203,7 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 
 	if (ok) {
 		log_report(job);
+		queue_trace_accepted(q, job->report);
 		queue_take_in(q, job->report, ref, job->content);
 		job->content = NULL;
 		job->report = NULL;
@@ -225,6 +238,21 @@ keep(struct report_job *job, const struct mail_record *m)
 	pace_soon(&q->pace);
 }
 
+/* Does a rule set it aside, or are filters to see it? */
+static void
+start(const struct report_job *job, struct mail_rcpt *to, struct mail_record *m,
+    struct buf *reason)
+{
+	to->start = START_WAITING;
+	if (job->decision.quarantine) {
+		to->start = START_QUARANTINED;
+		m->filter = STR(QUARANTINE_BY_RULE);
+		m->reason = route_reason(&job->decision, reason);
+	} else if (job->q->config->report_milters != NULL) {
+		to->start = START_UNFILTERED;
+	}
+}
+
 static void
 make(struct report_job *job, struct report *rep)
 {
@@ -243,13 +271,15 @@ make(struct report_job *job, struct report *rep)
 		.nrcpt = 1,
 	};
 	struct report_made made;
-	struct buf text;
+	struct buf text, reason;
 
+	buf_init(&reason, REASON_MAX);
+	start(job, &to, &m, &reason);
 	buf_init(&text, REPORT_MAX);
 	report_build(rep, &text, &made);
 	assert(!text.failed);
 	job->nrcpt = made.nrcpt;
-	job->content = content_new((uint32_t)text.len);
+	job->content = content_new_with((uint32_t)text.len, STR(""));
 	memcpy(job->content->bytes, text.p, text.len);
 	buf_clear(&text);
 	m.seq = store_next_seq(q->store);
@@ -258,6 +288,7 @@ make(struct report_job *job, struct report *rep)
 	m.body_size = m.content.len - m.header_size;
 	m.flags = made.flags;
 	keep(job, &m);
+	buf_clear(&reason);
 }
 
 /* Nobody is to be told, or can be. */

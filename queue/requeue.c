@@ -1,13 +1,16 @@
 /* Another action for a recipient, by the rules of today. */
 #include "queue/requeue.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "queue/quarantine.h"
 #include "queue/queue.h"
 
 void
 requeue_rcpt(struct queue *q, struct rcpt *r)
 {
-	const struct action *a = route_decide(&q->router, r);
+	struct route_decision d = route_decide(&q->router, r);
+	const struct action *a = d.action;
 	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
 
 	if (a == NULL) {
@@ -20,6 +23,13 @@ requeue_rcpt(struct queue *q, struct rcpt *r)
 	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
 	    log_cstr(a->name));
 	route_set_action(&q->index, r, a);
+	trace_add(q->trace, rcpt_entry(r)->msgid,
+	    &(struct trace_event){ .kind = TRACE_REQUEUED,
+		.texts = { rcpt_to(r), str_of(a->name) } });
+	if (d.quarantine) {
+		quarantine_by_rule(q, r);
+		return;
+	}
 	fate_active(q, r);
 	queue_send_rcpt(q, r);
 	if (r->place == PLACE_WAITING)
@@ -29,18 +39,24 @@ requeue_rcpt(struct queue *q, struct rcpt *r)
 void
 requeue_describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
 {
-	const struct action *a;
+	struct route_decision d;
 
 	if ((r->marks & MARK_REROUTED) != 0)
 		out->action = word_str(r->action);
 	if ((r->marks & MARK_WISHES) != MARK_REQUEUE || !rcpt_is_open(r))
 		return;
 	/* With an agent: this is how it goes on if we do not see the end. */
-	a = route_decide(&q->router, r);
-	if (a == NULL) {
-		out->state = (out->state & STATE_RCPT_WARNED) | STATE_RCPT_HELD;
+	d = route_decide(&q->router, r);
+	if (d.action == NULL) {
+		out->state = (out->state & STATE_RCPT_FLAGS) | STATE_RCPT_HELD;
 		return;
 	}
-	out->action = str_of(a->name);
+	out->action = str_of(d.action->name);
 	out->next_ms = 0;
+	if (!d.quarantine)
+		return;
+	out->state = (out->state & STATE_RCPT_FLAGS) | STATE_RCPT_QUARANTINED;
+	out->next_ms = clock_wall_ms();
+	out->reply = STR("set aside by a rule");
+	out->relay = STR(QUARANTINE_BY_RULE);
 }

@@ -53,52 +53,59 @@ tag_of(const struct config *c, const struct entry *e)
 	return STR("");
 }
 
-static bool
-is_report(const struct entry *e)
+bool
+route_is_report(const struct entry *e)
 {
 	return e->from_len == 0 &&
 	       str_eq(word_str(e->listener), STR(ROUTE_REPORT_LISTENER));
 }
 
 /* What the rules say of q, with this recipient. */
-static const struct action *
-ask_rules(
-    const struct config *c, struct rules_query *q, struct str rcpt, bool *none)
+static struct route_decision
+ask_rules(const struct config *c, struct rules_query *q, struct str rcpt)
 {
+	struct route_decision d = { NULL, false, UINT32_MAX };
 	struct rules_verdict v;
 	struct path to;
 
-	*none = false;
 	if (path_split(rcpt, &to) != 0)
-		return NULL;
+		return d;
 	q->rcpt_local = to.local;
 	q->rcpt_domain = to.domain;
 	v = rules_decide(c, q);
-	*none = v.rule == NULL;
-	if (v.rule == NULL || v.rule->verdict != VERDICT_ACTION)
-		return NULL;
-	return v.rule->action;
+	d.line = v.rule == NULL ? 0 : v.rule->line;
+	if (v.rule == NULL || (v.rule->verdict != VERDICT_ACTION &&
+				  v.rule->verdict != VERDICT_QUARANTINE))
+		return d;
+	d.action = v.rule->action;
+	d.quarantine = v.rule->verdict == VERDICT_QUARANTINE;
+	return d;
 }
 
-const struct action *
-route_report(const struct router *t, struct str to, bool *refused)
+struct route_decision
+route_report(const struct router *t, struct str to)
 {
 	struct rules_query q = {
 		.client = { .family = ADDR_LOCAL },
 		.name_state = CLIENT_NAME_NONE,
 		.helo = str_of(t->config->hostname),
 	};
-	const struct action *a;
-	bool none;
+	struct route_decision d = ask_rules(t->config, &q, to);
 
-	a = ask_rules(t->config, &q, to, &none);
-	if (a == NULL && none)
-		a = config_find_action(t->config, STR(CONFIG_MX_ACTION));
-	*refused = a == NULL;
-	return a;
+	if (d.action == NULL && d.line == 0)
+		d.action = config_find_action(t->config, STR(CONFIG_MX_ACTION));
+	return d;
 }
 
-const struct action *
+struct str
+route_reason(const struct route_decision *d, struct buf *out)
+{
+	buf_reset(out);
+	buf_addf(out, "set aside by the rule in line %u", d->line);
+	return buf_str(out);
+}
+
+struct route_decision
 route_decide(const struct router *t, struct rcpt *r)
 {
 	const struct entry *e = rcpt_entry(r);
@@ -107,17 +114,16 @@ route_decide(const struct router *t, struct rcpt *r)
 		.helo = word_str(e->client_name),
 	};
 	struct path from;
-	bool unused;
 
-	if (is_report(e))
-		return route_report(t, rcpt_to(r), &unused);
+	if (route_is_report(e))
+		return route_report(t, rcpt_to(r));
 	q.client = client_of(e);
 	q.tag = tag_of(t->config, e);
 	if (e->from_len > 0 && path_split(entry_from(e), &from) == 0) {
 		q.from_local = from.local;
 		q.from_domain = from.domain;
 	}
-	return ask_rules(t->config, &q, rcpt_to(r), &unused);
+	return ask_rules(t->config, &q, rcpt_to(r));
 }
 
 void
@@ -127,10 +133,11 @@ route_set_action(struct index *ix, struct rcpt *r, const struct action *a)
 	rcpt_mark(r, MARK_REROUTED);
 }
 
-static const struct action *
+static struct route_decision
 route_again(struct router *t, struct index *ix, struct rcpt *r)
 {
-	const struct action *a = route_decide(t, r);
+	struct route_decision d = route_decide(t, r);
+	const struct action *a = d.action;
 	struct log_ctx ctx = { NULL, "msg", rcpt_entry(r)->msgid };
 
 	log_warn(&ctx, "rerouted", "to=%s was=%s action=%s",
@@ -138,7 +145,7 @@ route_again(struct router *t, struct index *ix, struct rcpt *r)
 	    log_cstr(a != NULL ? a->name : "none, held"));
 	if (a != NULL)
 		route_set_action(ix, r, a);
-	return a;
+	return d;
 }
 
 /* --- where to --- */
@@ -151,8 +158,15 @@ route_rcpt(
 	struct str domain = { "", 0 };
 
 	a = config_find_action(t->config, word_str(r->action));
-	if (a == NULL && (a = route_again(t, ix, r)) == NULL)
-		return ROUTE_HOLD;
+	if (a == NULL) {
+		struct route_decision d = route_again(t, ix, r);
+
+		if (d.quarantine)
+			return ROUTE_QUARANTINE;
+		if (d.action == NULL)
+			return ROUTE_HOLD;
+		a = d.action;
+	}
 	if (a->kind == ACTION_DISCARD)
 		return ROUTE_DISCARD;
 	if (t->by_domain || a->hops == NULL)

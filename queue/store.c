@@ -253,6 +253,7 @@ struct read_job {
 	uint32_t number, offset, length;
 	uint64_t generation, seq;
 	uint8_t *p; /* owned; NULL: failed */
+	struct record_header header;
 	struct fault why;
 	store_read_fn *fn;
 	void *ctx;
@@ -262,7 +263,6 @@ static int
 read_now(struct read_job *r)
 {
 	char name[JOURNAL_NAME];
-	struct record_header h;
 	struct fault at;
 	int fd, rc;
 
@@ -271,12 +271,12 @@ read_now(struct read_job *r)
 	if (fd == -1)
 		return fault_errno(&r->why, FAULT_OURS, "segment %s", name);
 	rc = journal_read_record(
-	    fd, r->generation, r->offset, r->length, r->p, &h, &at);
+	    fd, r->generation, r->offset, r->length, r->p, &r->header, &at);
 	disk_close(fd);
 	if (rc == -1)
 		return fault_set(
 		    &r->why, at.class, "segment %s %s", name, at.text);
-	if (h.kind != RECORD_MAIL || h.seq != r->seq)
+	if (r->header.kind != RECORD_MAIL || r->header.seq != r->seq)
 		return fault_set(
 		    &r->why, FAULT_PERM, "segment %s: another record", name);
 	return 0;
@@ -304,8 +304,7 @@ read_done(struct job *job)
 
 	if (r->p == NULL) {
 		r->fn(r->ctx, NULL, &r->why);
-	} else if (mail_decode(r->p + RECORD_HEADER, r->length - RECORD_HEADER,
-		       r->seq, &m) == -1) {
+	} else if (mail_decode(&r->header, r->p + RECORD_HEADER, &m) == -1) {
 		fault_set(&r->why, FAULT_PERM, "the record makes no sense");
 		r->fn(r->ctx, NULL, &r->why);
 	} else {

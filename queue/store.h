@@ -28,6 +28,8 @@ struct store_ref {
 
 struct mail_rcpt {
 	struct str to, action, orig;
+	uint8_t start; /* enum rcpt_start of smtpd_queue.h: what it is as long
+			* as no state record says otherwise */
 };
 
 /* A message as it is recorded. Views are the caller's and must live until
@@ -43,6 +45,10 @@ struct mail_record {
 	uint64_t bodyfile;    /* 0: the body is in content */
 	uint64_t body_size;
 	struct str content; /* header block, and body unless in a bodyfile */
+	/* of START_QUARANTINED: which filter, and why */
+	struct str filter, reason;
+	/* what filters have to be told to see it again; may be empty */
+	struct str context;
 };
 
 enum {
@@ -51,16 +57,23 @@ enum {
 	STATE_RCPT_BOUNCED,
 	STATE_RCPT_REMOVED,
 	STATE_RCPT_HELD,
-	STATE_RCPT_FAILED /* for good, and its sender was not told yet */
+	STATE_RCPT_FAILED,     /* for good, and its sender was not told yet */
+	STATE_RCPT_QUARANTINED /* reply: why, relay: by which filter, next_ms:
+				* since when */
 };
 
-/* Beside the state, in the same byte: the sender was told of a delay. */
-enum { STATE_RCPT_WARNED = 0x80 };
+/* Beside the state, in the same byte. */
+enum {
+	STATE_RCPT_UNFILTERED = 0x40, /* filters are to see it before anybody
+				       * gets it */
+	STATE_RCPT_WARNED = 0x80,     /* the sender was told of a delay */
+	STATE_RCPT_FLAGS = STATE_RCPT_UNFILTERED | STATE_RCPT_WARNED
+};
 
 /* What became of a recipient: absolute, so that the last record wins. */
 struct state_rcpt {
 	uint32_t index;
-	uint8_t state; /* STATE_RCPT_, perhaps with STATE_RCPT_WARNED */
+	uint8_t state; /* STATE_RCPT_, perhaps with STATE_RCPT_FLAGS */
 	uint32_t attempts;
 	uint64_t next_ms; /* wall time of the next try; 0: none */
 	struct str reply; /* the last, with its code; at most 600 bytes */
@@ -150,8 +163,8 @@ typedef void store_read_fn(
 void store_read(
     struct store *s, struct store_ref ref, store_read_fn *fn, void *ctx);
 
-/* A new body file, open for writing; *number names it. -1: no space or a
- * failure. The descriptor is the caller's. */
+/* A new body file, open for writing and reading; *number names it. -1: no space
+ * or a failure. The descriptor is the caller's. */
 int store_bodyfile_new(struct store *s, uint64_t *number);
 /* Not wanted any more (never committed). */
 void store_bodyfile_drop(struct store *s, uint64_t number);

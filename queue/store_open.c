@@ -15,7 +15,10 @@
 #include "queue/recover.h"
 #include "queue/store_impl.h"
 
-static const char FORMAT[] = "postern spool 1\n";
+static const char FORMAT[] = "postern spool 2\n";
+/* Version 1 knew no quarantine; everything in it means the same now. What
+ * wrote it must not meet what we write. */
+static const char FORMAT_1[] = "postern spool 1\n";
 
 enum {
 	FORMAT_LEN = sizeof(FORMAT) - 1,
@@ -23,7 +26,9 @@ enum {
 	CLOSE_ROUNDS = 10
 };
 
-/* 1: it is ours; 0: there is none; -1 with why. */
+enum format { FORMAT_NONE, FORMAT_OLD, FORMAT_OURS };
+
+/* enum format; -1 with why. */
 static int
 format_check(int dir, struct fault *why)
 {
@@ -32,7 +37,7 @@ format_check(int dir, struct fault *why)
 	int64_t n;
 
 	if (fd == -1 && errno == ENOENT)
-		return 0;
+		return FORMAT_NONE;
 	if (fd == -1)
 		return fault_errno(why, FAULT_OURS, "spool: format");
 	n = disk_read(fd, text, sizeof(text), 0);
@@ -40,11 +45,13 @@ format_check(int dir, struct fault *why)
 	/* A start that was interrupted while it wrote this; nothing else was
 	 * there yet, which open_spool() looks at. */
 	if (n >= 0 && n < FORMAT_LEN && memcmp(text, FORMAT, (size_t)n) == 0)
-		return 0;
-	if (n != FORMAT_LEN || memcmp(text, FORMAT, FORMAT_LEN) != 0)
-		return fault_set(why, FAULT_OURS,
-		    "spool: its format is not known to this version");
-	return 1;
+		return FORMAT_NONE;
+	if (n == FORMAT_LEN && memcmp(text, FORMAT, FORMAT_LEN) == 0)
+		return FORMAT_OURS;
+	if (n == FORMAT_LEN && memcmp(text, FORMAT_1, FORMAT_LEN) == 0)
+		return FORMAT_OLD;
+	return fault_set(
+	    why, FAULT_OURS, "spool: its format is not known to this version");
 }
 
 static int
@@ -118,7 +125,7 @@ open_spool(struct store *s, struct fault *why)
 
 	if (format == -1 || take_lock(s, why) == -1)
 		return -1;
-	if (format == 0 && !log_is_empty(s->dir))
+	if (format == FORMAT_NONE && !log_is_empty(s->dir))
 		return fault_set(why, FAULT_OURS,
 		    "spool: there is a log, but no format file");
 	s->log_dir = open_dir(s->dir, "log", why);
@@ -126,7 +133,7 @@ open_spool(struct store *s, struct fault *why)
 	s->corrupt_dir = open_dir(s->dir, "corrupt", why);
 	if (s->log_dir == -1 || s->large_dir == -1 || s->corrupt_dir == -1)
 		return -1;
-	if (format == 0 && format_write(s->dir, why) == -1)
+	if (format != FORMAT_OURS && format_write(s->dir, why) == -1)
 		return -1;
 	return 0;
 }

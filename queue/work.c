@@ -1,14 +1,13 @@
 /* Gives a work to an agent, and takes its results back. */
 #include "queue/work.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "queue/body_pass.h"
 
 static int
 cmp_id(const struct work *a, const struct work *b)
@@ -103,48 +102,13 @@ tell_bytes(struct work *w, struct str content)
 	return 0;
 }
 
-/* A body file on its way: the descriptor, and a second one that keeps a
- * place free for the channel's duplicate, so that a work that was begun can
- * be ended. */
-struct body {
-	int fd, spare;
-};
-
 static int
-body_open(const struct work *w, struct body *b)
+tell_body(struct work *w, struct body_pass *b)
 {
-	*b = (struct body){ -1, -1 };
-	if (w->entry->bodyfile == 0)
-		return 0;
-	b->fd = store_bodyfile_open(w->q->store, w->entry->bodyfile);
-	if (b->fd == -1)
-		return -1;
-	b->spare = fcntl(b->fd, F_DUPFD_CLOEXEC, 0);
-	if (b->spare != -1)
-		return 0;
-	close(b->fd);
-	return -1;
-}
+	struct tell_work_file m = { .file = body_pass_fd(b) };
 
-static void
-body_close(struct body *b)
-{
-	if (b->fd != -1)
-		close(b->fd);
-	if (b->spare != -1)
-		close(b->spare);
-	*b = (struct body){ -1, -1 };
-}
-
-static int
-tell_body(struct work *w, struct body *b)
-{
-	struct tell_work_file m = { .file = b->fd };
-
-	if (b->fd == -1)
+	if (m.file == -1)
 		return 0;
-	close(b->spare);
-	b->spare = -1;
 	return channel_tell(w->peer->channel, TYPE_tell_work_file, &m, w->id);
 }
 
@@ -204,20 +168,20 @@ work_send(struct work *w, struct str content)
 {
 	struct fault f = { .class = FAULT_OURS };
 	struct agent_peer *p = w->peer;
-	struct body body;
+	struct body_pass body;
 
 	if (content.len != entry_inline_size(w->entry)) {
 		fault_set(&f, FAULT_PERM, "its size is not the recorded one");
 		work_unreadable(w, &f);
 		return;
 	}
-	if (body_open(w, &body) != 0) {
+	if (body_pass_open(w->q->store, w->entry->bodyfile, &body) != 0) {
 		fault_errno(&f, FAULT_OURS, "its body file cannot be opened");
 		work_unreadable(w, &f);
 		return;
 	}
 	if (tell_head(w, content) != 0) {
-		body_close(&body);
+		body_pass_close(&body);
 		if (!channel_is_open(p->channel))
 			return; /* its end gives all works back */
 		fault_set(&f, FAULT_PERM, "its envelope does not fit");
@@ -226,7 +190,7 @@ work_send(struct work *w, struct str content)
 	}
 	if (tell_recipients(w) == 0 && tell_body(w, &body) == 0)
 		tell_bytes(w, content);
-	body_close(&body);
+	body_pass_close(&body);
 	p->agent.blocked = channel_is_full(p->channel);
 }
 

@@ -109,7 +109,7 @@ tell_rule(struct explanation *x, const struct rule *r)
 		row.text = str_of(r->text);
 		row.reply = str_of(r->reply);
 	}
-	if (r != NULL && r->verdict == VERDICT_ACTION)
+	if (r != NULL && rules_takes(r))
 		row.action = str_of(r->action->name);
 	channel_tell(x->q.peer->channel, TYPE_row_rule, &row, x->q.id);
 }
@@ -278,7 +278,7 @@ explain_start(struct peer *p, uint64_t id, struct str address)
 	const struct rule *rule = rules_decide(config, &query).rule;
 	tell_rule(x, rule);
 	tell_passed(x, &query, rule);
-	if (rule != NULL && rule->verdict == VERDICT_ACTION)
+	if (rule != NULL && rules_takes(rule))
 		tell_action(x, rule->action, to.domain);
 	else
 		finish(x);

@@ -4,9 +4,11 @@
  * Runs as its own user in an empty directory; UDP and TCP to the name
  * servers of the configuration, opens no file, listens nowhere.
  * Trusts: the parent (configuration); the name servers, as far as anybody can
- * believe them. Trusted by: smtpd (who calls), delivery (where to go).
+ * believe them. Trusted by: smtpd (who calls), delivery (where to go), dialer
+ * (where filters are).
  * Faces: whatever comes back from the network, through c-ares (cares.c).
- * Edges: smtpd_resolver, delivery_resolver, control_all, all_parent.
+ * Edges: smtpd_resolver, delivery_resolver, dialer_resolver, control_all,
+ * all_parent.
  * If it dies: who asked gets a fault: the client has no name, the mail waits.
  * Its cache is gone with it.
  * Read next: from_smtpd.c, caller.c; from_delivery.c, way.c, hosts.c;
@@ -18,6 +20,7 @@
 #include "lib/proc/sandbox.h"
 #include "resolver/from_control.h"
 #include "resolver/from_delivery.h"
+#include "resolver/from_dialer.h"
 #include "resolver/from_smtpd.h"
 #include "resolver/peer.h"
 #include "resolver/query.h"
@@ -47,6 +50,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_DELIVERY:
 		from_delivery_add(instance, socket);
 		break;
+	case ROLE_DIALER:
+		from_dialer_add(instance, socket);
+		break;
 	case ROLE_CONTROL:
 		from_control_add(instance, socket);
 		break;
@@ -54,7 +60,6 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_RESOLVER:
 	case ROLE_QUEUE:
 	case ROLE_MAILDIR:
-	case ROLE_DIALER:
 	case ROLE_COUNT:
 		close(socket);
 		break;

@@ -1,55 +1,26 @@
 /* Message content, looked at once. */
 #include "smtpd/body.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "smtpd/from_queue.h"
-
-enum {
-	/* Header caps, inline body and one read beyond: never reached. */
-	CONTENT_MAX = 4 << 20
-};
 
 struct body *
-body_new(const struct limits *limits, uint64_t max_size, bool normalize)
+body_new(const struct limits *limits, uint64_t max_size, bool normalize,
+    content_fn *on_file, void *ctx)
 {
 	struct body *b = xcalloc(1, sizeof(*b));
 
 	dot_reader_init(&b->dot, normalize);
 	header_scan_init(&b->head);
+	content_init(&b->content, max_size, on_file, ctx);
 	b->limits = limits;
 	b->max_size = max_size;
 	b->normalize = normalize;
-	b->fd = -1;
 	b->begin_ms = clock_mono_ms();
-	buf_init(&b->content, CONTENT_MAX);
 	return b;
-}
-
-static void
-drop_file(struct body *b)
-{
-	struct channel *ch = from_queue_channel();
-	bool ours = b->generation == from_queue_generation();
-
-	if (b->ask != NULL)
-		b->ask->command = NULL;
-	b->ask = NULL;
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
-	if (b->bodyfile != 0 && ch != NULL && ours) {
-		struct tell_bodyfile_dropped m = { .bodyfile = b->bodyfile };
-
-		channel_tell(ch, TYPE_tell_bodyfile_dropped, &m, 0);
-	}
-	b->bodyfile = 0;
 }
 
 void
@@ -57,8 +28,8 @@ body_free(struct body **b)
 {
 	if (*b == NULL)
 		return;
-	drop_file(*b);
-	buf_clear(&(*b)->content);
+	content_clear(&(*b)->content);
+	free((*b)->header);
 	free(*b);
 	*b = NULL;
 }
@@ -70,44 +41,21 @@ body_fail(struct body *b, enum body_fault fault)
 	if (b->fault != BODY_FINE && fault != BODY_BARE)
 		return;
 	b->fault = fault;
-	buf_clear(&b->content);
-	drop_file(b);
+	content_clear(&b->content);
 }
 
-static void
-write_file(struct body *b, const char *p, size_t len)
+static const enum body_fault faults[] = {
+	[CONTENT_FINE] = BODY_FINE,
+	[CONTENT_TOO_BIG] = BODY_TOO_BIG,
+	[CONTENT_NO_SPACE] = BODY_NO_SPACE,
+	[CONTENT_NO_FILE] = BODY_NO_FILE,
+};
+
+void
+body_check(struct body *b)
 {
-	while (len > 0) {
-		ssize_t n = write(b->fd, p, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			body_fail(b, n == 0 || errno == ENOSPC ||
-					     errno == EDQUOT || errno == EFBIG ?
-					 BODY_NO_SPACE :
-					 BODY_NO_FILE);
-			return;
-		}
-		p += n;
-		len -= (size_t)n;
-		b->file_size += (uint64_t)n;
-	}
-}
-
-/* Eight bytes at a time: most mail has none. */
-static bool
-has_8bit(const char *p, size_t len)
-{
-	uint64_t all = 0, v;
-
-	for (; len >= sizeof(v); p += sizeof(v), len -= sizeof(v)) {
-		memcpy(&v, p, sizeof(v));
-		all |= v;
-	}
-	for (; len > 0; p++, len--)
-		all |= (unsigned char)*p;
-	return (all & 0x8080808080808080U) != 0;
+	if (b->content.fault != CONTENT_FINE)
+		body_fail(b, faults[b->content.fault]);
 }
 
 /* The header block has grown, or ended. */
@@ -141,12 +89,8 @@ take(void *ctx, const char *p, size_t len)
 		body_fail(b, BODY_TOO_BIG);
 		return;
 	}
-	if (!b->is_8bit)
-		b->is_8bit = has_8bit(p, len);
-	if (b->fd >= 0)
-		write_file(b, p, len);
-	else
-		buf_add(&b->content, p, len);
+	content_put(&b->content, p, len);
+	body_check(b);
 }
 
 size_t
@@ -160,7 +104,9 @@ body_feed(struct body *b, struct str in)
 	if (b->dot.longest > b->limits->text_line)
 		body_fail(b, BODY_LINE);
 	if (b->fault == BODY_FINE && !b->head.done) {
-		header_scan_feed(&b->head, buf_str(&b->content), b->ended);
+		header_scan_feed(
+		    &b->head, buf_str(&b->content.bytes), b->ended);
+		b->content.held = b->head.size;
 		check_header(b);
 	}
 	return used;
@@ -169,37 +115,33 @@ body_feed(struct body *b, struct str in)
 bool
 body_needs_file(const struct body *b)
 {
-	return b->fault == BODY_FINE && b->fd < 0 && b->head.done &&
-	       b->content.len > MAIL_INLINE_MAX;
+	return b->fault == BODY_FINE && b->head.done &&
+	       content_is_over(&b->content);
 }
 
-void
-body_set_file(struct body *b, uint64_t bodyfile, int fd, uint64_t generation)
+bool
+body_ask_file(struct body *b)
 {
-	size_t header = body_header_size(b);
-
-	b->bodyfile = bodyfile;
-	b->fd = fd;
-	b->generation = generation;
-	write_file(b, b->content.p + header, b->content.len - header);
-	if (b->fault == BODY_FINE)
-		b->content.len = header;
+	if (content_ask_file(&b->content))
+		return true;
+	body_check(b);
+	return false;
 }
 
 enum body_fault
 body_finish(struct body *b)
 {
-	if (b->fault == BODY_FINE && b->bodyfile != 0 &&
-	    (b->generation != from_queue_generation() ||
-		from_queue_channel() == NULL))
-		body_fail(b, BODY_NO_FILE);
+	if (b->fault == BODY_FINE) {
+		content_finish(&b->content);
+		body_check(b);
+	}
 	return b->fault;
 }
 
 void
 body_prepend(struct body *b, struct str field)
 {
-	struct buf *c = &b->content;
+	struct buf *c = &b->content.bytes;
 
 	if (buf_reserve(c, field.len) == NULL) {
 		body_fail(b, BODY_HEADER_SIZE);
@@ -209,10 +151,48 @@ body_prepend(struct body *b, struct str field)
 	memcpy(c->p, field.p, field.len);
 	buf_commit(c, field.len);
 	b->ours += field.len;
+	b->content.held += field.len;
 }
 
-size_t
-body_header_size(const struct body *b)
+void
+body_cut(struct body *b, size_t pos, size_t len)
 {
-	return b->ours + b->head.size;
+	struct buf *c = &b->content.bytes;
+
+	memmove(c->p + pos, c->p + pos + len, c->len - pos - len);
+	c->len -= len;
+	b->content.held -= len;
+}
+
+struct str
+body_header(const struct body *b)
+{
+	if (b->header != NULL)
+		return (struct str){ b->header, b->header_len };
+	return str_head(buf_str(&b->content.bytes), b->content.held);
+}
+
+void
+body_set_header(struct body *b, struct str header)
+{
+	free(b->header);
+	b->header = str_dup(header);
+	b->header_len = header.len;
+}
+
+void
+body_set_content(struct body *b, struct content **content)
+{
+	struct str header = body_header(b);
+
+	/* What remains of the old one is its header block. */
+	if (b->header == NULL)
+		body_set_header(b, header);
+	content_move(&b->content, content);
+}
+
+bool
+body_is_8bit(const struct body *b)
+{
+	return b->content.is_8bit || content_has_8bit(body_header(b));
 }

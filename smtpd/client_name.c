@@ -15,6 +15,7 @@
 #include "lib/base/tree.h"
 #include "smtpd/command.h"
 #include "smtpd/from_resolver.h"
+#include "smtpd/session.h"
 #include "smtpd/stats.h"
 
 enum { KEPT_MAX = 4096 };
@@ -167,8 +168,7 @@ void
 caller_wait(struct caller *c, struct command *command)
 {
 	stats_add(STAT_RDNS_WAITED, 1);
-	command->needs_name = true;
-	command_wait(command, &c->waiting);
+	command_wait(command, &c->waiting, SESSION_NAMING);
 }
 
 void

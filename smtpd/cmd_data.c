@@ -6,6 +6,7 @@
 #include "smtpd/body.h"
 #include "smtpd/command.h"
 #include "smtpd/commit.h"
+#include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
@@ -92,6 +93,29 @@ await_content(struct session *s)
 	stream_deadline(s->stream, due > now ? due - now : 1);
 }
 
+/* Goes on after each piece of content. */
+static void data_go_on(struct session *s);
+
+/* A file for the body is there, or there is none to be had. */
+static void
+on_file(void *ctx, struct content *content, bool ok)
+{
+	struct session *s = ctx;
+
+	(void)content;
+	(void)ok;
+	body_check(s->body);
+	session_enter(s, SESSION_BODY);
+	/* The client is not to blame for the wait. */
+	s->body->begin_ms += clock_mono_ms() - s->busy_ms;
+	data_go_on(s);
+	if (s->state == SESSION_BODY) {
+		stream_resume(s->stream);
+		if (s->ended) /* after what the stream still has for us */
+			loop_after(s->loop, &s->after);
+	}
+}
+
 enum stage
 data_apply(struct session *s, struct command *c)
 {
@@ -99,7 +123,8 @@ data_apply(struct session *s, struct command *c)
 	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
 						    l->message_size;
 
-	s->body = body_new(l, max, is_excepted(s));
+	s->body = body_new(l, max, is_excepted(s), on_file, s);
+	s->body->content.size_hint = s->tx->params.size;
 	session_say(s, "354 End data with <CR><LF>.<CR><LF>");
 	session_enter(s, SESSION_BODY);
 	await_content(s);
@@ -128,16 +153,12 @@ add_received(struct session *s)
 	buf_clear(&b);
 }
 
-/* The end of the content was seen. */
+/* What is there goes to the queue, or is refused for what is wrong with it. */
 static void
-data_end(struct session *s)
+data_commit(struct command *c)
 {
-	struct command *c = s->command;
-	enum body_fault f;
+	enum body_fault f = c->session->body->fault;
 
-	if (body_finish(s->body) == BODY_FINE)
-		add_received(s);
-	f = s->body->fault;
 	if (f == BODY_FINE) {
 		commit_begin(c);
 		return;
@@ -147,16 +168,51 @@ data_end(struct session *s)
 	data_answered(c);
 }
 
-/* Goes on after each piece of content. */
+/* Asks the filters, or takes their answer. */
+static void
+data_filter(struct command *c)
+{
+	struct session *s = c->session;
+
+	switch (filtering_content(s->filtering, c)) {
+	case STAGE_GO:
+		data_commit(c);
+		break;
+	case STAGE_WAITING:
+		session_enter(s, SESSION_FILTERING);
+		break;
+	case STAGE_ANSWERED:
+		data_answered(c);
+		break;
+	}
+}
+
+void
+data_filtered(struct command *c)
+{
+	data_filter(c);
+}
+
+/* The end of the content was seen. */
+static void
+data_end(struct session *s)
+{
+	if (body_finish(s->body) == BODY_FINE)
+		add_received(s);
+	if (s->filtering != NULL && s->body->fault == BODY_FINE)
+		data_filter(s->command);
+	else
+		data_commit(s->command);
+}
+
 static void
 data_go_on(struct session *s)
 {
 	struct body *b = s->body;
 
-	if (body_needs_file(b)) {
-		commit_ask_file(s->command);
-		if (b->fault == BODY_FINE)
-			return; /* until data_file_done */
+	if (body_needs_file(b) && body_ask_file(b)) {
+		session_enter(s, SESSION_BUSY);
+		return; /* until on_file */
 	}
 	if (b->ended)
 		data_end(s);
@@ -177,24 +233,6 @@ data_input(struct session *s, struct str in)
 	}
 	data_go_on(s);
 	return used;
-}
-
-void
-data_file_done(struct command *c)
-{
-	struct session *s = c->session;
-
-	if (s->state == SESSION_GONE)
-		return;
-	session_enter(s, SESSION_BODY);
-	/* The client is not to blame for the wait. */
-	s->body->begin_ms += clock_mono_ms() - s->busy_ms;
-	data_go_on(s);
-	if (s->state == SESSION_BODY) {
-		stream_resume(s->stream);
-		if (s->ended) /* after what the stream still has for us */
-			loop_after(s->loop, &s->after);
-	}
 }
 
 void

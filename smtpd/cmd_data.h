@@ -12,9 +12,8 @@ struct session;
 /* Content; of the session in SESSION_BODY. Returns the bytes consumed. */
 size_t data_input(struct session *s, struct str in);
 void data_timeout(struct session *s);
-/* The question for a body file was answered, body_set_file or body_fail was
- * called. */
-void data_file_done(struct command *c);
+/* The filters have judged the content of the present body. */
+void data_filtered(struct command *c);
 /* The command has its last reply: the transaction is over. */
 void data_answered(struct command *c);
 

@@ -6,7 +6,6 @@
 #include "lib/mail/path.h"
 #include "smtpd/command.h"
 #include "smtpd/session.h"
-#include "smtpd/tx.h"
 
 enum stage
 helo_check(const struct session *s, struct command *c)
@@ -30,7 +29,7 @@ ehlo_check(const struct session *s, struct command *c)
 static void
 introduce(struct session *s, const struct command *c, bool esmtp)
 {
-	tx_free(&s->tx);
+	session_end_tx(s);
 	free(s->helo);
 	s->helo = xstrndup(c->args.p, c->args.len);
 	s->esmtp = esmtp;

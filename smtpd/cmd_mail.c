@@ -1,5 +1,6 @@
 /* MAIL FROM (RFC 5321 4.1.1.2). */
 #include "smtpd/command.h"
+#include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/session.h"
 #include "smtpd/syntax.h"
@@ -47,7 +48,12 @@ mail_limits(const struct session *s, struct command *c)
 enum stage
 mail_apply(struct session *s, struct command *c)
 {
-	s->tx = tx_new(&s->log, &c->path, &c->params);
+	if (s->filtering != NULL && s->filtering->tx != NULL) {
+		s->tx = s->filtering->tx;
+		s->filtering->tx = NULL;
+	} else
+		s->tx = tx_new(
+		    &s->log, &c->path, &c->params, c->written, mail_args(c));
 	s->nmails++;
 	s->over_limit = false;
 	return command_answer(c, "250 2.1.0 Ok");

@@ -1,12 +1,11 @@
 /* RSET NOOP HELP QUIT, and what we do not do. */
 #include "smtpd/command.h"
 #include "smtpd/session.h"
-#include "smtpd/tx.h"
 
 enum stage
 rset_apply(struct session *s, struct command *c)
 {
-	tx_free(&s->tx);
+	session_end_tx(s);
 	return command_answer(c, "250 2.0.0 Ok");
 }
 

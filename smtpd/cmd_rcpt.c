@@ -1,6 +1,7 @@
 /* RCPT TO (RFC 5321 4.1.1.3). */
 #include "lib/base/buf.h"
 #include "smtpd/command.h"
+#include "smtpd/filtering.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
 #include "smtpd/syntax.h"
@@ -90,6 +91,8 @@ without_brackets(struct str s)
 enum stage
 rcpt_apply(struct session *s, struct command *c)
 {
+	const struct rule *rule = c->verdict.rule;
+	bool aside = rule->verdict == VERDICT_QUARANTINE;
 	struct buf to;
 
 	buf_init(&to, PATH_FORMAT_MAX);
@@ -101,7 +104,9 @@ rcpt_apply(struct session *s, struct command *c)
 		    c, "syntax", "501 5.1.3 The address is too long");
 	}
 	tx_add_rcpt(s->tx, buf_str(&to), without_brackets(c->written),
-	    c->verdict.rule->action);
+	    rule->action, aside ? START_QUARANTINED : START_WAITING);
+	if (aside)
+		tx_set_reason(s->tx, "", rule->text);
 	buf_clear(&to);
 	s->nrcpt_ok++;
 	return command_answer(c, "250 2.1.5 Ok");
@@ -118,5 +123,6 @@ rcpt_refused(struct session *s, const struct command *c)
 		s->tx->nover++;
 		s->over_limit = true;
 	}
-	(void)c;
+	if (s->filtering != NULL && command_was_judged(c))
+		filtering_tell_refused(s->filtering, c);
 }

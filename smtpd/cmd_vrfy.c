@@ -56,7 +56,7 @@ vrfy_apply(struct session *s, struct command *c)
 	struct buf b;
 
 	(void)s;
-	if (!c->verdict.by_rcpt || c->verdict.rule->verdict != VERDICT_ACTION)
+	if (!c->verdict.by_rcpt || !rules_takes(c->verdict.rule))
 		return command_answer(
 		    c, "252 2.1.5 Cannot say, but mail for it would be tried");
 	buf_init(&b, PATH_FORMAT_MAX);

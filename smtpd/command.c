@@ -127,20 +127,11 @@ stage_rules(struct command *c)
 					STAGE_GO;
 }
 
-/* Whom to ask before a command is carried out, in order. Empty while no
- * filter can be configured; NULL ends it. */
-static verb_check_fn *const hooks[] = { NULL };
-
 static enum stage
-stage_milters(struct command *c)
+stage_filters(struct command *c)
 {
-	for (size_t i = 0; hooks[i] != NULL; i++) {
-		enum stage r = hooks[i](c->session, c);
-
-		if (r != STAGE_GO)
-			return r;
-	}
-	return STAGE_GO;
+	return c->verb->filters != NULL ? c->verb->filters(c->session, c) :
+					  STAGE_GO;
 }
 
 static enum stage
@@ -151,10 +142,28 @@ stage_apply(struct command *c)
 
 typedef enum stage stage_fn(struct command *c);
 
-static stage_fn *const stages[] = { stage_state, stage_limits, stage_rules,
-	stage_milters, stage_apply };
+enum {
+	STAGE_OF_STATE,
+	STAGE_OF_LIMITS,
+	STAGE_OF_RULES,
+	STAGE_OF_FILTERS,
+	STAGE_OF_APPLY,
+	NSTAGES
+};
 
-enum { NSTAGES = sizeof(stages) / sizeof(stages[0]) };
+static stage_fn *const stages[NSTAGES] = {
+	[STAGE_OF_STATE] = stage_state,
+	[STAGE_OF_LIMITS] = stage_limits,
+	[STAGE_OF_RULES] = stage_rules,
+	[STAGE_OF_FILTERS] = stage_filters,
+	[STAGE_OF_APPLY] = stage_apply,
+};
+
+bool
+command_was_judged(const struct command *c)
+{
+	return c->stage == STAGE_OF_LIMITS || c->stage == STAGE_OF_RULES;
+}
 
 /* --- the way through them --- */
 
@@ -199,7 +208,7 @@ judge(struct command *c)
 	/* What was sent right behind a DATA that we refuse is content, and
 	 * must not be read as commands. */
 	if ((c->verb->flags & VERB_CONTENT) != 0 && is_followed(c) &&
-	    !c->ends_tx && c->reply[0] >= '4')
+	    c->stage != STAGE_OF_APPLY && c->reply[0] >= '4')
 		c->close = true;
 	if (c->reply[0] == '5')
 		p = limits_error(s);
@@ -239,10 +248,8 @@ answered(struct command *c)
 	struct session *s = c->session;
 	enum penalty p = judge(c);
 
-	if (c->ends_tx) {
-		body_free(&s->body);
-		tx_free(&s->tx);
-	}
+	if (c->ends_tx)
+		session_end_tx(s);
 	switch (p) {
 	case PENALTY_DELAY:
 		if (c->close)
@@ -263,15 +270,15 @@ static void
 run(struct command *c)
 {
 	for (; c->stage < NSTAGES; c->stage++) {
+		c->wait_state = 0;
 		switch (stages[c->stage](c)) {
 		case STAGE_GO:
 			continue;
 		case STAGE_WAITING:
 			c->was_waiting = true;
-			if (c->session->state == SESSION_COMMAND)
-				session_enter(c->session, c->needs_name ?
-							      SESSION_NAMING :
-							      SESSION_BUSY);
+			if (c->wait_state != 0)
+				session_enter(c->session,
+				    (enum session_state)c->wait_state);
 			return;
 		case STAGE_ANSWERED:
 			answered(c);
@@ -303,8 +310,16 @@ command_begin_too_long(struct session *s)
 }
 
 void
-command_wait(struct command *c, struct commands *list)
+command_begin_open(struct session *s)
 {
+	s->command = command_new(s, verb_open(), STR(""), false);
+	run(s->command);
+}
+
+void
+command_wait(struct command *c, struct commands *list, unsigned int state)
+{
+	c->wait_state = (uint8_t)state;
 	if (c->waits_in != NULL)
 		return;
 	TAILQ_INSERT_TAIL(list, c, waiting);

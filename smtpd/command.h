@@ -3,6 +3,8 @@
  * state, limits, rules, milters, apply, and gets exactly one final reply.
  * Each stage says go on, answered, or waiting; whoever made it wait calls
  * command_resume or command_done later, never before the stage returned.
+ * The beginning of a session whose filters have a word in it is one too: its
+ * reply is the greeting.
  */
 #ifndef POSTERN_SMTPD_COMMAND_H
 #define POSTERN_SMTPD_COMMAND_H
@@ -45,9 +47,10 @@ struct verb {
 	const char *name;
 	const char *stage; /* its name in the log */
 	unsigned int flags;
-	verb_check_fn *check;  /* protocol state and syntax; or NULL */
-	verb_check_fn *limits; /* or NULL */
-	verb_check_fn *rules;  /* or NULL */
+	verb_check_fn *check;   /* protocol state and syntax; or NULL */
+	verb_check_fn *limits;  /* or NULL */
+	verb_check_fn *rules;   /* or NULL */
+	verb_apply_fn *filters; /* asks those of the session; or NULL */
 	verb_apply_fn *apply;
 	/* It was refused, by whichever stage; or NULL. */
 	void (*refused)(struct session *s, const struct command *c);
@@ -71,17 +74,22 @@ struct command {
 	bool close;         /* the session ends after the reply */
 	bool ends_tx;       /* with its reply the transaction is over */
 	bool quiet;         /* a refusal that is not logged */
-	bool needs_name;    /* waits for the client's name, not the queue */
 	bool was_waiting;
-	char line[]; /* the argument, terminated */
+	uint8_t wait_state; /* enum session_state while it waits */
+	char line[];        /* the argument, terminated */
 };
 
 /* A line without its CRLF begins a command and takes it as far as it goes. */
 void command_begin(struct session *s, struct str line, bool followed);
 /* A line that was longer than allowed has gone by. */
 void command_begin_too_long(struct session *s);
-/* It waits in this list (once) until it is resumed or gone. */
-void command_wait(struct command *c, struct commands *list);
+/* No line: the connection itself. */
+void command_begin_open(struct session *s);
+/* Was it refused by what we know ourselves, limits or rules? */
+bool command_was_judged(const struct command *c);
+/* It waits in this list (once) until it is resumed or gone, the session in
+ * this state (enum session_state). */
+void command_wait(struct command *c, struct commands *list, unsigned int state);
 /* The stage that waited runs again. */
 void command_resume(struct command *c);
 /* The same for all in this list; one that waits again stands in it anew. */
@@ -104,16 +112,19 @@ enum stage command_refuse(struct command *c, const char *why, const char *text);
 const struct verb *verb_find(struct str line, struct str *args);
 /* The row for a line that nobody has read. */
 const struct verb *verb_too_long(void);
+/* The row for the beginning of a session. */
+const struct verb *verb_open(void);
 /* One of the words with which browsers and bots begin (GET, POST, CONNECT),
  * or bytes that no command begins with. */
 bool verb_is_forbidden(struct str line);
 
 /* --- the verbs' functions, one file for each or few --- */
 verb_check_fn helo_check, ehlo_check, mail_check, mail_limits, rcpt_check,
-    rcpt_limits, rcpt_rules, data_check, data_limits, vrfy_check, vrfy_rules;
+    rcpt_limits, rcpt_rules, data_check, data_limits, vrfy_check, vrfy_rules,
+    open_rules;
 verb_apply_fn helo_apply, ehlo_apply, mail_apply, rcpt_apply, data_apply,
     vrfy_apply, rset_apply, noop_apply, help_apply, quit_apply, unknown_apply,
-    unavailable_apply, too_long_apply;
+    unavailable_apply, too_long_apply, open_apply;
 void rcpt_refused(struct session *s, const struct command *c);
 
 #endif

@@ -1,16 +1,15 @@
 /* Envelope and content into frames; the queue's answer into a reply. */
 #include "smtpd/commit.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "edges/smtpd_queue.h"
-#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "smtpd/admission.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
+#include "smtpd/context.h"
+#include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -18,16 +17,14 @@
 
 static const struct {
 	const char *reply, *why;
-	enum body_fault fault; /* of a body file */
 } refusals[] = {
-	[REFUSED_FAULT] = { "451 4.3.0 Mail could not be stored", "storage",
-	    BODY_NO_FILE },
-	[REFUSED_SPACE] = { "452 4.3.1 Out of space, try again later", "space",
-	    BODY_NO_SPACE },
+	[REFUSED_FAULT] = { "451 4.3.0 Mail could not be stored", "storage" },
+	[REFUSED_SPACE] = { "452 4.3.1 Out of space, try again later",
+	    "space" },
 	[REFUSED_BUSY] = { "451 4.3.2 Shutting down, try again later",
-	    "queue-stopping", BODY_NO_FILE },
+	    "queue-stopping" },
 	[REFUSED_MALFORMED] = { "451 4.3.0 Mail could not be stored",
-	    "queue-refused", BODY_NO_FILE },
+	    "queue-refused" },
 };
 
 static void
@@ -78,7 +75,9 @@ on_commit(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 		s->naccepted++;
 		s->njunk = 0;
 		/* The file is the queue's now. */
-		s->body->bodyfile = 0;
+		content_committed(&s->body->content);
+		if (s->filtering != NULL)
+			admission_remember(&s->client);
 		command_answerf(c, "250 2.0.0 Ok: queued as %s", s->tx->msgid);
 	} else
 		command_refuse(c, why, reply);
@@ -87,30 +86,62 @@ on_commit(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 		data_answered(c);
 }
 
-static void
-send_content(struct channel *ch, uint64_t id, struct str content)
+/* What happens first to the mail of a recipient. */
+static uint8_t
+start_of(const struct rcpt *r, bool unfiltered)
 {
-	while (content.len > 0) {
-		struct tell_content m = { .bytes = str_head(
-					      content, CHANNEL_CONTENT_MAX) };
-
-		channel_tell(ch, TYPE_tell_content, &m, id);
-		content = str_skip(content, CHANNEL_CONTENT_MAX);
-	}
+	if (r->start == START_WAITING && unfiltered)
+		return START_UNFILTERED;
+	return r->start;
 }
 
 static void
 send_rcpts(struct channel *ch, uint64_t id, const struct tx *tx)
 {
+	bool unfiltered = filtering_has(tx->set, true);
 	const struct rcpt *r;
 
 	TAILQ_FOREACH(r, &tx->rcpts, entry) {
 		struct tell_rcpt m = { .to = str_of(r->to),
 			.action = str_of(r->action->name),
+			.start = start_of(r, unfiltered),
 			.orig = str_of(r->orig) };
 
 		channel_tell(ch, TYPE_tell_rcpt, &m, id);
 	}
+}
+
+/* What it takes to show it to filters once more, should that be so. */
+static void
+make_context(struct session *s, struct buf *out)
+{
+	const struct tx *tx = s->tx;
+
+	buf_init(out, COMMIT_CONTEXT_MAX);
+	if (tx->reason != NULL || filtering_has(tx->set, true))
+		context_make(&filtering_need(s)->facts.m, tx->set, out);
+}
+
+static void
+send_mail(struct command *c, struct channel *ch, struct ask_commit *m)
+{
+	struct session *s = c->session;
+	struct content *content = &s->body->content;
+	struct str header = body_header(s->body);
+	struct buf context;
+	uint64_t id;
+
+	make_context(s, &context);
+	m->context = buf_str(&context);
+	content_describe(content, header.len, m);
+	content_close(content);
+	id = channel_ask(ch, TYPE_ask_commit, m, on_commit, c);
+	send_rcpts(ch, id, s->tx);
+	if (s->filtering != NULL)
+		mail_events_send(&s->filtering->events, ch, id);
+	content_send(content, ch, id, header);
+	buf_clear(&context);
+	buf_clear(&content->bytes);
 }
 
 void
@@ -118,25 +149,20 @@ commit_begin(struct command *c)
 {
 	struct session *s = c->session;
 	struct tx *tx = s->tx;
-	struct body *b = s->body;
 	struct channel *ch = from_queue_channel();
-	size_t header = body_header_size(b);
 	struct ask_commit m = {
 		.msgid = (struct str){ tx->msgid, ID_LEN },
 		.from = str_of(tx->from),
-		.flags = tx_flags(tx) | (b->is_8bit ? ENVELOPE_8BIT : 0U),
+		.flags =
+		    tx_flags(tx) | (body_is_8bit(s->body) ? ENVELOPE_8BIT : 0U),
 		.received_ms = clock_wall_ms(),
 		.client = str_of(s->client_text),
 		.client_name = str_head(str_of(s->helo), 255),
 		.listener = str_head(str_of(s->listener_name), 80),
 		.nrcpt = tx->nrcpt,
-		.header_size = (uint32_t)header,
-		.inline_size = (uint32_t)b->content.len,
-		.bodyfile = b->bodyfile,
-		.body_size =
-		    b->bodyfile != 0 ? b->file_size : b->content.len - header,
+		.filter = str_head(str_of(tx->filter), 64),
+		.reason = str_head(str_of(tx->reason), 512),
 	};
-	uint64_t id;
 
 	if (ch == NULL) {
 		command_refuse(c, "no-queue",
@@ -144,72 +170,7 @@ commit_begin(struct command *c)
 		data_answered(c);
 		return;
 	}
-	if (b->fd >= 0)
-		close(b->fd);
-	b->fd = -1;
 	s->committing = true;
 	session_enter(s, SESSION_BUSY);
-	id = channel_ask(ch, TYPE_ask_commit, &m, on_commit, c);
-	send_rcpts(ch, id, tx);
-	send_content(ch, id, buf_str(&b->content));
-	buf_clear(&b->content);
-}
-
-/* The session went away meanwhile. */
-static void
-return_file(const struct answer_bodyfile *m)
-{
-	struct channel *ch = from_queue_channel();
-	struct tell_bodyfile_dropped d = { .bodyfile = m->bodyfile };
-
-	close(m->file);
-	if (ch != NULL)
-		channel_tell(ch, TYPE_tell_bodyfile_dropped, &d, 0);
-}
-
-static void
-on_file(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
-{
-	struct file_ask *ask = ctx;
-	struct command *c = ask->command;
-	struct body *b;
-
-	free(ask);
-	if (c == NULL) {
-		if (fault == NULL && type == TYPE_answer_bodyfile)
-			return_file(msg);
-		return;
-	}
-	b = c->session->body;
-	b->ask = NULL;
-	if (fault == NULL && type == TYPE_answer_bodyfile) {
-		const struct answer_bodyfile *m = msg;
-
-		body_set_file(b, m->bodyfile, m->file, b->generation);
-	} else if (fault == NULL && type == TYPE_answer_refused) {
-		const struct answer_refused *m = msg;
-
-		body_fail(b, refusals[m->why].fault);
-	} else
-		body_fail(b, BODY_NO_FILE);
-	data_file_done(c);
-}
-
-void
-commit_ask_file(struct command *c)
-{
-	struct session *s = c->session;
-	struct body *b = s->body;
-	struct channel *ch = from_queue_channel();
-	struct ask_bodyfile m = { .size_hint = s->tx->params.size };
-
-	if (ch == NULL) {
-		body_fail(b, BODY_NO_FILE);
-		return;
-	}
-	b->generation = from_queue_generation();
-	b->ask = xmalloc(sizeof(*b->ask));
-	b->ask->command = c;
-	channel_ask(ch, TYPE_ask_bodyfile, &m, on_file, b->ask);
-	session_enter(s, SESSION_BUSY);
+	send_mail(c, ch, &m);
 }

@@ -3,6 +3,8 @@
 
 #include "edges/smtpd_queue.h"
 #include "smtpd/command.h"
+#include "smtpd/scan_queue.h"
+#include "smtpd/session.h"
 
 static struct channel *channel;
 static struct loop *loop;
@@ -24,6 +26,7 @@ on_closed(void *ctx, struct channel *ch)
 	if (ch != channel)
 		return;
 	channel_free(&channel);
+	scan_queue_lost();
 	command_wake(&waiting);
 }
 
@@ -38,8 +41,14 @@ on_space(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		space = (enum queue_space)m->state;
 }
 
-static const struct handler handlers[] = { { TYPE_tell_space, on_space },
-	{ 0, NULL } };
+static const struct handler handlers[] = {
+	{ TYPE_tell_space, on_space },
+	{ TYPE_ask_filter, scan_queue_on_filter },
+	{ TYPE_tell_rcpt, scan_queue_on_rcpt },
+	{ TYPE_tell_body, scan_queue_on_body },
+	{ TYPE_tell_content, scan_queue_on_content },
+	{ 0, NULL },
+};
 
 void
 from_queue_start(struct loop *l, int fd)
@@ -48,6 +57,7 @@ from_queue_start(struct loop *l, int fd)
 	loop = l;
 	generation++;
 	space = SPACE_OK;
+	scan_queue_init(l);
 	channel = channel_new(
 	    l, fd, &smtpd_queue_edge, EDGE_A, handlers, on_closed, NULL);
 	channel_on_drained(channel, on_drained, NULL);
@@ -58,6 +68,7 @@ from_queue_stop(void)
 {
 	channel_free(&channel);
 	generation++;
+	scan_queue_lost();
 	command_wake(&waiting);
 }
 
@@ -102,5 +113,5 @@ from_queue_is_full(void)
 void
 from_queue_wait(struct command *c)
 {
-	command_wait(c, &waiting);
+	command_wait(c, &waiting, SESSION_BUSY);
 }

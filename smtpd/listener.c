@@ -15,7 +15,10 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "smtpd/admission.h"
+#include "smtpd/filtering.h"
 #include "smtpd/limits.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -95,6 +98,25 @@ peer_uid(int fd)
 	return cred.uid;
 }
 
+/* Filters have no time for newcomers: the reply that says so, or NULL. */
+static const char *
+filters_full(
+    const struct listener *l, const struct addr *client, const char **why)
+{
+	const struct milter_set *set = filtering_set(l, client);
+	bool known;
+
+	if (!filtering_has(set, false))
+		return NULL;
+	known = admission_is_known(client);
+	if (admission_has_room(admission(), known) &&
+	    milters_have_room(config, set, known))
+		return NULL;
+	admission_refused(admission(), clock_mono_ms());
+	*why = "filtering-full";
+	return "421 4.3.2 Too busy, try again later";
+}
+
 static void
 admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 {
@@ -117,7 +139,9 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 	} else
 		addr_from_sockaddr(
 		    (const struct sockaddr *)ss, len, &a.client, &a.port);
-	reply = limits_enter(config, &a.client, d->id, &a.ticket, &why);
+	reply = filters_full(l, &a.client, &why);
+	if (reply == NULL)
+		reply = limits_enter(config, &a.client, d->id, &a.ticket, &why);
 	if (reply != NULL) {
 		stats_add(STAT_TEMPFAILED, 1);
 		log_info(NULL, "reject",
@@ -241,6 +265,12 @@ listener_set_config(struct config *c)
 {
 	config_unref(&config);
 	config = config_ref(c);
+}
+
+struct config *
+listener_config(void)
+{
+	return config;
 }
 
 void

@@ -11,6 +11,8 @@
 void listener_add(struct loop *l, uint32_t id, int socket);
 /* The configuration for new connections; keeps a reference. */
 void listener_set_config(struct config *c);
+/* That one; NULL before the first. */
+struct config *listener_config(void);
 /* Accepts from now on. */
 void listener_start(void);
 /* Closes them all. */

@@ -6,23 +6,34 @@
  * Trusts: the parent (configuration, tables), the queue (its answers), the
  * resolver (which name a client has, not what is in it).
  * Trusted by: the queue, with the envelope of a mail and no more.
- * Edges: smtpd_queue, smtpd_resolver, control_all, all_parent.
+ * Edges: smtpd_queue, smtpd_resolver, smtpd_dialer, control_all, all_parent.
  * If it dies: its sessions break, the kernel keeps its backlog for the
  * successor; nothing that was answered 250 is in it.
  * Read next: listener.c, session.c, verbs.c, command.c, cmd_mail.c,
- * cmd_data.c, body.c, commit.c.
+ * cmd_data.c, body.c, filtering.c, filter_stages.c, filter_content.c,
+ * commit.c.
  */
 #include <unistd.h>
 
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
-#include "lib/proc/tell_stats.h"
+#include "milters/client/milter.h"
+#include "smtpd/admission.h"
+#include "smtpd/from_control.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/from_resolver.h"
 #include "smtpd/limits.h"
 #include "smtpd/listener.h"
+#include "smtpd/scan_queue.h"
 #include "smtpd/session.h"
-#include "smtpd/stats.h"
+
+static void
+on_config(struct config *c)
+{
+	milters_set_config(child_loop(), c, c->smtpd_workers);
+	admission_set_config(c);
+	listener_set_config(c);
+}
 
 static void
 on_listen(uint32_t id, int socket)
@@ -48,13 +59,15 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		from_resolver_start(child_loop(), socket);
 		break;
 	case ROLE_CONTROL:
-		tell_stats_serve(child_loop(), socket, "smtpd", stats_all);
+		from_control_start(child_loop(), socket);
+		break;
+	case ROLE_DIALER:
+		milters_set_dialer(child_loop(), socket);
 		break;
 	case ROLE_PARENT:
 	case ROLE_SMTPD:
 	case ROLE_DELIVERY:
 	case ROLE_MAILDIR:
-	case ROLE_DIALER:
 	case ROLE_COUNT:
 		close(socket);
 		break;
@@ -80,6 +93,7 @@ on_stop(uint32_t grace_ms)
 {
 	(void)grace_ms;
 	listener_stop();
+	scan_queue_stop();
 	sessions_stop(on_empty);
 }
 
@@ -88,7 +102,7 @@ static const struct child_ops ops = {
 	.promises = PROMISE_ACCEPT | PROMISE_WATCHDOG,
 	.on_listen = on_listen,
 	.on_sources = on_sources,
-	.on_config = listener_set_config,
+	.on_config = on_config,
 	.on_peer = on_peer,
 	.on_go = on_go,
 	.on_stop = on_stop,

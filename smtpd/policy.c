@@ -11,7 +11,7 @@ rule_owns(const struct rule *r, struct str domain)
 {
 	bool owns = false;
 
-	if (r->verdict != VERDICT_ACTION)
+	if (!rules_takes(r))
 		return false;
 	for (size_t i = 0; i < r->nconds; i++) {
 		const struct cond *c = &r->conds[i];
@@ -59,15 +59,15 @@ policy_postmaster(
 	q.rcpt_local = to.local;
 	q.rcpt_domain = to.domain;
 	*verdict = rules_decide(s->config, &q);
-	if (verdict->rule == NULL || verdict->rule->verdict != VERDICT_ACTION)
+	if (verdict->rule == NULL || !rules_takes(verdict->rule))
 		return false;
 	path_split(str_of(s->config->postmaster), p);
 	return true;
 }
 
 /* There is an end to waiting for it. */
-static enum client_name
-name_state(const struct session *s)
+enum client_name
+policy_name_state(const struct session *s)
 {
 	enum client_name state = caller_state(s->caller);
 
@@ -79,7 +79,7 @@ name_state(const struct session *s)
 enum stage
 policy_need_name(const struct session *s, struct command *c)
 {
-	if (name_state(s) != CLIENT_NAME_PENDING)
+	if (policy_name_state(s) != CLIENT_NAME_PENDING)
 		return command_refuse(c, "rdns",
 		    "451 4.4.3 Your address could not be looked up, try again "
 		    "later");
@@ -92,7 +92,7 @@ policy_decide(const struct session *s, const struct path *rcpt)
 {
 	struct rules_query q = {
 		.client = s->client,
-		.name_state = name_state(s),
+		.name_state = policy_name_state(s),
 		.name = caller_name(s->caller),
 		.helo = str_of(s->helo),
 		.tag = str_of(s->listener->tag),

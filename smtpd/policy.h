@@ -23,6 +23,9 @@ enum stage policy_need_name(const struct session *s, struct command *c);
  * lives as long as the configuration, but for a quoted local part). */
 bool policy_postmaster(
     const struct session *s, struct path *p, struct rules_verdict *verdict);
+/* What is known of the client's name: one that was waited for in vain is
+ * CLIENT_NAME_FAULT, not PENDING. */
+enum client_name policy_name_state(const struct session *s);
 /* An address without a domain gets the configuration's. */
 void policy_complete(const struct session *s, struct path *p);
 

@@ -17,6 +17,7 @@
 #include "smtpd/client_name.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
+#include "smtpd/filtering.h"
 #include "smtpd/limits.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
@@ -34,7 +35,10 @@ enum {
 	/* The queue's answer; clients wait ten minutes (RFC 5321 4.5.3.2). */
 	BUSY_MS = 570000,
 	/* The client's name. */
-	NAMING_MS = 5000
+	NAMING_MS = 5000,
+	/* Filters, but for content, which may take as long as the queue:
+	 * clients wait five minutes (RFC 5321 4.5.3.2). */
+	FILTERING_MS = 285000
 };
 
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
@@ -69,6 +73,7 @@ session_free(struct session *s)
 {
 	TAILQ_REMOVE(&sessions, s, entry);
 	nsessions--;
+	filtering_free(&s->filtering);
 	body_free(&s->body);
 	command_free(&s->command);
 	tx_free(&s->tx);
@@ -79,6 +84,27 @@ session_free(struct session *s)
 	free(s);
 	if (stopping && nsessions == 0 && on_empty != NULL)
 		on_empty();
+}
+
+void
+session_end_tx(struct session *s)
+{
+	filtering_end_tx(s->filtering);
+	body_free(&s->body);
+	tx_free(&s->tx);
+}
+
+/* Nobody is asked for this session any more, and nothing of it is kept. */
+static void
+let_go(struct session *s)
+{
+	filtering_free(&s->filtering);
+	/* A commit on its way stands, whether the client hears of it or not;
+	 * its answer still needs the transaction. */
+	if (!s->committing) {
+		body_free(&s->body);
+		command_free(&s->command);
+	}
 }
 
 void
@@ -94,12 +120,7 @@ session_drop(struct session *s, const char *reason)
 	if (s->counted)
 		limits_leave(s->listener->id, s->ticket);
 	log_end(s);
-	/* A commit on its way stands, whether the client hears of it or not;
-	 * its answer still needs the transaction. */
-	if (!s->committing) {
-		body_free(&s->body);
-		command_free(&s->command);
-	}
+	let_go(s);
 	loop_after(s->loop, &s->after);
 }
 
@@ -139,10 +160,7 @@ session_end(struct session *s, const char *reply, const char *reason)
 		session_drop(s, reason);
 		return;
 	}
-	if (!s->committing) {
-		body_free(&s->body);
-		command_free(&s->command);
-	}
+	let_go(s);
 	session_enter(s, SESSION_LINGER);
 	s->skipped = 0;
 	stream_deadline(s->stream, s->config->limits.write_timeout);
@@ -228,6 +246,13 @@ name_timeout(struct session *s)
 }
 
 static void
+filters_timeout(struct session *s)
+{
+	session_end(s, "421 4.7.1 Filters take too long, try again later",
+	    "filter-timeout");
+}
+
+static void
 delay_timeout(struct session *s)
 {
 	command_done(s->command);
@@ -250,6 +275,10 @@ session_enter(struct session *s, enum session_state state)
 		break;
 	case SESSION_NAMING:
 		stream_deadline(s->stream, NAMING_MS);
+		break;
+	case SESSION_FILTERING:
+		stream_deadline(
+		    s->stream, s->body != NULL ? BUSY_MS : FILTERING_MS);
 		break;
 	case SESSION_DELAY:
 		stream_deadline(s->stream, s->config->limits.error_delay);
@@ -372,6 +401,7 @@ static const struct {
 	[SESSION_SKIP] = { skip_input, command_timeout },
 	[SESSION_BUSY] = { wait_input, busy_timeout },
 	[SESSION_NAMING] = { wait_input, name_timeout },
+	[SESSION_FILTERING] = { wait_input, filters_timeout },
 	[SESSION_DELAY] = { wait_input, delay_timeout },
 	[SESSION_BODY] = { data_input, data_timeout },
 	[SESSION_LINGER] = { linger_input, linger_timeout },
@@ -470,6 +500,17 @@ ask_who_calls(struct session *s)
 		s->caller = caller_ref(&s->client);
 }
 
+static void
+greet(struct session *s)
+{
+	char greeting[300];
+
+	snprintf(greeting, sizeof(greeting), "220 %s ESMTP postern",
+	    session_hostname(s));
+	session_say(s, greeting);
+	await_command(s);
+}
+
 struct session *
 session_new(const struct session_args *a)
 {
@@ -502,11 +543,10 @@ session_new(const struct session_args *a)
 		return s;
 	}
 	ask_who_calls(s);
-	char greeting[300];
-	snprintf(greeting, sizeof(greeting), "220 %s ESMTP postern",
-	    session_hostname(s));
-	session_say(s, greeting);
-	await_command(s);
+	if (filtering_set(s->listener, &s->client) != NULL)
+		command_begin_open(s);
+	else
+		greet(s);
 	return s;
 }
 

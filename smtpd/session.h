@@ -23,17 +23,19 @@
 struct body;
 struct caller;
 struct command;
+struct filtering;
 struct tx;
 
 enum session_state {
-	SESSION_COMMAND, /* a command line is awaited */
-	SESSION_SKIP,    /* the rest of a line that is too long goes by */
-	SESSION_BUSY,    /* a command waits for the queue */
-	SESSION_NAMING,  /* a command waits for the client's name */
-	SESSION_DELAY,   /* a reply is held back after too many errors */
-	SESSION_BODY,    /* message content comes in */
-	SESSION_LINGER,  /* last words said; waiting for the client to go */
-	SESSION_GONE     /* closed; freed after the round */
+	SESSION_COMMAND,   /* a command line is awaited */
+	SESSION_SKIP,      /* the rest of a line that is too long goes by */
+	SESSION_BUSY,      /* a command waits for the queue */
+	SESSION_NAMING,    /* a command waits for the client's name */
+	SESSION_FILTERING, /* a command waits for filters */
+	SESSION_DELAY,     /* a reply is held back after too many errors */
+	SESSION_BODY,      /* message content comes in */
+	SESSION_LINGER,    /* last words said; waiting for the client to go */
+	SESSION_GONE       /* closed; freed after the round */
 };
 
 struct session {
@@ -49,6 +51,7 @@ struct session {
 	struct command *command;         /* owned: in progress, or NULL */
 	struct tx *tx;                   /* owned: open transaction, or NULL */
 	struct body *body;               /* owned: of DATA, or NULL */
+	struct filtering *filtering;     /* owned; NULL: needs no filters */
 	struct deferred after;           /* work at the end of the round */
 	const char *reason;              /* of the end, for the log */
 	struct log_ctx log;
@@ -99,6 +102,8 @@ void session_drop(struct session *s, const char *reason);
 /* The command in progress has been answered and freed: goes on. */
 void session_command_done(struct session *s, bool was_waiting);
 void session_enter(struct session *s, enum session_state state);
+/* The transaction is over, if there is one. */
+void session_end_tx(struct session *s);
 /* The commit this session waited for was answered. */
 void session_commit_done(struct session *s);
 

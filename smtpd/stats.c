@@ -10,6 +10,10 @@ static struct counter counters[STAT_COUNT + 1] = {
 	[STAT_BYTES] = { "smtpd.bytes", 0 },
 	[STAT_RDNS_ASKED] = { "smtpd.rdns_asked", 0 },
 	[STAT_RDNS_WAITED] = { "smtpd.rdns_waited", 0 },
+	[STAT_DISCARDED] = { "smtpd.discarded", 0 },
+	[STAT_FILTERING] = { "smtpd.filtering", 0 },
+	[STAT_FILTERING_CAPACITY] = { "smtpd.filtering_capacity", 0 },
+	[STAT_FILTERING_REFUSED] = { "smtpd.filtering_refused", 0 },
 };
 
 void
@@ -22,6 +26,12 @@ void
 stats_sub(enum statistic which, uint64_t n)
 {
 	counters[which].value -= n;
+}
+
+void
+stats_set(enum statistic which, uint64_t n)
+{
+	counters[which].value = n;
 }
 
 const struct counter *

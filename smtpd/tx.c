@@ -30,9 +30,16 @@ place(char **p, struct str s)
 	return at;
 }
 
+/* The same as a view. */
+static struct str
+place_str(char **p, struct str s)
+{
+	return (struct str){ place(p, s), s.len };
+}
+
 struct tx *
 tx_new(const struct log_ctx *up, const struct path *from,
-    const struct params *params)
+    const struct params *params, struct str written, struct str args)
 {
 	struct buf b;
 	struct tx *tx;
@@ -40,15 +47,15 @@ tx_new(const struct log_ctx *up, const struct path *from,
 
 	buf_init(&b, PATH_FORMAT_MAX);
 	path_format(from, &b);
-	tx = xmalloc(
-	    sizeof(*tx) + b.len + from->local.len + from->domain.len + 3);
+	tx = xmalloc(sizeof(*tx) + b.len + from->local.len + from->domain.len +
+		     written.len + args.len + 5);
 	memset(tx, 0, sizeof(*tx));
 	p = tx->text;
 	tx->from = b.len > 0 ? place(&p, buf_str(&b)) : "";
-	tx->from_local = (struct str){ p, from->local.len };
-	place(&p, from->local);
-	tx->from_domain = (struct str){ p, from->domain.len };
-	place(&p, from->domain);
+	tx->from_local = place_str(&p, from->local);
+	tx->from_domain = place_str(&p, from->domain);
+	tx->written = place_str(&p, written);
+	tx->args = place_str(&p, args);
 	buf_clear(&b);
 	tx->params = *params;
 	tx->begin_ms = clock_mono_ms();
@@ -71,26 +78,36 @@ tx_free(struct tx **tx)
 		TAILQ_REMOVE(&(*tx)->rcpts, r, entry);
 		free(r);
 	}
+	free((*tx)->filter);
+	free((*tx)->reason);
+	free((*tx)->new_from);
 	free(*tx);
 	*tx = NULL;
 }
 
-void
-tx_add_rcpt(struct tx *tx, struct str to, struct str written,
-    const struct action *action)
+static struct rcpt *
+rcpt_new(struct str to, struct str written)
 {
-	struct rcpt *r;
 	bool differs =
 	    !str_eq(to, written) && written.len <= ENVELOPE_ADDRESS_MAX;
-	char *p;
+	struct rcpt *r = xmalloc(sizeof(*r) + to.len + written.len + 2);
+	char *p = r->to;
 
-	r = xmalloc(sizeof(*r) + to.len + written.len + 2);
 	memset(r, 0, sizeof(*r));
-	p = r->to;
 	place(&p, to);
 	if (differs)
 		r->orig = place(&p, written);
+	return r;
+}
+
+void
+tx_add_rcpt(struct tx *tx, struct str to, struct str written,
+    const struct action *action, enum rcpt_start start)
+{
+	struct rcpt *r = rcpt_new(to, written);
+
 	r->action = action;
+	r->start = (uint8_t)start;
 	if (RB_INSERT(rcpt_tree, &tx->by_address, r) != NULL) {
 		free(r);
 		return;
@@ -104,4 +121,54 @@ tx_flags(const struct tx *tx)
 {
 	return (tx->params.body_8bit ? ENVELOPE_8BIT : 0U) |
 	       (tx->params.smtputf8 ? ENVELOPE_SMTPUTF8 : 0U);
+}
+
+struct rcpt *
+tx_find_rcpt(struct tx *tx, struct str to)
+{
+	struct rcpt *like = rcpt_new(to, to);
+	struct rcpt *r = RB_FIND(rcpt_tree, &tx->by_address, like);
+
+	free(like);
+	return r;
+}
+
+void
+tx_del_rcpt(struct tx *tx, struct rcpt *r)
+{
+	RB_REMOVE(rcpt_tree, &tx->by_address, r);
+	TAILQ_REMOVE(&tx->rcpts, r, entry);
+	tx->nrcpt--;
+	free(r);
+}
+
+void
+tx_set_from(struct tx *tx, struct str from)
+{
+	free(tx->new_from);
+	tx->new_from = str_dup(from);
+	tx->from = tx->new_from;
+}
+
+void
+tx_set_reason(struct tx *tx, const char *filter, const char *reason)
+{
+	if (tx->reason != NULL)
+		return;
+	tx->filter = xstrdup(filter);
+	tx->reason = xstrdup(reason);
+}
+
+void
+tx_quarantine(struct tx *tx, const char *filter, const char *reason)
+{
+	struct rcpt *r;
+
+	TAILQ_FOREACH(r, &tx->rcpts, entry)
+		r->start = START_QUARANTINED;
+	/* A filter's word says more than the rule of one recipient. */
+	free(tx->filter);
+	free(tx->reason);
+	tx->reason = tx->filter = NULL;
+	tx_set_reason(tx, filter, reason);
 }

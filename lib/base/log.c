@@ -369,6 +369,12 @@ log_debug(const struct log_ctx *ctx, const char *event, const char *fmt, ...)
 	va_end(ap);
 }
 
+void
+log_add_text(struct buf *out, struct str pairs)
+{
+	add_plain(out, pairs);
+}
+
 /* --- values --- */
 
 static bool

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/buf.h"
 #include "lib/base/str.h"
 
 enum log_level { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -57,6 +58,10 @@ void log_debug(const struct log_ctx *ctx, const char *event, const char *fmt,
  * Lives until 15 more values were made. */
 const char *log_str(struct str s);
 const char *log_cstr(const char *s);
+
+/* Appends text that was made of such values for somebody else than the log, as
+ * it stands in a line: they hold marks that are for the log alone. */
+void log_add_text(struct buf *out, struct str pairs);
 
 /* Start-up and out of memory only; never on what a peer sent. */
 _Noreturn void fatal(const char *fmt, ...)

@@ -216,8 +216,9 @@ uint64_t
 channel_ask(struct channel *ch, uint16_t type, const void *msg, answer_fn *fn,
     void *ctx)
 {
-	uint64_t id = ++ch->next_id;
+	uint64_t id = ch->next_id;
 
+	ch->next_id += 2;
 	pending_add(&ch->pending, id, fn, ctx);
 	if (channel_tell(ch, type, msg, id) != 0) {
 		if (ch->fd >= 0)
@@ -496,6 +497,8 @@ channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
 	ch->closed = closed;
 	ch->ctx = ctx;
 	ch->in_fd = -1;
+	/* Odd here, even there: a part belongs to one question only. */
+	ch->next_id = end == EDGE_A ? 1 : 2;
 	outbox_init(&ch->out);
 	buf_init(&ch->in, READ_SIZE + CHANNEL_MESSAGE_MAX + FRAME_HEADER);
 	pending_init(&ch->pending);

@@ -102,8 +102,8 @@ static const int connecting[] = {
 	SCMP_SYS(shutdown),
 };
 
-/* To name servers, UDP and TCP; the kernel chooses our port. */
-static const int resolving[] = {
+/* To name servers (UDP and TCP) or filters; the kernel chooses our port. */
+static const int reaching[] = {
 	SCMP_SYS(connect),
 };
 
@@ -203,7 +203,7 @@ static const struct option set_options[] = {
 	{ IPPROTO_IPV6, IPV6_V6ONLY },
 };
 
-static const struct option resolver_options[] = {
+static const struct option reaching_options[] = {
 	{ IPPROTO_TCP, TCP_NODELAY },
 };
 
@@ -226,7 +226,7 @@ static const struct {
 	{ PROMISE_ACCEPT | PROMISE_LISTEN, accepting, COUNT(accepting), NULL,
 	    0 },
 	{ PROMISE_CONNECT, connecting, COUNT(connecting), NULL, 0 },
-	{ PROMISE_RESOLVE, resolving, COUNT(resolving), NULL, 0 },
+	{ PROMISE_RESOLVE | PROMISE_DIAL, reaching, COUNT(reaching), NULL, 0 },
 	{ PROMISE_WATCHDOG, NULL, 0, watchdog_if, COUNT(watchdog_if) },
 	{ PROMISE_FILES, files, COUNT(files), files_if, COUNT(files_if) },
 };
@@ -271,17 +271,33 @@ add_options(scmp_filter_ctx ctx, int call, const struct option *o, size_t n)
 	return rc;
 }
 
-/* To an IPv4 or IPv6 address, with or without the flags. */
+static const struct {
+	unsigned int promise;
+	int family, type;
+} sockets[] = {
+	{ PROMISE_CONNECT | PROMISE_RESOLVE | PROMISE_DIAL, AF_INET,
+	    SOCK_STREAM },
+	{ PROMISE_CONNECT | PROMISE_RESOLVE | PROMISE_DIAL, AF_INET6,
+	    SOCK_STREAM },
+	{ PROMISE_DIAL, AF_UNIX, SOCK_STREAM },
+	{ PROMISE_RESOLVE, AF_INET, SOCK_DGRAM },
+	{ PROMISE_RESOLVE, AF_INET6, SOCK_DGRAM },
+};
+
+/* With or without the flags. */
 static int
-add_socket(scmp_filter_ctx ctx, int kind)
+add_sockets(scmp_filter_ctx ctx, unsigned int promises)
 {
-	static const uint32_t families[] = { AF_INET, AF_INET6 };
 	const uint32_t type = ALL & ~(uint32_t)(SOCK_CLOEXEC | SOCK_NONBLOCK);
 	int rc = 0;
-	for (size_t i = 0; i < COUNT(families) && rc == 0; i++)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-		    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, ALL, families[i]),
-		    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type, (scmp_datum_t)kind));
+	for (size_t i = 0; i < COUNT(sockets) && rc == 0; i++)
+		if ((sockets[i].promise & promises) != 0)
+			rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW,
+			    SCMP_SYS(socket), 2,
+			    SCMP_CMP(0, SCMP_CMP_MASKED_EQ, ALL,
+				(scmp_datum_t)sockets[i].family),
+			    SCMP_CMP(1, SCMP_CMP_MASKED_EQ, type,
+				(scmp_datum_t)sockets[i].type));
 	return rc;
 }
 
@@ -296,14 +312,10 @@ add_net(scmp_filter_ctx ctx, unsigned int promises)
 			rc = add_options(ctx, SCMP_SYS(setsockopt), set_options,
 			    COUNT(set_options));
 	}
-	if (rc == 0 && (promises & PROMISE_RESOLVE))
-		rc = add_options(ctx, SCMP_SYS(setsockopt), resolver_options,
-		    COUNT(resolver_options));
-	if (rc == 0 && (promises & (PROMISE_CONNECT | PROMISE_RESOLVE)))
-		rc = add_socket(ctx, SOCK_STREAM);
-	if (rc == 0 && (promises & PROMISE_RESOLVE))
-		rc = add_socket(ctx, SOCK_DGRAM);
-	return rc;
+	if (rc == 0 && (promises & (PROMISE_RESOLVE | PROMISE_DIAL)))
+		rc = add_options(ctx, SCMP_SYS(setsockopt), reaching_options,
+		    COUNT(reaching_options));
+	return rc == 0 ? add_sockets(ctx, promises) : rc;
 }
 
 /* What depends on the process itself, or answers instead of killing. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/bytes.h"
 #include "lib/base/log.h"
 #include "lib/proc/conf_wire.h"
 #include "lib/proc/sandbox.h"
@@ -164,11 +165,22 @@ say_config(void)
 		child.ops->on_config(child.conf);
 }
 
+static size_t
+groups_of(struct str bytes, gid_t *groups)
+{
+	size_t n = bytes.len / sizeof(uint32_t);
+	for (size_t i = 0; i < n; i++)
+		groups[i] =
+		    get_le32((const uint8_t *)bytes.p + i * sizeof(uint32_t));
+	return n;
+}
+
 static void
 on_jail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_jail *m = msg;
 	struct fault why = { 0 };
+	gid_t groups[JAIL_GROUPS_MAX];
 	char text[256];
 	(void)ctx;
 	(void)id;
@@ -176,6 +188,8 @@ on_jail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct jail j = { .root_fd = m->change_root ? m->root : -1,
 		.uid = m->uid,
 		.gid = m->gid,
+		.groups = groups,
+		.ngroups = groups_of(m->groups, groups),
 		.dirs = child.dirs,
 		.ndirs = child.ndirs,
 		.promises = child.ops->promises,
@@ -218,16 +232,19 @@ conf_part(uint16_t type, const void *msg)
 }
 
 /* A handler for each message of a configuration, which knows its type. */
-#define CONF_PARTS(C)         \
-	C(tell_conf)          \
-	C(tell_conf_numbers)  \
-	C(tell_conf_retry)    \
-	C(tell_conf_server)   \
-	C(tell_conf_table)    \
-	C(tell_conf_listener) \
-	C(tell_conf_action)   \
-	C(tell_conf_rule)     \
-	C(tell_conf_cond)     \
+#define CONF_PARTS(C)              \
+	C(tell_conf)               \
+	C(tell_conf_numbers)       \
+	C(tell_conf_retry)         \
+	C(tell_conf_server)        \
+	C(tell_conf_table)         \
+	C(tell_conf_milter)        \
+	C(tell_conf_milter_socket) \
+	C(tell_conf_milter_set)    \
+	C(tell_conf_listener)      \
+	C(tell_conf_action)        \
+	C(tell_conf_rule)          \
+	C(tell_conf_cond)          \
 	C(tell_conf_end)
 #define CONF_HANDLER(name)                                               \
 	static void on_##name(                                           \

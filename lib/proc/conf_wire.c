@@ -1,44 +1,36 @@
 /*
  * Every part has its writer (send_) and its reader (take_) next to each
  * other. Parts come in an order in which each refers to earlier ones only:
- * numbers, tables, listeners, actions, rules and their conditions, the end.
+ * numbers, tables, filters and their sockets, sets of filters, listeners,
+ * actions, rules and their conditions, the end.
  */
-#include "lib/proc/conf_wire.h"
+#include "lib/proc/conf_wire_parts.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/bytes.h"
 #include "lib/base/log.h"
 
-#define NO_ID UINT32_MAX /* a table or action that is not there */
-
 enum {
-	LIST_LIMITS = 0,
-	LIST_QUEUE = 1,
-	LIST_DELIVER = 2,
-	NUMBERS_MAX = 128,
 	/* Bounds of what a configuration holds; far beyond any real one. */
 	TABLES_MAX = 65536,
 	LISTENERS_MAX = 65536,
 	ACTIONS_MAX = 65536,
-	RULES_MAX = 1 << 20,
-	DELIVERS_MAX = 65536
+	RULES_MAX = 1 << 20
 };
 
 /* --- help --- */
 
-/* An optional text: empty on the wire, NULL here. */
-static char *
-text_or_null(struct str s)
+char *
+part_text_or_null(struct str s)
 {
 	return s.len == 0 ? NULL : str_dup(s);
 }
 
-static uint32_t
-table_id(const struct config *c, const struct table *t)
+uint32_t
+part_table_id(const struct config *c, const struct table *t)
 {
 	for (size_t i = 0; t != NULL && i < c->ntables; i++)
 		if (c->tables[i] == t)
@@ -46,9 +38,8 @@ table_id(const struct config *c, const struct table *t)
 	return NO_ID;
 }
 
-/* The table of an id, NULL for NO_ID. Returns -1 when there is none. */
-static int
-table_of(const struct config *c, uint32_t id, struct table **out)
+int
+part_table_of(const struct config *c, uint32_t id, struct table **out)
 {
 	*out = NULL;
 	if (id == NO_ID)
@@ -59,156 +50,13 @@ table_of(const struct config *c, uint32_t id, struct table **out)
 	return 0;
 }
 
-/* Room for one more element of an array, zeroed; arrays grow by doubling
- * (their capacity is the next power of two). */
-static void *
-one_more(void *array, size_t n, size_t size)
+void *
+part_one_more(void *array, size_t n, size_t size)
 {
 	if ((n & (n - 1)) == 0) /* 0, or a power of two: full */
 		array = xreallocarray(array, n == 0 ? 1 : n * 2, size);
 	memset((char *)array + n * size, 0, size);
 	return array;
-}
-
-/* --- numbers: the u64 fields of a list in its order --- */
-
-#define NUMBERS_size(field)  numbers[n++] = &from->field;
-#define NUMBERS_count(field) numbers[n++] = &from->field;
-#define NUMBERS_time(field)  numbers[n++] = &from->field;
-#define NUMBERS_rate(field)          \
-	numbers[n++] = &from->field; \
-	numbers[n++] = &from->field##_period;
-#define NUMBER(field, keyword, unit, def, min, max) NUMBERS_##unit(field)
-
-static size_t
-limits_numbers(struct limits *from, uint64_t **numbers)
-{
-	size_t n = 0;
-	LIMITS(NUMBER)
-	return n;
-}
-
-static size_t
-queue_numbers(struct queue_settings *from, uint64_t **numbers)
-{
-	size_t n = 0;
-	QUEUE_NUMBERS(NUMBER)
-	return n;
-}
-
-static size_t
-deliver_numbers(struct deliver_numbers *from, uint64_t **numbers)
-{
-	size_t n = 0;
-	DELIVER_NUMBERS(NUMBER)
-	return n;
-}
-
-static int
-send_list(struct channel *ch, struct tell_conf_numbers *m, uint64_t **numbers,
-    size_t n)
-{
-	uint8_t bytes[NUMBERS_MAX * sizeof(uint64_t)];
-	for (size_t i = 0; i < n; i++)
-		put_le64(bytes + i * sizeof(uint64_t), *numbers[i]);
-	m->numbers = (struct str){ (const char *)bytes, n * sizeof(uint64_t) };
-	return channel_tell(ch, TYPE_tell_conf_numbers, m, 0);
-}
-
-static int
-send_numbers(struct channel *ch, const struct config *c)
-{
-	uint64_t *numbers[NUMBERS_MAX];
-	struct limits limits = c->limits;
-	struct tell_conf_numbers m = { .list = LIST_LIMITS, .domains = NO_ID };
-	if (send_list(ch, &m, numbers, limits_numbers(&limits, numbers)) == -1)
-		return -1;
-	struct queue_settings queue = c->queue;
-	m.list = LIST_QUEUE;
-	return send_list(ch, &m, numbers, queue_numbers(&queue, numbers));
-}
-
-static int
-send_delivers(struct channel *ch, const struct config *c)
-{
-	uint64_t *numbers[NUMBERS_MAX];
-	for (size_t i = 0; i < c->ndelivers; i++) {
-		struct deliver_line line = c->delivers[i];
-		struct tell_conf_numbers m = { .list = LIST_DELIVER,
-			.domains = table_id(c, line.domains),
-			.set = line.set };
-		size_t n = deliver_numbers(&line.numbers, numbers);
-		if (send_list(ch, &m, numbers, n) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-take_list(struct str bytes, uint64_t **numbers, size_t n)
-{
-	if (bytes.len != n * sizeof(uint64_t))
-		return -1;
-	for (size_t i = 0; i < n; i++)
-		*numbers[i] =
-		    get_le64((const uint8_t *)bytes.p + i * sizeof(uint64_t));
-	return 0;
-}
-
-static int
-take_deliver(struct config *c, const struct tell_conf_numbers *m)
-{
-	uint64_t *numbers[NUMBERS_MAX];
-	struct deliver_line line = { .set = m->set };
-	if (c->ndelivers >= DELIVERS_MAX ||
-	    table_of(c, m->domains, &line.domains) == -1)
-		return -1;
-	size_t n = deliver_numbers(&line.numbers, numbers);
-	if (take_list(m->numbers, numbers, n) == -1)
-		return -1;
-	c->delivers = one_more(c->delivers, c->ndelivers, sizeof(line));
-	c->delivers[c->ndelivers++] = line;
-	return 0;
-}
-
-static int
-take_numbers(struct config *c, const void *msg)
-{
-	const struct tell_conf_numbers *m = msg;
-	uint64_t *numbers[NUMBERS_MAX];
-	switch (m->list) {
-	case LIST_LIMITS:
-		return take_list(
-		    m->numbers, numbers, limits_numbers(&c->limits, numbers));
-	case LIST_QUEUE:
-		return take_list(
-		    m->numbers, numbers, queue_numbers(&c->queue, numbers));
-	case LIST_DELIVER:
-		return take_deliver(c, m);
-	default:
-		return -1;
-	}
-}
-
-static int
-send_retries(struct channel *ch, const struct config *c)
-{
-	for (size_t i = 0; i < c->queue.nretry; i++) {
-		struct tell_conf_retry m = { .seconds = c->queue.retry_s[i] };
-		if (channel_tell(ch, TYPE_tell_conf_retry, &m, 0) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-take_retry(struct config *c, const void *msg)
-{
-	const struct tell_conf_retry *m = msg;
-	if (c->queue.nretry >= CONFIG_RETRIES_MAX)
-		return -1;
-	c->queue.retry_s[c->queue.nretry++] = m->seconds;
-	return 0;
 }
 
 /* --- name servers --- */
@@ -276,7 +124,8 @@ take_table(struct config *c, const void *msg)
 	free(name);
 	if (t == NULL)
 		return -1;
-	c->tables = one_more(c->tables, c->ntables, sizeof(struct table *));
+	c->tables =
+	    part_one_more(c->tables, c->ntables, sizeof(struct table *));
 	c->tables[c->ntables++] = t;
 	return 0;
 }
@@ -296,6 +145,8 @@ send_listeners(struct channel *ch, const struct config *c)
 			.hostname = str_of(l->hostname),
 			.tag = str_of(l->tag),
 			.max_size = l->max_size,
+			.milters = part_set_id(l->milters),
+			.no_milters_from = part_table_id(c, l->no_milters_from),
 			.flags = l->flags };
 		if (l->addr.family != ADDR_LOCAL)
 			m.address = str_of(addr_format(&l->addr, text));
@@ -310,21 +161,27 @@ take_listener(struct config *c, const void *msg)
 {
 	const struct tell_conf_listener *m = msg;
 	struct addr addr = { .family = ADDR_LOCAL };
-	if (m->id != c->nlisteners || c->nlisteners >= LISTENERS_MAX)
+	const struct milter_set *set;
+	struct table *from;
+	if (m->id != c->nlisteners || c->nlisteners >= LISTENERS_MAX ||
+	    part_set_of(c, m->milters, &set) == -1 ||
+	    part_table_of(c, m->no_milters_from, &from) == -1)
 		return -1;
 	if (m->address.len > 0 ? addr_parse(m->address, &addr) == -1 :
 				 m->path.len == 0)
 		return -1;
 	c->listeners =
-	    one_more(c->listeners, c->nlisteners, sizeof(struct listener));
+	    part_one_more(c->listeners, c->nlisteners, sizeof(struct listener));
 	c->listeners[c->nlisteners++] = (struct listener){ .id = m->id,
 		.line = m->line,
 		.addr = addr,
 		.port = m->port,
-		.path = text_or_null(m->path),
-		.hostname = text_or_null(m->hostname),
-		.tag = text_or_null(m->tag),
+		.path = part_text_or_null(m->path),
+		.hostname = part_text_or_null(m->hostname),
+		.tag = part_text_or_null(m->tag),
 		.max_size = m->max_size,
+		.milters = set,
+		.no_milters_from = from,
 		.flags = m->flags };
 	return 0;
 }
@@ -341,7 +198,7 @@ send_actions(struct channel *ch, const struct config *c)
 			.name = str_of(a->name),
 			.kind = (uint8_t)a->kind,
 			.hops = str_of(a->hops),
-			.routes = table_id(c, a->routes),
+			.routes = part_table_id(c, a->routes),
 			.mx_port = a->mx_port,
 			.vrfy = a->vrfy,
 			.helo = str_of(a->helo),
@@ -363,21 +220,22 @@ take_action(struct config *c, const void *msg)
 	/* Rules point into the array: it may not move any more. */
 	if (m->id != c->nactions || c->nactions >= ACTIONS_MAX ||
 	    c->nrules > 0 || m->name.len == 0 ||
-	    table_of(c, m->routes, &routes) == -1)
+	    part_table_of(c, m->routes, &routes) == -1)
 		return -1;
-	c->actions = one_more(c->actions, c->nactions, sizeof(struct action));
+	c->actions =
+	    part_one_more(c->actions, c->nactions, sizeof(struct action));
 	c->actions[c->nactions++] = (struct action){ .id = m->id,
 		.line = m->line,
 		.name = str_dup(m->name),
 		.kind = (enum action_kind)m->kind,
-		.hops = text_or_null(m->hops),
+		.hops = part_text_or_null(m->hops),
 		.routes = routes,
 		.mx_port = m->mx_port,
 		.vrfy = m->vrfy != 0,
-		.helo = text_or_null(m->helo),
-		.path = text_or_null(m->path),
-		.base = text_or_null(m->base),
-		.user = text_or_null(m->user),
+		.helo = part_text_or_null(m->helo),
+		.path = part_text_or_null(m->path),
+		.base = part_text_or_null(m->base),
+		.user = part_text_or_null(m->user),
 		.ttl_ms = m->ttl_ms };
 	return 0;
 }
@@ -392,7 +250,7 @@ send_conditions(
 		const struct cond *k = &r->conds[i];
 		struct tell_conf_cond m = { .kind = (uint8_t)k->kind,
 			.negate = k->negate,
-			.table = table_id(c, k->table),
+			.table = part_table_id(c, k->table),
 			.text = str_of(k->text) };
 		if (channel_tell(ch, TYPE_tell_conf_cond, &m, 0) == -1)
 			return -1;
@@ -412,6 +270,7 @@ send_rules(struct channel *ch, const struct config *c)
 				      NO_ID :
 				      (uint32_t)(r->action - c->actions),
 			.reply = str_of(r->reply),
+			.milters = part_set_id(r->milters),
 			.nconds = (uint32_t)r->nconds };
 		if (channel_tell(ch, TYPE_tell_conf_rule, &m, 0) == -1 ||
 		    send_conditions(ch, c, r) == -1)
@@ -436,11 +295,14 @@ take_rule(struct config *c, const void *msg)
 {
 	const struct tell_conf_rule *m = msg;
 	bool names = m->action != NO_ID;
+	bool takes =
+	    m->verdict == VERDICT_ACTION || m->verdict == VERDICT_QUARANTINE;
+	const struct milter_set *set;
 	if (c->nrules >= RULES_MAX || !has_all_conditions(c) ||
-	    (names && m->action >= c->nactions) ||
-	    names != (m->verdict == VERDICT_ACTION))
+	    (names && m->action >= c->nactions) || names != takes ||
+	    part_set_of(c, m->milters, &set) == -1)
 		return -1;
-	c->rules = one_more(c->rules, c->nrules, sizeof(struct rule));
+	c->rules = part_one_more(c->rules, c->nrules, sizeof(struct rule));
 	c->rules[c->nrules++] = (struct rule){ .line = m->line,
 		.text = str_dup(m->text),
 		.conds = m->nconds == 0 ?
@@ -449,7 +311,8 @@ take_rule(struct config *c, const void *msg)
 		.nconds = m->nconds,
 		.verdict = (enum verdict_kind)m->verdict,
 		.action = names ? &c->actions[m->action] : NULL,
-		.reply = text_or_null(m->reply) };
+		.reply = part_text_or_null(m->reply),
+		.milters = set };
 	return 0;
 }
 
@@ -480,7 +343,7 @@ take_condition(struct config *c, const void *msg)
 {
 	const struct tell_conf_cond *m = msg;
 	struct table *t;
-	if (table_of(c, m->table, &t) == -1 || has_all_conditions(c) ||
+	if (part_table_of(c, m->table, &t) == -1 || has_all_conditions(c) ||
 	    needs_table((enum cond_kind)m->kind) != (t != NULL))
 		return -1;
 	struct rule *r = &c->rules[c->nrules - 1];
@@ -509,8 +372,10 @@ send_begin(struct channel *ch, const struct config *c)
 static int
 send_end(struct channel *ch, const struct config *c)
 {
-	struct tell_conf_end m = { .bare_newline_except =
-				       table_id(c, c->bare_newline_except) };
+	struct tell_conf_end m = {
+		.report_milters = part_set_id(c->report_milters),
+		.bare_newline_except = part_table_id(c, c->bare_newline_except),
+	};
 	return channel_tell(ch, TYPE_tell_conf_end, &m, 0);
 }
 
@@ -519,11 +384,13 @@ conf_send(struct channel *ch, const struct config *c)
 {
 	static int (*const parts[])(struct channel *, const struct config *) = {
 		send_begin,
-		send_numbers,
-		send_retries,
+		part_send_numbers,
+		part_send_retries,
 		send_servers,
 		send_tables,
-		send_delivers,
+		part_send_delivers,
+		part_send_milters,
+		part_send_sets,
 		send_listeners,
 		send_actions,
 		send_rules,
@@ -544,9 +411,9 @@ take_begin(const struct tell_conf *m)
 	struct config *c = xcalloc(1, sizeof(*c));
 	c->refs = 1;
 	c->hostname = str_dup(m->hostname);
-	c->domain = text_or_null(m->domain);
-	c->postmaster = text_or_null(m->postmaster);
-	c->submit_path = text_or_null(m->submit_path);
+	c->domain = part_text_or_null(m->domain);
+	c->postmaster = part_text_or_null(m->postmaster);
+	c->submit_path = part_text_or_null(m->submit_path);
 	return c;
 }
 
@@ -554,9 +421,12 @@ static int
 take_end(struct config *c, const void *msg)
 {
 	const struct tell_conf_end *m = msg;
-	if (!has_all_conditions(c) || c->queue.nretry == 0)
+	if (!has_all_conditions(c) || !part_has_all_sockets(c) ||
+	    c->queue.nretry == 0 ||
+	    part_set_of(c, m->report_milters, &c->report_milters) == -1)
 		return -1;
-	return table_of(c, m->bare_newline_except, &c->bare_newline_except);
+	return part_table_of(
+	    c, m->bare_newline_except, &c->bare_newline_except);
 }
 
 int
@@ -566,10 +436,13 @@ conf_receive(struct config **building, uint16_t type, const void *msg)
 		uint16_t type;
 		int (*take)(struct config *, const void *);
 	} parts[] = {
-		{ TYPE_tell_conf_numbers, take_numbers },
-		{ TYPE_tell_conf_retry, take_retry },
+		{ TYPE_tell_conf_numbers, part_take_numbers },
+		{ TYPE_tell_conf_retry, part_take_retry },
 		{ TYPE_tell_conf_server, take_server },
 		{ TYPE_tell_conf_table, take_table },
+		{ TYPE_tell_conf_milter, part_take_milter },
+		{ TYPE_tell_conf_milter_socket, part_take_socket },
+		{ TYPE_tell_conf_milter_set, part_take_set },
 		{ TYPE_tell_conf_listener, take_listener },
 		{ TYPE_tell_conf_action, take_action },
 		{ TYPE_tell_conf_rule, take_rule },

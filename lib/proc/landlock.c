@@ -51,8 +51,8 @@ ruleset_of(int abi, const struct jail *j)
 	 * kernel could know. */
 	if (abi >= 4 && (j->promises & PROMISE_CONNECT) == 0)
 		r.net = NET_BIND_TCP | NET_CONNECT_TCP;
-	/* Name servers may get other ports with a reload. */
-	if (j->promises & PROMISE_RESOLVE)
+	/* Name servers and filters may get other ports with a reload. */
+	if (j->promises & (PROMISE_RESOLVE | PROMISE_DIAL))
 		r.net &= ~NET_CONNECT_TCP;
 	if (abi >= 5)
 		r.fs |= FS_IOCTL_DEV;

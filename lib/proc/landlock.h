@@ -5,8 +5,8 @@
 #include "lib/base/fault.h"
 #include "lib/proc/sandbox.h"
 
-/* Leaves only j->dirs, and TCP only to PROMISE_CONNECT (PROMISE_RESOLVE: no
- * bind). Needs no_new_privs.
+/* Leaves only j->dirs, and TCP only to PROMISE_CONNECT (PROMISE_RESOLVE and
+ * PROMISE_DIAL: no bind). Needs no_new_privs.
  * Returns the kernel's version of Landlock, 0 when it has none, or -1 with
  * why. */
 int landlock_enter(const struct jail *j, struct fault *why);

@@ -38,16 +38,25 @@ say(char *text, size_t size, const char *word)
 	snprintf(text + len, size - len, "%s%s", len > 0 ? " " : "", word);
 }
 
+static bool
+is_root(int dir)
+{
+	struct stat a, b;
+	return fstat(dir, &a) == 0 && stat("/", &b) == 0 &&
+	       a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 static int
-change_root(const struct jail *j, struct fault *why)
+change_root(const struct jail *j, char *text, size_t size, struct fault *why)
 {
 	if (fchdir(j->root_fd) == -1)
 		return fault_errno(why, FAULT_OURS, "fchdir to the new root");
 	/* The leak checker looks into /proc at the end. */
-	if (!sandbox_is_compiled_in())
+	if (!sandbox_is_compiled_in() || is_root(j->root_fd))
 		return 0;
 	if (chroot(".") == -1 || chdir("/") == -1)
 		return fault_errno(why, FAULT_OURS, "chroot");
+	say(text, size, "chroot");
 	return 0;
 }
 
@@ -72,6 +81,23 @@ is_only(uid_t id, uid_t real, uid_t effective, uid_t saved)
 	return real == id && effective == id && saved == id;
 }
 
+static int
+set_groups(const struct jail *j, struct fault *why)
+{
+	gid_t groups[1 + JAIL_GROUPS_MAX] = { j->gid };
+	for (size_t i = 0; i < j->ngroups; i++) {
+		if (i == JAIL_GROUPS_MAX || j->groups[i] == 0)
+			return fault_set(why, FAULT_OURS,
+			    "a role may not have root's group, nor more than "
+			    "%d",
+			    JAIL_GROUPS_MAX);
+		groups[1 + i] = j->groups[i];
+	}
+	if (setgroups(1 + j->ngroups, groups) == -1)
+		return fault_errno(why, FAULT_OURS, "setgroups");
+	return 0;
+}
+
 /* Groups, gid and uid; then every way back is tried. */
 static int
 drop_rights(const struct jail *j, struct fault *why)
@@ -80,8 +106,8 @@ drop_rights(const struct jail *j, struct fault *why)
 		return fault_set(why, FAULT_OURS,
 		    "a role may not run as root (uid %u gid %u)", j->uid,
 		    j->gid);
-	if (setgroups(1, &j->gid) == -1)
-		return fault_errno(why, FAULT_OURS, "setgroups");
+	if (set_groups(j, why) == -1)
+		return -1;
 	if (setresgid(j->gid, j->gid, j->gid) == -1)
 		return fault_errno(why, FAULT_OURS, "setresgid %u", j->gid);
 	if (setresuid(j->uid, j->uid, j->uid) == -1)
@@ -160,11 +186,9 @@ sandbox_enter(const struct jail *j, char *text, size_t size, struct fault *why)
 	bool drop = j->root_fd >= 0;
 	text[0] = '\0';
 	if (drop) {
-		if (change_root(j, why) == -1 || drop_bounds(why) == -1 ||
-		    drop_rights(j, why) == -1)
+		if (change_root(j, text, size, why) == -1 ||
+		    drop_bounds(why) == -1 || drop_rights(j, why) == -1)
 			return -1;
-		if (sandbox_is_compiled_in())
-			say(text, size, "chroot");
 		say(text, size, "uid");
 	}
 	if (lock_kernel(j, text, size, why) == -1)

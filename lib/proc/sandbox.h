@@ -19,6 +19,8 @@ enum promise {
 	    2, /* socket(AF_INET, AF_INET6, STREAM), connect, bind */
 	PROMISE_FILES = 4,   /* openat, unlinkat, renameat2, fsync … below
 			      * what Landlock leaves */
+	PROMISE_DIAL = 8,    /* socket(AF_UNIX, AF_INET, AF_INET6, STREAM),
+			      * connect; no bind */
 	PROMISE_LISTEN = 16, /* reserved to control: accept4 on its socket with
 				SO_PEERCRED */
 	PROMISE_RESOLVE =
@@ -26,10 +28,15 @@ enum promise {
 	PROMISE_WATCHDOG = 64 /* setitimer(ITIMER_PROF): lib/proc/watchdog.h */
 };
 
+enum { JAIL_GROUPS_MAX = 32 };
+
 struct jail {
-	int root_fd; /* directory to chroot to; -1: none (not root) */
+	int root_fd; /* directory to chroot to; "/" itself: only the ids
+		      * change; -1: none (not root) */
 	uid_t uid;   /* with root_fd >= 0 */
 	gid_t gid;
+	const gid_t *groups; /* besides gid, at most JAIL_GROUPS_MAX */
+	size_t ngroups;
 	const int *dirs; /* directories that stay reachable (Landlock) */
 	size_t ndirs;
 	unsigned int promises;     /* of enum promise */

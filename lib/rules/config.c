@@ -102,7 +102,8 @@ free_texts(struct config *c)
 	char *texts[] = { c->hostname, c->domain, c->spool, c->control_path,
 		c->control_group, c->control_view_group, c->submit_path,
 		c->user, c->queue_user, c->smtpd_user, c->resolver_user,
-		c->delivery_user, c->control_user, c->log_path, c->postmaster };
+		c->delivery_user, c->control_user, c->dialer_user,
+		c->dial_groups, c->log_path, c->postmaster };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -171,6 +172,23 @@ free_tables(struct config *c)
 	free(c->table_fds);
 }
 
+static void
+free_milters(struct config *c)
+{
+	for (size_t i = 0; i < c->nmilters; i++) {
+		struct milter *m = &c->milters[i];
+
+		for (size_t j = 0; j < m->nsockets; j++) {
+			free(m->sockets[j].text);
+			free(m->sockets[j].path);
+			free(m->sockets[j].host);
+		}
+		free(m->name);
+	}
+	free(c->milters);
+	free(c->milter_sets);
+}
+
 void
 config_unref(struct config **cp)
 {
@@ -186,6 +204,7 @@ config_unref(struct config **cp)
 	free_listeners(c);
 	free_actions(c);
 	free_rules(c);
+	free_milters(c);
 	free(c->delivers);
 	free_tables(c);
 	free(c);
@@ -339,9 +358,24 @@ rule_needs_names(const struct rule *r)
 	return false;
 }
 
+static bool
+milter_needs_names(const struct milter *m)
+{
+	for (size_t i = 0; i < m->nsockets; i++)
+		if (m->sockets[i].host != NULL)
+			return true;
+	return false;
+}
+
 bool
 config_needs_names(const struct config *c, struct fault *why)
 {
+	for (size_t i = 0; i < c->nmilters; i++)
+		if (milter_needs_names(&c->milters[i])) {
+			fault_set(why, FAULT_PERM, "milter `%s' (line %u)",
+			    c->milters[i].name, c->milters[i].line);
+			return true;
+		}
 	for (size_t i = 0; i < c->nactions; i++)
 		if (action_needs_names(&c->actions[i])) {
 			fault_set(why, FAULT_PERM, "action `%s' (line %u)",

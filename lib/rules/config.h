@@ -30,8 +30,9 @@ struct server {
 enum { CONFIG_SERVERS_MAX = 8, SERVER_PORT = 53, SERVER_TIMEOUT_MS = 3000 };
 
 enum listener_flags {
-	LISTENER_SUBMIT = 1, /* `listen on socket` */
-	LISTENER_NO_RDNS = 2 /* nobody asks who calls */
+	LISTENER_SUBMIT = 1,    /* `listen on socket` */
+	LISTENER_NO_RDNS = 2,   /* nobody asks who calls */
+	LISTENER_NO_MILTERS = 4 /* no filters, whatever the rules say */
 };
 
 struct listener {
@@ -45,7 +46,9 @@ struct listener {
 	uint64_t max_size; /* bytes; 0: limit message-size */
 	/* filters; NULL: none. Not owned */
 	const struct milter_set *milters;
-	struct table *no_milters_from; /* but for these sources; or NULL */
+	/* no filters for these sources, whatever the rules say; or NULL.
+	 * Not owned */
+	struct table *no_milters_from;
 	uint32_t flags;
 };
 
@@ -104,7 +107,7 @@ struct rule {
 	struct cond *conds; /* all must hold */
 	size_t nconds;
 	enum verdict_kind verdict;
-	const struct action *action; /* not owned */
+	const struct action *action; /* not owned; NULL: it refuses */
 	char *reply;                 /* "550 5.7.1 text"; NULL: the default */
 	/* filters of these recipients; NULL: the listener's. Not owned */
 	const struct milter_set *milters;
@@ -179,7 +182,8 @@ void config_deliver_numbers(
 struct str config_hops(
     const struct action *a, struct str domain, struct buf *out);
 /* Is there anything that cannot work without a name server: relay by MX, next
- * hops with names, a rule about the client's name? Says what in why. */
+ * hops or filters with names, a rule about the client's name? Says what in
+ * why. */
 bool config_needs_names(const struct config *c, struct fault *why);
 
 #endif

@@ -58,7 +58,8 @@ struct milter_member {
 			* up from 0 without gaps */
 };
 
-/* The filters of a listener or a rule in their order. */
+/* The filters of a listener or a rule in their order. Two sets of one
+ * configuration differ: the same filters in the same steps are one set. */
 struct milter_set {
 	uint32_t id; /* its index */
 	struct milter_member members[MILTER_SET_MAX];

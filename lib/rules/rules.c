@@ -150,6 +150,12 @@ has_rcpt(const struct rule *r)
 	return false;
 }
 
+bool
+rules_takes(const struct rule *r)
+{
+	return r->verdict == VERDICT_ACTION || r->verdict == VERDICT_QUARANTINE;
+}
+
 /* What VRFY may say: a refusal is an answer whichever rule gave it, an
  * acceptance only when a rule knows the recipient. */
 static bool

@@ -40,6 +40,8 @@ struct rules_verdict {
 /* First match decides; pure. */
 struct rules_verdict rules_decide(
     const struct config *c, const struct rules_query *q);
+/* Is mail taken by this rule, for its action (if perhaps set aside)? */
+bool rules_takes(const struct rule *r);
 /* Does this one rule match? For the account of the ones passed over. */
 bool rules_match(const struct rule *r, const struct rules_query *q);
 /* The condition for which it does not; NULL when it matches. Those that ask

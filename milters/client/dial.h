@@ -2,18 +2,26 @@
 #ifndef POSTERN_MILTERS_CLIENT_DIAL_H
 #define POSTERN_MILTERS_CLIENT_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/loop.h"
 #include "lib/rules/milter_conf.h"
 
 struct dial; /* one question to the dialer */
 
-/* fd: connecting or connected, the callee's; or -1 and why (static or living
- * during the call). Exactly once, never before dial_begin returned. */
-typedef void dialed_fn(void *ctx, int fd, const char *why);
+struct dialed {
+	int fd;          /* connecting or connected, the callee's; -1: why */
+	const char *why; /* lives during the call */
+	bool ours;       /* there is no dialer to ask: nothing is known of the
+			  * filter */
+};
 
-struct dial *dial_begin(
-    const struct milter *m, uint32_t socket, dialed_fn *fn, void *ctx);
+/* Exactly once, never before dial_begin returned. */
+typedef void dialed_fn(void *ctx, const struct dialed *d);
+
+struct dial *dial_begin(struct loop *l, const struct milter *m, uint32_t socket,
+    dialed_fn *fn, void *ctx);
 /* fn will not be called any more. Clears the pointer; NULL is allowed. */
 void dial_cancel(struct dial **d);
 

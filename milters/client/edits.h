@@ -17,8 +17,11 @@
 #include "milters/client/milter.h"
 
 enum {
-	EDITS_MAX = 1000,          /* of one filter and message */
-	EDITS_BYTES_MAX = 1048576, /* of their names, values, addresses */
+	EDITS_MAX = 1000,           /* of one filter and message */
+	EDITS_FIELD_MAX = 61440,    /* bytes of one field: more than 64 KiB no
+				     * filter behind it could be shown */
+	EDITS_HEADER_MAX = 2031616, /* bytes of the block, edits included */
+	EDITS_BYTES_MAX = 1048576,  /* of their names, values, addresses */
 	EDITS_RCPTS_MAX = 1000,
 	EDITS_REASON_MAX = 512
 };
@@ -42,9 +45,14 @@ void edits_free(struct edits **e);
  * actions: SMFIF_ bits that were negotiated. */
 void edits_negotiated(struct edits *e, bool lead_space, uint32_t actions);
 /* One reply packet of the end-of-message phase: code is one of
- * h i m b + 2 - e q, payload what follows it. *fault: static text. */
+ * h i m b + 2 - e q, payload what follows it. *fault: static text. A new body
+ * beyond mail->max_size is EDITS_BAD, so that an endless one ends at once (and
+ * since a body has begun it is 451 whatever on-failure says). */
 enum edits_taken edits_take(
     struct edits *e, char code, struct str payload, const char **fault);
+/* The filter's last word came and its edits hold: a new body gets its end.
+ * EDITS_TAKEN, or EDITS_WAIT as above; once, before edits_apply. */
+enum edits_taken edits_end(struct edits *e);
 /* After EDITS_WAIT. ok false: the storage failed. */
 void edits_body_ready(struct edits *e, bool ok);
 /* The body is e's. */

@@ -47,9 +47,19 @@ const struct header_node *headers_next(
     const struct headers *h, const struct header_node *prev);
 /* The block as it is now. */
 void headers_format(const struct headers *h, struct buf *out);
+/* Counts count, bytes and longest anew, after changes. */
+void headers_count(struct headers *h);
 /* A field's value as a filter is shown it: line breaks are LF; without
  * lead_space one blank behind the colon is taken off. Appends to out. */
 void header_value_for_filter(
     const struct header_node *n, bool lead_space, struct buf *out);
+
+/* A field that a filter made, in no list yet: owned is "Name:value CRLF", from
+ * malloc, now the node's. */
+struct header_node *header_node_new(char *owned, size_t len, size_t name_len);
+/* Clears the pointer; NULL is allowed. Not while it is in a list. */
+void header_node_free(struct header_node **n);
+/* n gets the text of from, which has none of its own any more. */
+void header_node_take(struct header_node *n, struct header_node *from);
 
 #endif

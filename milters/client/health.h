@@ -25,17 +25,19 @@ struct health *health_find(const struct milter *m);
  * has all its connections; why is static text. */
 struct hold *health_hold(
     struct health *h, const struct milter *m, const char **why);
-/* Another socket instead, after this one could not be reached: false when
- * there is none left to try. */
+/* Another socket instead, after this one could not be reached (and
+ * health_bad): false when there is none left to try. */
 bool health_next(struct hold *h);
 /* Index among milter->sockets. */
 uint32_t hold_socket(const struct hold *h);
 /* The connection is over. Clears the pointer; NULL is allowed. */
 void health_release(struct hold **h);
 
-/* It negotiated and answers. */
+/* It negotiated and answers: it is left alone no longer. */
 void health_good(
     struct hold *h, uint32_t version, uint32_t actions, uint32_t steps);
+/* It has been through a whole message: its failures before count no more. */
+void health_proved(struct hold *h);
 /* It failed, so (copied). */
 void health_bad(struct hold *h, const char *fault);
 /* One reply at a stage took so long. */
@@ -43,5 +45,13 @@ void health_took(struct health *h, enum milter_stage stage, uint64_t us);
 void health_verdict(struct health *h, enum milter_verdict v);
 void health_edits(struct health *h, size_t n);
 void health_compared(struct health *h, bool differs);
+
+/* May one more connection be made? reserve: the last tenth too. */
+bool health_has_room(const struct milter *m, bool reserve);
+/* The filters there are now; share as for milters_set_config. */
+void health_set_config(const struct config *c, uint32_t share);
+void health_clear(void);
+/* All but the milter itself. */
+void health_report(const struct milter *m, struct milter_report *r);
 
 #endif

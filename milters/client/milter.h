@@ -82,6 +82,7 @@ struct milter_mail {
 	int fd;            /* else: the body, read with pread */
 	uint64_t body_size;
 	uint64_t max_size; /* of a body put in its place */
+	bool utf8;         /* SMTPUTF8: new addresses may have UTF-8 */
 };
 
 /* --- what comes back --- */
@@ -158,6 +159,8 @@ struct milter_ops {
 	void *(*body_new)(void *ctx, uint64_t max);
 	enum milter_room (*body_add)(void *body, struct str bytes);
 	void (*body_free)(void *body);
+	/* The next filters read it: sets body, fd, body_size of mail. */
+	void (*body_show)(const void *body, struct milter_mail *mail);
 };
 
 /* --- one session --- */

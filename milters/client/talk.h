@@ -26,6 +26,8 @@ struct talk_answer {
 			    * Lives until the next question. */
 	const char *fault; /* not NULL: it failed, the connection is closed,
 			    * verdict means nothing */
+	bool lost; /* with fault: the connection ended; else the filter was
+		    * late or broke the protocol */
 };
 
 struct talk_ops {

@@ -7,6 +7,7 @@ it may not have: it has to die of SIGSYS, or be refused where the table says
 so. Each such death is one that the parent has to see, name and repair.
 """
 import collections
+import grp
 import os
 import platform
 import sys
@@ -14,18 +15,23 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
 PROBE = os.path.join(BUILD, "tests", "lib", "sandbox_probe")
-ROLES = ("smtpd", "resolver", "queue", "delivery", "maildir", "control")
+ROLES = ("smtpd", "resolver", "queue", "delivery", "maildir", "control",
+         "dialer")
 CONF = '''
+dial-group daemon mail
+milter local socket "unix:$dir/filter.sock"
+milter inet socket "inet:9@127.0.0.1"
 action out relay to "smtp://127.0.0.1:9"
 action box maildir "$dir/mail/%{rcpt.user}" user "mail"
 match from any for domain { "box.example" } action box
 match from any for any action out
 '''
 OWNER = {"queue": "daemon", "maildir": "mail"}  # else nobody
+GROUPS = {"dialer": ("daemon", "mail")}  # besides the user's own
 
 FILES = ("queue", "maildir")
 ACCEPT = ("smtpd", "control")
-CONNECT = ("delivery", "resolver")
+CONNECT = ("delivery", "resolver", "dialer")
 UDP = ("resolver",)
 NET = ACCEPT + CONNECT
 
@@ -45,7 +51,9 @@ FORBIDDEN = (
     ("fchownat", 260, (-100, "@/tmp/x", 0, 0, 0), ()),
     ("socket inet", 41, (2, 1, 0), CONNECT),
     ("socket inet udp", 41, (2, 2, 0), UDP),
-    ("socket unix", 41, (1, 1, 0), ()),
+    ("socket unix", 41, (1, 1, 0), ("dialer",)),
+    ("socket unix datagram", 41, (1, 2, 0), ()),
+    ("socket unix seqpacket", 41, (1, 5, 0), ()),
     ("socket netlink", 41, (16, 3, 0), ()),
     ("socketpair", 53, (1, 1, 0, 0), ()),
     ("connect", 42, (3, 0, 0), CONNECT),
@@ -130,13 +138,15 @@ def fields(pid, name="status"):
                 if ":\t" in line)
 
 
-def check_ids(role, pid, user):
+def check_ids(role, pid, user, groups=()):
     who = pwd.getpwnam(user)
     f = fields(pid)
     check(set(f["Uid"].split()) == {str(who.pw_uid)}, f"{role}: uid {user}",
           f["Uid"])
     check(set(f["Gid"].split()) == {str(who.pw_gid)}, f"{role}: gid", f["Gid"])
-    check(set(f["Groups"].split()) <= {str(who.pw_gid)},
+    more = {str(grp.getgrnam(g).gr_gid) for g in groups}
+    own = {str(who.pw_gid)}
+    check(more <= set(f["Groups"].split()) <= own | more,
           f"{role}: no other groups", f["Groups"])
 
 
@@ -186,7 +196,7 @@ def check_descriptors(role, pid, gw):
 
 def check_root(role, pid, gw, jailed):
     link = os.readlink(f"/proc/{pid}/root")
-    if not jailed:
+    if not jailed or role == "dialer":
         want = link == "/"
     elif role == "queue":
         want = link == os.path.realpath(gw.dir + "/spool")
@@ -203,6 +213,9 @@ def check_status(gw, jailed):
             continue
         words = row["sandbox"].split()
         want = ["chroot", "uid"] if jailed else []
+        if row["role"] == "dialer":
+            want = want[1:]
+            check("chroot" not in words, "dialer: keeps the root", row)
         check("seccomp" in words and all(w in words for w in want),
               f"{row['role']}: show status says {row['sandbox']}", row)
 
@@ -211,10 +224,11 @@ def check_proc(user):
     with Gateway(CONF, user=user, env={"HOSTILE": "1"}) as gw:
         for role in ROLES:
             pid = pid_of(gw, role)
-            if user or role not in OWNER:
-                check_ids(role, pid, user or "nobody")
+            if user:
+                check_ids(role, pid, user)
             else:
-                check_ids(role, pid, OWNER[role])
+                check_ids(role, pid, OWNER.get(role, "nobody"),
+                          GROUPS.get(role, ()))
             check_process(role, pid, not user)
             check_descriptors(role, pid, gw)
             check_root(role, pid, gw, not user)

@@ -142,6 +142,69 @@ add_rules(struct config *c)
 		.verdict = VERDICT_REJECT };
 }
 
+static struct milter_socket
+socket_of(const char *text, const char *path, const char *host, const char *at)
+{
+	struct milter_socket s = { .text = xstrdup(text) };
+
+	if (path != NULL)
+		s.path = xstrdup(path);
+	if (host != NULL)
+		s.host = xstrdup(host);
+	if (at != NULL)
+		ck_assert_int_eq(addr_parse(str_of(at), &s.addr), 0);
+	s.port = path != NULL ? 0 : 8891;
+	return s;
+}
+
+/* Two filters; a set of both side by side, one in a row, an empty one. */
+static void
+add_milters(struct config *c)
+{
+	c->nmilters = 2;
+	c->milters = xcalloc(c->nmilters, sizeof(*c->milters));
+	c->milters[0] = (struct milter){ .id = 0,
+		.line = 40,
+		.name = xstrdup("rspamd"),
+		.on_failure = MILTER_FAIL_DISCONNECT,
+		.shadow = true,
+		.connect_timeout = 1,
+		.command_timeout = 2,
+		.content_timeout = 3,
+		.total_timeout = UINT64_C(5000000000),
+		.connections = 5,
+		.failures = 6,
+		.rest = 7,
+		.nsockets = 3 };
+	c->milters[0].sockets[0] =
+	    socket_of("inet6:8891@2001:db8::7", NULL, NULL, "2001:db8::7");
+	c->milters[0].sockets[1] =
+	    socket_of("inet6:8891@f.example", NULL, "f.example", NULL);
+	c->milters[0].sockets[1].ipv6 = true;
+	c->milters[0].sockets[2] =
+	    socket_of("unix:/run/f", "/run/f", NULL, NULL);
+	c->milters[1] = (struct milter){ .id = 1,
+		.line = 41,
+		.name = xstrdup("dkim"),
+		.after_queue = true,
+		.nsockets = 1 };
+	c->milters[1].sockets[0] =
+	    socket_of("inet:8891@192.0.2.7", NULL, NULL, "192.0.2.7");
+	c->nmilter_sets = 3;
+	c->milter_sets = xcalloc(c->nmilter_sets, sizeof(*c->milter_sets));
+	for (uint32_t i = 0; i < 2; i++)
+		c->milter_sets[i] = (struct milter_set){ .id = i,
+			.members = { { &c->milters[1], 0 },
+			    { &c->milters[0], i } },
+			.n = 2 };
+	c->milter_sets[2].id = 2;
+	c->listeners[0].milters = &c->milter_sets[1];
+	c->listeners[1].no_milters_from = c->tables[2];
+	c->rules[0].milters = &c->milter_sets[2];
+	c->rules[0].verdict = VERDICT_QUARANTINE;
+	c->report_milters = &c->milter_sets[0];
+}
+
 static struct config *
 make_config(void)
 {
@@ -170,6 +233,7 @@ make_config(void)
 	add_actions(c);
 	add_rules(c);
 	add_servers(c);
+	add_milters(c);
 	c->bare_newline_except = c->tables[2];
 	return c;
 }
@@ -188,16 +252,19 @@ take(uint16_t type, const void *msg)
 	}
 }
 
-#define PARTS(C)              \
-	C(tell_conf)          \
-	C(tell_conf_numbers)  \
-	C(tell_conf_retry)    \
-	C(tell_conf_server)   \
-	C(tell_conf_table)    \
-	C(tell_conf_listener) \
-	C(tell_conf_action)   \
-	C(tell_conf_rule)     \
-	C(tell_conf_cond)     \
+#define PARTS(C)                   \
+	C(tell_conf)               \
+	C(tell_conf_numbers)       \
+	C(tell_conf_retry)         \
+	C(tell_conf_server)        \
+	C(tell_conf_table)         \
+	C(tell_conf_milter)        \
+	C(tell_conf_milter_socket) \
+	C(tell_conf_milter_set)    \
+	C(tell_conf_listener)      \
+	C(tell_conf_action)        \
+	C(tell_conf_rule)          \
+	C(tell_conf_cond)          \
 	C(tell_conf_end)
 #define HANDLER(name)                                                    \
 	static void on_##name(                                           \
@@ -254,6 +321,78 @@ same_table(const struct table *a, const struct table *b)
 }
 
 static void
+same_sockets(const struct milter *a, const struct milter *b)
+{
+	ck_assert_uint_eq(a->nsockets, b->nsockets);
+	for (size_t i = 0; i < a->nsockets; i++) {
+		const struct milter_socket *x = &a->sockets[i];
+		const struct milter_socket *y = &b->sockets[i];
+		same_text(x->text, y->text);
+		same_text(x->path, y->path);
+		same_text(x->host, y->host);
+		ck_assert_int_eq(x->ipv6, y->ipv6);
+		ck_assert_int_eq(x->addr.family, y->addr.family);
+		ck_assert(
+		    x->addr.family == ADDR_NONE || addr_eq(&x->addr, &y->addr));
+		ck_assert_uint_eq(x->port, y->port);
+	}
+}
+
+static void
+same_milters(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nmilters, b->nmilters);
+	for (size_t i = 0; i < a->nmilters; i++) {
+		const struct milter *x = &a->milters[i], *y = &b->milters[i];
+		ck_assert_uint_eq(x->id, y->id);
+		ck_assert_uint_eq(x->line, y->line);
+		same_text(x->name, y->name);
+		ck_assert_int_eq(x->on_failure, y->on_failure);
+		ck_assert_int_eq(x->shadow, y->shadow);
+		ck_assert_int_eq(x->after_queue, y->after_queue);
+		ck_assert_uint_eq(x->connect_timeout, y->connect_timeout);
+		ck_assert_uint_eq(x->command_timeout, y->command_timeout);
+		ck_assert_uint_eq(x->content_timeout, y->content_timeout);
+		ck_assert_uint_eq(x->total_timeout, y->total_timeout);
+		ck_assert_uint_eq(x->connections, y->connections);
+		ck_assert_uint_eq(x->failures, y->failures);
+		ck_assert_uint_eq(x->rest, y->rest);
+		same_sockets(x, y);
+	}
+}
+
+static void
+same_set(const struct milter_set *a, const struct milter_set *b)
+{
+	if (a == NULL || b == NULL) {
+		ck_assert_ptr_eq(a, b);
+		return;
+	}
+	ck_assert_uint_eq(a->id, b->id);
+	ck_assert_uint_eq(a->n, b->n);
+	for (size_t i = 0; i < a->n; i++) {
+		ck_assert_uint_eq(a->members[i].step, b->members[i].step);
+		ck_assert_str_eq(
+		    a->members[i].milter->name, b->members[i].milter->name);
+	}
+}
+
+static void
+same_sets(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->nmilter_sets, b->nmilter_sets);
+	for (size_t i = 0; i < a->nmilter_sets; i++) {
+		same_set(&a->milter_sets[i], &b->milter_sets[i]);
+		for (size_t k = 0; k < b->milter_sets[i].n; k++)
+			ck_assert_ptr_eq(b->milter_sets[i].members[k].milter,
+			    config_find_milter(b, str_of(a->milter_sets[i]
+							     .members[k]
+							     .milter->name)));
+	}
+	same_set(a->report_milters, b->report_milters);
+}
+
+static void
 same_rules(const struct config *a, const struct config *b)
 {
 	ck_assert_uint_eq(a->nrules, b->nrules);
@@ -267,6 +406,7 @@ same_rules(const struct config *a, const struct config *b)
 			ck_assert_ptr_null(y->action);
 		else
 			ck_assert_str_eq(x->action->name, y->action->name);
+		same_set(x->milters, y->milters);
 		ck_assert_uint_eq(x->nconds, y->nconds);
 		for (size_t k = 0; k < x->nconds; k++) {
 			ck_assert_int_eq(x->conds[k].kind, y->conds[k].kind);
@@ -320,6 +460,8 @@ same_listeners(const struct config *a, const struct config *b)
 		same_text(x->path, y->path);
 		same_text(x->hostname, y->hostname);
 		same_text(x->tag, y->tag);
+		same_set(x->milters, y->milters);
+		same_table(x->no_milters_from, y->no_milters_from);
 	}
 }
 
@@ -375,6 +517,8 @@ START_TEST(round_trip)
 	same_listeners(c, got);
 	same_actions(c, got);
 	same_rules(c, got);
+	same_milters(c, got);
+	same_sets(c, got);
 	same_table(c->bare_newline_except, got->bare_newline_except);
 	config_unref(&c);
 	config_unref(&got);
@@ -412,7 +556,8 @@ begun(void)
 START_TEST(refuses_nonsense)
 {
 	struct config *c = NULL;
-	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	struct tell_conf_end end = { .report_milters = UINT32_MAX,
+		.bare_newline_except = UINT32_MAX };
 	/* A part without a beginning; two beginnings; an end too early. */
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
 	c = begun();
@@ -426,7 +571,10 @@ START_TEST(refuses_nonsense)
 	n.domains = 0;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_numbers, &n), -1);
 	/* Ids out of order; an address that is none; a listener nowhere. */
-	struct tell_conf_listener l = { .id = 1, .address = STR("192.0.2.1") };
+	struct tell_conf_listener l = { .id = 1,
+		.address = STR("192.0.2.1"),
+		.milters = UINT32_MAX,
+		.no_milters_from = UINT32_MAX };
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
 	l.id = 0;
 	l.address = STR("mx.example.com");
@@ -459,15 +607,19 @@ END_TEST
 START_TEST(refuses_rules_that_do_not_add_up)
 {
 	struct config *c = begun();
-	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	struct tell_conf_end end = { .report_milters = UINT32_MAX,
+		.bare_newline_except = UINT32_MAX };
 	struct tell_conf_retry retry = { .seconds = 1 };
 	struct tell_conf_rule r = { .text = STR("match"),
 		.verdict = VERDICT_ACTION,
+		.milters = UINT32_MAX,
 		.action = 0,
 		.nconds = 1 };
 	/* An action that is not there; none where one is needed. */
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
 	r.action = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
+	r.verdict = VERDICT_QUARANTINE;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
 	r.verdict = VERDICT_REJECT;
 	struct tell_conf_cond k = { .kind = COND_TAG, .table = UINT32_MAX };
@@ -488,6 +640,115 @@ START_TEST(refuses_rules_that_do_not_add_up)
 	end.bare_newline_except = 0;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
 	end.bare_newline_except = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), 1);
+	config_unref(&c);
+}
+
+END_TEST
+
+/* --- filters that make no sense --- */
+
+static int
+take_set(struct config **c, uint32_t id, const uint8_t *members, size_t n)
+{
+	struct tell_conf_milter_set m = { .id = id,
+		.members = { (const char *)members, n } };
+
+	return conf_receive(c, TYPE_tell_conf_milter_set, &m);
+}
+
+static void
+give_milter(struct config **c, uint32_t id)
+{
+	struct tell_conf_milter m = { .id = id, .name = STR("f") };
+	struct tell_conf_milter_socket s = { .text = STR("/f"),
+		.path = STR("/f") };
+
+	ck_assert_int_eq(conf_receive(c, TYPE_tell_conf_milter, &m), 0);
+	ck_assert_int_eq(conf_receive(c, TYPE_tell_conf_milter_socket, &s), 0);
+}
+
+START_TEST(refuses_nonsense_of_milters)
+{
+	struct config *c = begun();
+	struct tell_conf_milter m = { .id = 1, .name = STR("f") };
+	struct tell_conf_milter_socket s = { .text = STR("x"),
+		.path = STR("/f") };
+	/* A socket of nobody; out of order; no name. */
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_milter, &m), -1);
+	m = (struct tell_conf_milter){ .id = 0 };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_milter, &m), -1);
+	m.name = STR("f");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_milter, &m), 0);
+	/* It has no socket yet: no other, no set, no end. */
+	struct tell_conf_milter other = { .id = 1, .name = STR("g") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_milter, &other), -1);
+	ck_assert_int_eq(take_set(&c, 0, NULL, 0), -1);
+	/* Two places; none; no port; no address; too many. */
+	s.host = STR("f.example");
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	s.path = STR("");
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	s.port = 1;
+	s.host = STR("");
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	s.address = STR("f.example");
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	s.address = STR("::1");
+	for (int i = 0; i < MILTER_SOCKETS_MAX; i++)
+		ck_assert_int_eq(
+		    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), 0);
+	ck_assert_int_eq(
+	    conf_receive(&c, TYPE_tell_conf_milter_socket, &s), -1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_nonsense_of_sets)
+{
+	static const uint8_t unknown[8] = { 1 };
+	static const uint8_t late[8] = { [4] = 1 };
+	static const uint8_t gap[16] = { [12] = 2 };
+	static const uint8_t back[24] = { [12] = 1, [20] = 0 };
+	static const uint8_t good[16] = { [12] = 1 };
+	static const uint8_t many[(MILTER_SET_MAX + 1) * 8] = { 0 };
+	struct config *c = begun();
+	struct tell_conf_rule r = { .verdict = VERDICT_REJECT,
+		.action = UINT32_MAX };
+	struct tell_conf_listener l = { .address = STR("::1"),
+		.no_milters_from = UINT32_MAX };
+	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	struct tell_conf_retry retry = { .seconds = 1 };
+
+	give_milter(&c, 0);
+	ck_assert_int_eq(take_set(&c, 0, unknown, sizeof(unknown)), -1);
+	ck_assert_int_eq(take_set(&c, 0, late, sizeof(late)), -1);
+	ck_assert_int_eq(take_set(&c, 0, gap, sizeof(gap)), -1);
+	ck_assert_int_eq(take_set(&c, 0, back, sizeof(back)), -1);
+	ck_assert_int_eq(take_set(&c, 0, good, sizeof(good) - 1), -1);
+	ck_assert_int_eq(take_set(&c, 0, many, sizeof(many)), -1);
+	ck_assert_int_eq(take_set(&c, 1, good, sizeof(good)), -1);
+	/* Named before it is there. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	ck_assert_int_eq(take_set(&c, 0, good, sizeof(good)), 0);
+	/* No filters behind sets, no sets behind who names them. */
+	struct tell_conf_milter m = { .id = 1, .name = STR("g") };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_milter, &m), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), 0);
+	ck_assert_int_eq(take_set(&c, 1, good, sizeof(good)), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_retry, &retry), 0);
+	end.report_milters = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	end.report_milters = 0;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), 1);
 	config_unref(&c);
 }
@@ -524,6 +785,8 @@ main(void)
 	tcase_add_test(tc, defaults_round_trip);
 	tcase_add_test(tc, refuses_nonsense);
 	tcase_add_test(tc, refuses_rules_that_do_not_add_up);
+	tcase_add_test(tc, refuses_nonsense_of_milters);
+	tcase_add_test(tc, refuses_nonsense_of_sets);
 	tcase_add_test(tc, maildir_instances);
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);

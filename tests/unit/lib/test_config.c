@@ -207,6 +207,23 @@ START_TEST(needs_names)
 
 END_TEST
 
+START_TEST(milters_need_names)
+{
+	char name[] = "f", host[] = "f.example", path[] = "/run/f";
+	struct milter m = { .name = name, .line = 9, .nsockets = 2 };
+	struct config c = { .milters = &m, .nmilters = 1 };
+	struct fault why = { 0 };
+
+	m.sockets[0].path = path;
+	ck_assert_int_eq(addr_parse(STR("::1"), &m.sockets[1].addr), 0);
+	ck_assert(!config_needs_names(&c, &why));
+	m.sockets[1] = (struct milter_socket){ .host = host };
+	ck_assert(config_needs_names(&c, &why));
+	ck_assert_str_eq(why.text, "milter `f' (line 9)");
+}
+
+END_TEST
+
 START_TEST(actions)
 {
 	struct config *c = config_new();
@@ -237,6 +254,7 @@ main(void)
 	tcase_add_test(t, hops);
 	tcase_add_test(t, hops_by_mx);
 	tcase_add_test(t, needs_names);
+	tcase_add_test(t, milters_need_names);
 	tcase_add_test(t, actions);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);

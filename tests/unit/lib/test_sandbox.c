@@ -424,6 +424,19 @@ static const struct {
 	{ "sendto of resolve", PROMISE_RESOLVE, call_sendto, KILLED },
 	{ "nodelay of resolve", PROMISE_RESOLVE, call_nodelay, WENT },
 	{ "option of resolve", PROMISE_RESOLVE, call_option_filter, KILLED },
+	{ "tcp of dial", PROMISE_DIAL, call_socket, WENT },
+	{ "tcp v6 of dial", PROMISE_DIAL, call_socket6, WENT },
+	{ "unix of dial", PROMISE_DIAL, call_socket_unix, WENT },
+	{ "udp of dial", PROMISE_DIAL, call_socket_dgram, KILLED },
+	{ "raw of dial", PROMISE_DIAL, call_socket_raw, KILLED },
+	{ "connect of dial", PROMISE_DIAL, call_connect, WENT },
+	{ "nodelay of dial", PROMISE_DIAL, call_nodelay, WENT },
+	{ "option of dial", PROMISE_DIAL, call_option_filter, KILLED },
+	{ "bind of dial", PROMISE_DIAL, call_bind, KILLED },
+	{ "listen of dial", PROMISE_DIAL, call_listen, KILLED },
+	{ "accept of dial", PROMISE_DIAL, call_accept, KILLED },
+	{ "open of dial", PROMISE_DIAL, call_open, KILLED },
+	{ "stat of dial", PROMISE_DIAL, call_stat, KILLED },
 	{ "watchdog", PROMISE_WATCHDOG, call_timer_prof, WENT },
 	{ "watchdog of others", PROMISE_RESOLVE, call_timer_prof, KILLED },
 	{ "another timer", PROMISE_WATCHDOG, call_timer_real, KILLED },
@@ -579,6 +592,72 @@ START_TEST(as_root)
 
 END_TEST
 
+/* Asked while rights are gone and the filter is not there yet. */
+static int
+has_groups(void *unused)
+{
+	gid_t groups[8];
+	int n = getgroups(8, groups);
+	(void)unused;
+	for (int i = 0; i < n; i++)
+		if (groups[i] != 65534 && groups[i] != 1 && groups[i] != 8)
+			return -1;
+	return n == 3 ? 0 : -1;
+}
+
+static int
+has_no_groups(void *unused)
+{
+	gid_t group;
+	(void)unused;
+	return getgroups(1, &group) == 1 && group == 65534 ? 0 : -1;
+}
+
+START_TEST(groups)
+{
+	static const gid_t more[] = { 1, 8 }, root[] = { 1, 0 };
+	if (geteuid() != 0)
+		return;
+	struct jail j = jail_of(0);
+	j.root_fd = foreign;
+	j.uid = j.gid = 65534;
+	j.threads = has_no_groups;
+	ck_assert_int_eq(run_case(&j, call_send), WENT);
+	j.groups = more;
+	j.ngroups = 2;
+	j.threads = has_groups;
+	ck_assert_int_eq(run_case(&j, call_send), WENT);
+	/* Never root's. */
+	j.groups = root;
+	ck_assert_int_eq(run_case(&j, call_send), 99);
+}
+
+END_TEST
+
+/* With the root that there is: its files are seen, and Landlock keeps them. */
+static int
+root_is_there(void)
+{
+	struct stat st;
+	if (fstatat(AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH) == -1)
+		return 2;
+	return call_open();
+}
+
+START_TEST(without_another_root)
+{
+	if (geteuid() != 0)
+		return;
+	struct jail j = jail_of(PROMISE_FILES);
+	j.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	j.uid = j.gid = 65534;
+	j.ndirs = 0;
+	ck_assert_int_eq(run_case(&j, root_is_there), REFUSED);
+	close(j.root_fd);
+}
+
+END_TEST
+
 static void
 prepare(char *granted, char *other)
 {
@@ -607,6 +686,8 @@ main(void)
 	    tc, calls, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, threads_are_in_it);
 	tcase_add_test(tc, as_root);
+	tcase_add_test(tc, groups);
+	tcase_add_test(tc, without_another_root);
 	suite_add_tcase(suite, tc);
 	SRunner *sr = srunner_create(suite);
 	srunner_run_all(sr, CK_NORMAL);

@@ -46,7 +46,8 @@ START_TEST(globals)
 	struct config *c = good(HEAD
 	    "spool /x/spool\ncontrol \"/x/c.sock\" group \"g\" view-group v\n"
 	    "user u queue-user q smtpd-user s\ndelivery-user d\n"
-	    "control-user c resolver-user r vault-user v dial-group g\n"
+	    "control-user c resolver-user r vault-user v dialer-user e "
+	    "dial-group g \"h\" i\n"
 	    "workers smtpd 3 delivery 4\nlog format json\nlog file \"/x/l\"\n");
 
 	ck_assert_str_eq(c->hostname, "mx.example.com");
@@ -62,6 +63,8 @@ START_TEST(globals)
 	ck_assert_str_eq(c->delivery_user, "d");
 	ck_assert_str_eq(c->control_user, "c");
 	ck_assert_str_eq(c->resolver_user, "r");
+	ck_assert_str_eq(c->dialer_user, "e");
+	ck_assert_str_eq(c->dial_groups, "g h i");
 	ck_assert_uint_eq(c->smtpd_workers, 3);
 	ck_assert_uint_eq(c->delivery_workers, 4);
 	ck_assert_int_eq(c->log_kind, LOG_KIND_FILE);

@@ -40,6 +40,10 @@ struct fake {
 	unsigned int nfiles, ndropped;
 	char msgid[ID_LEN + 1];
 	char from[400], to[4000], client[70], client_name[300], orig[400];
+	char filter[70], reason[520];
+	char starts[4000]; /* one digit for each recipient */
+	char events[8000];
+	size_t context_len;
 	uint32_t flags, nrcpt, rcpts_seen, header_size, inline_size;
 	uint64_t body_size, bodyfile;
 	int file_fd;
@@ -124,7 +128,10 @@ fake_commit(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	copy(f->from, sizeof(f->from), m->from);
 	copy(f->client, sizeof(f->client), m->client);
 	copy(f->client_name, sizeof(f->client_name), m->client_name);
-	f->to[0] = f->orig[0] = '\0';
+	copy(f->filter, sizeof(f->filter), m->filter);
+	copy(f->reason, sizeof(f->reason), m->reason);
+	f->context_len = m->context.len;
+	f->to[0] = f->orig[0] = f->starts[0] = f->events[0] = '\0';
 	f->flags = m->flags;
 	f->nrcpt = m->nrcpt;
 	f->rcpts_seen = 0;
@@ -151,8 +158,25 @@ fake_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		copy(f->to + n, sizeof(f->to) - n, m->to);
 	}
 	copy(f->orig, sizeof(f->orig), m->orig);
+	if (f->rcpts_seen + 1 < sizeof(f->starts)) {
+		f->starts[f->rcpts_seen] = (char)('0' + m->start);
+		f->starts[f->rcpts_seen + 1] = '\0';
+	}
 	f->rcpts_seen++;
 	fake_whole(h, id);
+}
+
+static inline void
+fake_event(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct harness *h = ctx;
+	const struct tell_event *m = msg;
+	size_t n = strlen(h->fake.events);
+
+	(void)ch;
+	(void)id;
+	snprintf(h->fake.events + n, sizeof(h->fake.events) - n, "%.*s %.*s\n",
+	    (int)m->event.len, m->event.p, (int)m->text.len, m->text.p);
 }
 
 static inline void
@@ -219,6 +243,7 @@ static const struct handler fake_handlers[] = {
 	{ TYPE_ask_commit, fake_commit },
 	{ TYPE_tell_rcpt, fake_rcpt },
 	{ TYPE_tell_content, fake_content },
+	{ TYPE_tell_event, fake_event },
 	{ TYPE_ask_bodyfile, fake_bodyfile },
 	{ TYPE_tell_bodyfile_dropped, fake_dropped },
 	{ 0, NULL },

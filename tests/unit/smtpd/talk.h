@@ -76,16 +76,17 @@ begin_data(void)
 	TALK("DATA\r\n", "354");
 }
 
-/* All of them, one after another; the exit status. */
+/* All of them, one after another, between these two; the exit status. */
 static inline int
-run_tests(const char *name, const TTest *const *tests, size_t n)
+run_tests_in(const char *name, const TTest *const *tests, size_t n,
+    void (*before)(void), void (*after)(void))
 {
 	Suite *s = suite_create(name);
 	TCase *t = tcase_create(name);
 	SRunner *r = srunner_create(s);
 	int failed;
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, before, after);
 	tcase_set_timeout(t, 120);
 	for (size_t i = 0; i < n; i++)
 		tcase_add_test(t, tests[i]);
@@ -97,6 +98,12 @@ run_tests(const char *name, const TTest *const *tests, size_t n)
 	failed = srunner_ntests_failed(r);
 	srunner_free(r);
 	return failed == 0 ? 0 : 1;
+}
+
+static inline int
+run_tests(const char *name, const TTest *const *tests, size_t n)
+{
+	return run_tests_in(name, tests, n, setup, teardown);
 }
 
 #endif

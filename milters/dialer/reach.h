@@ -1,0 +1,16 @@
+/* A socket on its way to a filter. */
+#ifndef POSTERN_DIALER_REACH_H
+#define POSTERN_DIALER_REACH_H
+
+#include "lib/base/fault.h"
+#include "lib/net/addr.h"
+
+/* Before the jail: reads how the groups are called. */
+void reach_init(void);
+/* Connected to a Unix socket; -1 with why in words: what is missing, or which
+ * group may. */
+int reach_path(const char *path, struct fault *why);
+/* Connecting, or connected, by TCP; -1 with why. */
+int reach_addr(const struct addr *a, uint16_t port, struct fault *why);
+
+#endif

@@ -1,0 +1,253 @@
+/* quarantine list, quarantine show: what was set aside, and why. */
+#include "lib/base/clock.h"
+#include "posternctl/asking.h"
+#include "posternctl/commands.h"
+#include "posternctl/json.h"
+#include "posternctl/names.h"
+#include "posternctl/out.h"
+#include "posternctl/text.h"
+
+struct quarantine_view {
+	bool json;
+	bool one; /* with all there is to say */
+	struct json j;
+	struct buf line;
+	uint64_t now_ms; /* wall */
+	size_t n;        /* mails so far */
+};
+
+/* --- as JSON --- */
+
+static void
+json_end(struct quarantine_view *v)
+{
+	if (v->n == 0)
+		return;
+	json_close(&v->j, ']');
+	json_close(&v->j, '}');
+}
+
+static void
+json_mail(struct quarantine_view *v, const struct row_quarantined *row)
+{
+	json_end(v);
+	json_open(&v->j, '{');
+	json_key_str(&v->j, "id", row->msgid);
+	json_key_str(&v->j, "from", row->from);
+	json_key_number(&v->j, "size", row->size);
+	json_key_str(&v->j, "filter", row->filter);
+	json_key_str(&v->j, "reason", row->reason);
+	json_key(&v->j, "since");
+	json_time(&v->j, row->since_ms);
+	json_key(&v->j, "expires");
+	json_time(&v->j, row->expires_ms);
+	json_key(&v->j, "recipients");
+	json_open(&v->j, '[');
+}
+
+static void
+json_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+{
+	json_open(&v->j, '{');
+	json_key_str(&v->j, "to", row->to);
+	json_key_str(&v->j, "state", str_of(name_rcpt_state(row->state)));
+	json_key_str(&v->j, "action", row->action);
+	json_close(&v->j, '}');
+}
+
+/* --- as text --- */
+
+static void
+end_line(struct quarantine_view *v)
+{
+	text_end_line(out_buf(), &v->line);
+}
+
+static void
+add_address(struct buf *line, struct str address)
+{
+	buf_add_char(line, '<');
+	text_add(line, address);
+	buf_add_char(line, '>');
+}
+
+static void
+text_mail(struct quarantine_view *v, const struct row_quarantined *row)
+{
+	uint64_t age =
+	    row->since_ms < v->now_ms ? (v->now_ms - row->since_ms) / 1000 : 0;
+	uint64_t left = row->expires_ms > v->now_ms ?
+			    (row->expires_ms - v->now_ms) / 1000 :
+			    0;
+	char size[24], since[24], expires[24];
+
+	if (v->n == 0) {
+		buf_addf(&v->line, "%-17s%-6s%-8s%-7s%s", "ID", "AGE",
+		    "EXPIRES", "SIZE", "FROM");
+		end_line(v);
+	}
+	text_add(&v->line, row->msgid);
+	buf_addf(&v->line, " %-5s %-7s %-6s ", text_duration(age, since),
+	    row->expires_ms == 0 ? "never" : text_duration(left, expires),
+	    text_size(row->size, size));
+	add_address(&v->line, row->from);
+	end_line(v);
+	buf_add_str(&v->line, STR("    "));
+	text_add(&v->line, row->filter);
+	buf_add_str(&v->line, STR(": "));
+	text_add(&v->line, row->reason);
+	end_line(v);
+}
+
+static void
+text_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+{
+	buf_add_str(&v->line, STR("    to "));
+	add_address(&v->line, row->to);
+	if (row->state != RCPT_QUARANTINED)
+		buf_addf(&v->line, " %s", name_rcpt_state(row->state));
+	end_line(v);
+}
+
+static void
+field(struct quarantine_view *v, const char *name, struct str value)
+{
+	buf_addf(&v->line, "%-10s", name);
+	text_add(&v->line, value);
+	buf_add_char(&v->line, '\n');
+	buf_add_str(out_buf(), buf_str(&v->line));
+	buf_reset(&v->line);
+}
+
+static void
+time_field(struct quarantine_view *v, const char *name, uint64_t wall_ms)
+{
+	char text[25];
+
+	clock_format_rfc3339(wall_ms, text);
+	field(v, name, wall_ms == 0 ? STR("never") : str_of(text));
+}
+
+static void
+text_one(struct quarantine_view *v, const struct row_quarantined *row)
+{
+	char size[24];
+
+	field(v, "id", row->msgid);
+	field(v, "from", row->from);
+	field(v, "size", str_of(text_size(row->size, size)));
+	field(v, "filter", row->filter);
+	field(v, "reason", row->reason);
+	time_field(v, "since", row->since_ms);
+	time_field(v, "expires", row->expires_ms);
+}
+
+static void
+text_one_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+{
+	field(v, "to", row->to);
+	field(v, "  state", str_of(name_rcpt_state(row->state)));
+	field(v, "  action", row->action);
+}
+
+/* --- both --- */
+
+static void
+on_mail(struct quarantine_view *v, const struct row_quarantined *row)
+{
+	if (v->json)
+		json_mail(v, row);
+	else if (v->one)
+		text_one(v, row);
+	else
+		text_mail(v, row);
+	v->n++;
+}
+
+static void
+on_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+{
+	if (v->json)
+		json_rcpt(v, row);
+	else if (v->one)
+		text_one_rcpt(v, row);
+	else
+		text_rcpt(v, row);
+}
+
+static void
+on_row(void *ctx, uint16_t type, const void *msg)
+{
+	struct quarantine_view *v = ctx;
+
+	if (type == TYPE_row_quarantined)
+		on_mail(v, msg);
+	else if (type == TYPE_row_rcpt && v->n > 0)
+		on_rcpt(v, msg);
+}
+
+static int
+run(const struct call *c, struct quarantine_view *v, const struct filter *f)
+{
+	struct ask_quarantine m = { 0 };
+	struct question q = { .type = TYPE_ask_quarantine,
+		.msg = &m,
+		.filter = f,
+		.on_row = on_row,
+		.ctx = v };
+	struct answer answer;
+
+	v->json = c->json;
+	v->j.out = out_buf();
+	v->now_ms = clock_wall_ms();
+	buf_init(&v->line, 16384);
+	int status = asking_run(c->socket, &q, &answer, false);
+	if (status == CTL_DONE)
+		status = asking_exit(&answer);
+	buf_clear(&v->line);
+	return status;
+}
+
+int
+quarantine_list(const struct call *c)
+{
+	struct quarantine_view v = { .n = 0 };
+	struct filter f;
+
+	if (filter_parse(&f, c->argv, false) == -1)
+		return CTL_USAGE;
+	if (c->json)
+		buf_add_char(out_buf(), '[');
+	int status = run(c, &v, &f);
+	if (!c->json)
+		return status;
+	json_end(&v);
+	buf_add_str(out_buf(), STR("]\n"));
+	if (status != CTL_DONE && v.n == 0)
+		buf_reset(out_buf());
+	return status;
+}
+
+int
+quarantine_show(const struct call *c)
+{
+	struct quarantine_view v = { .one = true };
+	struct filter f = { .n = 1 };
+	struct str id = str_of(c->argv[0]);
+
+	f.terms[0] = (struct tell_term){ .kind = TERM_ID, .text = id };
+	if (!id_is_valid(id)) {
+		complain("no such message: %s", c->argv[0]);
+		return CTL_REFUSED;
+	}
+	int status = run(c, &v, &f);
+	if (c->json && v.n > 0) {
+		json_end(&v);
+		buf_add_char(out_buf(), '\n');
+	}
+	if (status == CTL_DONE && v.n == 0) {
+		complain("not in the quarantine: %s", c->argv[0]);
+		return CTL_REFUSED;
+	}
+	return status;
+}

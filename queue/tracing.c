@@ -1,0 +1,179 @@
+/*
+ * What the ring has of a mail; of one that is older than that, but still
+ * here, what its record and its states say.
+ */
+#include "queue/tracing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "queue/queue.h"
+
+enum {
+	PLACES_MAX = 65536, /* of one mail: the latest */
+	TEXT_MAX = 1024     /* of row_event */
+};
+
+struct tracing {
+	struct asking asking; /* the first member */
+	char msgid[ID_LEN + 1];
+	uint64_t *places; /* owned */
+	size_t nplaces, at;
+	bool began;    /* what stands before the events was said */
+	uint32_t rcpt; /* the next whose state is said; after the events */
+	struct buf text;
+};
+
+static const char *const state_names[] = {
+	[RCPT_ACTIVE] = "active",
+	[RCPT_DEFERRED] = "deferred",
+	[RCPT_HELD] = "held",
+	[RCPT_DELIVERED] = "delivered",
+	[RCPT_BOUNCED] = "bounced",
+	[RCPT_REMOVED] = "removed",
+	[RCPT_QUARANTINED] = "quarantined",
+};
+
+static struct entry *
+entry_of(const struct tracing *tr)
+{
+	struct entry *e = index_find_id(
+	    &tr->asking.peer->q->index, (struct str){ tr->msgid, ID_LEN });
+
+	return e != NULL && e->committed ? e : NULL;
+}
+
+static void
+tell(const struct tracing *tr, const struct trace_row *row)
+{
+	struct row_event m = {
+		.when_ms = row->when_ms,
+		.event = row->event,
+		.text = buf_str(row->text),
+	};
+
+	channel_tell(
+	    tr->asking.peer->channel, TYPE_row_event, &m, tr->asking.id);
+}
+
+/* --- what is not in the ring any more --- */
+
+static bool
+has_accepted(struct tracing *tr)
+{
+	struct trace_row row = { .text = &tr->text };
+
+	for (size_t i = 0; i < tr->nplaces; i++)
+		if (trace_get(tr->asking.peer->q->trace, tr->places[i], &row) ==
+			0 &&
+		    row.kind == TRACE_ACCEPTED)
+			return true;
+	return false;
+}
+
+static void
+tell_accepted(struct tracing *tr, const struct entry *e)
+{
+	struct trace_event ev = {
+		.kind = TRACE_ACCEPTED,
+		.when_ms = e->received_ms,
+		.texts = { entry_from(e), word_str(e->client) },
+		.numbers = { e->nrcpt, entry_size(e) },
+	};
+	struct trace_row row = { .text = &tr->text };
+
+	trace_format(&ev, &row);
+	tell(tr, &row);
+}
+
+/* How it stands now. */
+static void
+tell_state(struct tracing *tr, const struct rcpt *r)
+{
+	struct trace_row row = {
+		.when_ms = clock_wall_ms(),
+		.event = STR("state"),
+		.text = &tr->text,
+	};
+
+	buf_reset(&tr->text);
+	buf_addf(&tr->text, "to=%s state=%s action=%s attempts=%u",
+	    log_str(rcpt_to(r)), state_names[r->state],
+	    log_str(word_str(r->action)), r->attempts);
+	if (r->relay != NULL)
+		buf_addf(&tr->text, " relay=%s", log_str(word_str(r->relay)));
+	if (r->reply != NULL)
+		buf_addf(&tr->text, " reply=%s", log_str(word_str(r->reply)));
+	tell(tr, &row);
+}
+
+/* --- steps --- */
+
+static bool
+is_full(const struct tracing *tr)
+{
+	return channel_is_full(tr->asking.peer->channel);
+}
+
+static bool
+step(struct asking *a)
+{
+	struct tracing *tr = (struct tracing *)a;
+	struct trace_row row = { .text = &tr->text };
+	const struct entry *e = entry_of(tr);
+
+	if (!tr->began && e != NULL && !has_accepted(tr))
+		tell_accepted(tr, e);
+	tr->began = true;
+	for (; tr->at < tr->nplaces && !is_full(tr); tr->at++)
+		if (trace_get(a->peer->q->trace, tr->places[tr->at], &row) == 0)
+			tell(tr, &row);
+	if (tr->nplaces == 0 && e != NULL)
+		for (; tr->rcpt < e->nrcpt && !is_full(tr); tr->rcpt++)
+			tell_state(tr, &e->rcpts[tr->rcpt]);
+	if (is_full(tr))
+		return false;
+	answer(a->peer, a->id, ANSWER_OK, "");
+	return true;
+}
+
+static void
+tracing_free(struct asking *a)
+{
+	struct tracing *tr = (struct tracing *)a;
+
+	free(tr->places);
+	buf_clear(&tr->text);
+	free(tr);
+}
+
+void
+tracing_start(struct control_peer *p, uint64_t id, const struct ask_trace *ask)
+{
+	struct tracing *tr;
+
+	filter_clear(&p->filter);
+	if (!id_is_valid(ask->msgid)) {
+		answer(p, id, ANSWER_REFUSED_IT, "not the id of a message");
+		return;
+	}
+	tr = xcalloc(1, sizeof(*tr));
+	memcpy(tr->msgid, ask->msgid.p, ID_LEN);
+	buf_init(&tr->text, TEXT_MAX);
+	tr->places = xreallocarray(NULL, PLACES_MAX, sizeof(*tr->places));
+	tr->nplaces =
+	    trace_find(p->q->trace, ask->msgid, tr->places, PLACES_MAX);
+	tr->asking.peer = p;
+	if (tr->nplaces == 0 && entry_of(tr) == NULL) {
+		tracing_free(&tr->asking);
+		answer(p, id, ANSWER_NOT_FOUND,
+		    "no such message, or it is over for too long");
+		return;
+	}
+	tr->asking.step = step;
+	tr->asking.free = tracing_free;
+	asking_start(&tr->asking, p, id);
+}
