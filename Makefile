@@ -16,6 +16,8 @@ $(foreach p,$(PARTS),$(eval OBJ_$(p) := $(call objs,$(DIR_$(p)))))
 $(foreach r,$(ROLES),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r))) $(foreach p,$(PARTS_$(r)),$(OBJ_$(p)))))
 # A program stands in $(B) under its folder's name: its objects go elsewhere.
 $(foreach r,$(PROGRAMS),$(eval OBJ_$(r) := $(patsubst $(B)/%,$(B)/obj/%,$(call objs,$(DIR_$(r))))))
+# A filter's objects go by its folder's name: OBJ_rules.
+$(foreach f,$(FILTERS),$(eval OBJ_$(notdir $(DIR_$(f))) := $(call objs,$(DIR_$(f))) $(call objs,$(DIR_filters))))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
 EDGE_OBJ := $(EDGE_SRC:%.c=$(B)/%.o)
 LINK = $(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS_ALL) -o $@
@@ -23,9 +25,10 @@ Q := $(if $(V),,@)
 
 ROLE_BIN := $(ROLES:%=$(B)/libexec/postern/%)
 PROGRAM_BIN := $(PROGRAMS:%=$(B)/%)
+FILTER_BIN := $(FILTERS:%=$(B)/%)
 
 .PHONY: all
-all: $(PROGRAM_BIN) $(ROLE_BIN)
+all: $(PROGRAM_BIN) $(ROLE_BIN) $(FILTER_BIN)
 
 COMPILE = $(Q)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 $(B)/%.o: %.c $(B)/flags.mk
@@ -52,6 +55,12 @@ $(1): $$(OBJ_$(2)) $(B)/edges.a $(B)/lib.a
 endef
 $(foreach r,$(ROLES),$(eval $(call program,$(B)/libexec/postern/$(r),$(r))))
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(p))))
+
+define filter_program
+$(1): $$(OBJ_$(2)) $(B)/lib.a
+	$$(LINK) $$(OBJ_$(2)) $(B)/lib.a $$(LIBS_$(2)) $$(LIBS_COMMON)
+endef
+$(foreach f,$(FILTERS),$(eval $(call filter_program,$(B)/$(f),$(notdir $(DIR_$(f))))))
 
 include mk/tests.mk
 include mk/targets.mk

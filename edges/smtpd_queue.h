@@ -52,6 +52,9 @@ enum { COMMIT_CONTEXT_MAX = 16384 };
 	F(bin, context, COMMIT_CONTEXT_MAX) /* may be empty */
 WIRE_DECLARE(ask_commit, ASK_COMMIT)
 
+/* ask_commit.filter when a rule said so, not a filter. */
+#define QUARANTINE_BY_RULE "rules"
+
 /* What happens to a recipient's mail first. */
 enum rcpt_start {
 	START_WAITING,     /* delivery */

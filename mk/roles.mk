@@ -22,8 +22,11 @@ DIR_client := milters/client
 PARTS_smtpd := client
 
 # The filters that ship: on libmilter, no process of the gateway.
+# With what they share; of the library they use what they need.
 FILTERS := milter-rules
 DIR_milter-rules := milters/rules
+DIR_filters := milters/common
+LIBS_rules := -lmilter -pthread
 
 LIBS_queue := -pthread
 LIBS_resolver := -lcares

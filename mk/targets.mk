@@ -17,7 +17,7 @@ T ?=
 C_FILES = $(wildcard lib/*/*.[ch] edges/*.[ch] tests/unit/*/*.[ch] \
 	tests/fuzz/*.c tests/fuzz/*/*.[ch] tests/lib/*.[ch] bench/*.c) \
 	$(foreach d,$(DIRS),$(wildcard $(d)/*.[ch]))
-DIRS = $(foreach r,$(ROLES) $(PARTS) $(PROGRAMS),$(DIR_$(r)))
+DIRS = $(foreach r,$(ROLES) $(PARTS) $(PROGRAMS) $(FILTERS) filters,$(DIR_$(r)))
 SHELL_FILES = .ci/run tests/fetch tests/borders tools/demo \
 	$(filter-out %.awk,$(wildcard tools/*))
 
@@ -181,7 +181,7 @@ install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
 		$(DESTDIR)$(SYSCONFDIR) $(DESTDIR)$(MANDIR)/man5 \
 		$(DESTDIR)$(MANDIR)/man8
-	$(INSTALL) -m 755 $(PROGRAM_BIN) $(DESTDIR)$(SBINDIR)
+	$(INSTALL) -m 755 $(PROGRAM_BIN) $(FILTER_BIN) $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(ROLE_BIN) $(DESTDIR)$(LIBEXECDIR)
 	for m in $(wildcard man/*.5 man/*.8); do \
 		$(INSTALL) -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/ || exit 1; \

@@ -83,9 +83,11 @@ pairs_json(struct json *j, struct str s)
 			break;
 		}
 		struct str key = str_head(s, eq);
-		/* Never the two that every event has. */
-		if (str_eq(key, STR("time")) || str_eq(key, STR("event")))
-			key = STR("text");
+		/* Every event has these two of its own. */
+		if (str_eq(key, STR("time")))
+			key = STR("time_");
+		else if (str_eq(key, STR("event")))
+			key = STR("event_");
 		json_name(j, key);
 		s = str_skip(s, eq + 1);
 		value_json(j, &s, &room);

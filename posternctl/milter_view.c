@@ -232,14 +232,36 @@ text_sockets(struct buf *line, const struct milter_sum *s)
 	}
 }
 
-/* " name number" for each that is not 0. */
+struct number {
+	const char *name;
+	uint64_t n;
+};
+
+/* Those that are not 0; nothing when all are. */
 static void
-text_numbers(struct buf *line, const struct milter_sum *s)
+text_numbers(
+    struct buf *line, const char *title, const struct number *numbers, size_t n)
 {
-	const struct {
-		const char *name;
-		uint64_t n;
-	} numbers[] = {
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (numbers[i].n == 0)
+			continue;
+		if (!any)
+			buf_addf(line, "    %-10s", title);
+		any = true;
+		buf_addf(line, " %s %llu", numbers[i].name,
+		    (unsigned long long)numbers[i].n);
+	}
+	if (any)
+		end_line(line);
+}
+
+static void
+text_counted(struct buf *line, const struct milter_sum *s)
+{
+	struct number verdicts[ROW_MILTER_VERDICTS];
+	const struct number others[] = {
 		{ "connections", s->connections },
 		{ "edits", s->edits },
 		{ "failures", s->failures },
@@ -248,18 +270,12 @@ text_numbers(struct buf *line, const struct milter_sum *s)
 		{ "differed", s->differed },
 	};
 
-	buf_add_str(line, STR("    verdicts  "));
 	for (uint8_t i = 0; i < ROW_MILTER_VERDICTS; i++)
-		if (s->verdicts[i] > 0)
-			buf_addf(line, " %s %llu", name_milter_verdict(i),
-			    (unsigned long long)s->verdicts[i]);
-	end_line(line);
-	buf_add_str(line, STR("    counted   "));
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (numbers[i].n > 0)
-			buf_addf(line, " %s %llu", numbers[i].name,
-			    (unsigned long long)numbers[i].n);
-	end_line(line);
+		verdicts[i] =
+		    (struct number){ name_milter_verdict(i), s->verdicts[i] };
+	text_numbers(line, "verdicts", verdicts, ROW_MILTER_VERDICTS);
+	text_numbers(
+	    line, "counted", others, sizeof(others) / sizeof(others[0]));
 }
 
 static void
@@ -295,7 +311,7 @@ text_milter(struct buf *line, const struct milter_sum *s)
 
 	text_head(line, s);
 	text_sockets(line, s);
-	text_numbers(line, s);
+	text_counted(line, s);
 	if (s->version > 0) {
 		buf_addf(line, "    protocol   version %u", s->version);
 		end_line(line);

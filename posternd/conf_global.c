@@ -10,7 +10,7 @@ enum {
 	SOCKET_PATH_MAX = 107,
 	WORKERS_MAX = 64,
 	DIAL_GROUPS_MAX = 32,
-	DIAL_GROUP_BYTES = 64
+	DIAL_NAMES_BYTES = DIAL_GROUPS_MAX * 65 /* with a blank each */
 };
 
 /* --- control PATH [group G] [view-group G] --- */
@@ -92,7 +92,7 @@ set_dial_groups(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	int r;
 
 	(void)k;
-	buf_init(&names, DIAL_GROUPS_MAX * (DIAL_GROUP_BYTES + 1));
+	buf_init(&names, DIAL_NAMES_BYTES);
 	do {
 		r = conf_take_name(p, "the name of a group", &name);
 		if (r == 0 && n++ == DIAL_GROUPS_MAX)

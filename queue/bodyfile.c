@@ -22,6 +22,7 @@ enum { NAME_SIZE = 24 };
 
 struct body {
 	RB_ENTRY(body) entry;
+	RB_ENTRY(body) by_number;
 	uint64_t seq, number;
 };
 
@@ -31,7 +32,16 @@ body_cmp(const struct body *a, const struct body *b)
 	return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
+static int
+number_cmp(const struct body *a, const struct body *b)
+{
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	return body_cmp(a, b);
+}
+
 TREE_DEFINE(body_tree, body, entry, body_cmp)
+TREE_DEFINE(number_tree, body, by_number, number_cmp)
 
 static void
 format_name(uint64_t number, char out[static NAME_SIZE])
@@ -45,6 +55,7 @@ bodyfiles_init(struct bodyfiles *b, int dir, int corrupt)
 	b->dir = dir;
 	b->corrupt = corrupt;
 	RB_INIT(&b->known);
+	RB_INIT(&b->by_number);
 }
 
 void
@@ -56,6 +67,7 @@ bodyfiles_clear(struct bodyfiles *b)
 		RB_REMOVE(body_tree, &b->known, x);
 		free(x);
 	}
+	RB_INIT(&b->by_number);
 }
 
 int
@@ -119,6 +131,17 @@ bodyfiles_add(struct bodyfiles *b, uint64_t seq, uint64_t number)
 	x->number = number;
 	if (RB_INSERT(body_tree, &b->known, x) != NULL)
 		free(x);
+	else
+		RB_INSERT(number_tree, &b->by_number, x);
+}
+
+bool
+bodyfiles_has(struct bodyfiles *b, uint64_t number)
+{
+	struct body key = { .number = number };
+	const struct body *x = RB_NFIND(number_tree, &b->by_number, &key);
+
+	return x != NULL && x->number == number;
 }
 
 uint64_t
@@ -132,8 +155,9 @@ bodyfiles_take(struct bodyfiles *b, uint64_t seq)
 		return 0;
 	number = x->number;
 	RB_REMOVE(body_tree, &b->known, x);
+	RB_REMOVE(number_tree, &b->by_number, x);
 	free(x);
-	return number;
+	return bodyfiles_has(b, number) ? 0 : number;
 }
 
 const char *
@@ -163,7 +187,7 @@ bodyfiles_claim(void *ctx, const struct mail_record *m)
 }
 
 static int
-number_cmp(const void *a, const void *b)
+u64_cmp(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -184,7 +208,7 @@ claimed(struct bodyfiles *b, size_t *n)
 	i = 0;
 	RB_FOREACH(x, body_tree, &b->known)
 		all[i++] = x->number;
-	qsort(all, i, sizeof(*all), number_cmp);
+	qsort(all, i, sizeof(*all), u64_cmp);
 	*n = i;
 	return all;
 }
@@ -216,8 +240,7 @@ sweep_name(struct sweep *w, const char *name)
 	}
 	if (number > w->highest && number < UINT64_MAX / 2)
 		w->highest = number;
-	if (bsearch(&number, w->claimed, w->n, sizeof(number), number_cmp) !=
-	    NULL)
+	if (bsearch(&number, w->claimed, w->n, sizeof(number), u64_cmp) != NULL)
 		return;
 	switch (w->orphans) {
 	case ORPHANS_REMOVED:

@@ -7,6 +7,7 @@
 #define POSTERN_QUEUE_BODYFILE_H
 
 #include "lib/base/tree.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/fault.h"
@@ -14,10 +15,14 @@
 
 struct body;
 RB_HEAD(body_tree, body);
+RB_HEAD(number_tree, body);
 
 struct bodyfiles {
-	int dir, corrupt;       /* large/, corrupt/; not owned */
-	struct body_tree known; /* of messages in the log, by seq */
+	int dir, corrupt;             /* large/, corrupt/; not owned */
+	struct body_tree known;       /* of messages in the log, by seq */
+	struct number_tree by_number; /* and by number: of two messages with
+				       * one body one is about to take the
+				       * other's place */
 };
 
 void bodyfiles_init(struct bodyfiles *b, int dir, int corrupt);
@@ -35,6 +40,8 @@ void bodyfile_unlink(int dir, uint64_t number);
 void bodyfiles_add(struct bodyfiles *b, uint64_t seq, uint64_t number);
 /* The message is over: which file may go; 0: none. */
 uint64_t bodyfiles_take(struct bodyfiles *b, uint64_t seq);
+/* Does a message in the log have it? */
+bool bodyfiles_has(struct bodyfiles *b, uint64_t number);
 /* Recovery: NULL when m's body is there, or the disk does not say; else what
  * is wrong (the file is set aside then). */
 const char *bodyfiles_claim(void *ctx, const struct mail_record *m);

@@ -148,10 +148,8 @@ commit_free(struct commit *c)
 
 /* It was to take another one's place, which is not there any more. */
 static void
-drop_entry(struct queue *q, struct entry *e, struct store_ref ref)
+drop_entry(struct queue *q, struct entry *e)
 {
-	e->ref = ref;
-	e->committed = 1;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
 		fate_taken_over(q, &e->rcpts[i], NULL);
 	fate_finish(q, e);
@@ -188,23 +186,28 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 		if (c->peer != NULL)
 			tell_refused(c->peer, c->id, why_refused(q));
 		queue_check_limit(q);
-	} else if (rep->seq != 0 &&
-		   !refilter_replace(q, c->entry, rep->seq, rep->apart)) {
-		drop_entry(q, c->entry, ref);
+		commit_free(c);
+		return;
+	}
+	c->entry->ref = ref;
+	c->entry->committed = 1;
+	if (rep->seq == 0 ||
+	    refilter_replace(q, c->entry, rep->seq, rep->apart)) {
+		keep_entry(c, ref);
+	} else {
+		drop_entry(q, c->entry);
 		if (c->peer != NULL)
 			tell_refused(c->peer, c->id, REFUSED_MALFORMED);
-	} else {
-		keep_entry(c, ref);
 	}
 	commit_free(c);
 }
 
-/* In the index, or NULL and what it is refused with. in_place: of another
- * one. */
+/* In the index, or NULL and what it is refused with. */
 static struct entry *
-add_entry(struct smtpd_peer *p, const struct mail_record *r, bool in_place,
-    enum queue_refusal *why)
+add_entry(struct smtpd_peer *p, const struct mail_record *r,
+    const struct replacement *rep, enum queue_refusal *why)
 {
+	bool in_place = rep->seq != 0;
 	struct queue *q = p->q;
 	struct bodyfile *b = NULL;
 	struct entry *e;
@@ -213,7 +216,7 @@ add_entry(struct smtpd_peer *p, const struct mail_record *r, bool in_place,
 	if (!in_place && q->index.count >= q->config->queue.messages)
 		return NULL;
 	*why = REFUSED_MALFORMED;
-	if (r->bodyfile != 0) {
+	if (r->bodyfile != 0 && r->bodyfile != rep->bodyfile) {
 		b = find_bodyfile(p, r->bodyfile);
 		if (b == NULL)
 			return NULL;
@@ -225,6 +228,22 @@ add_entry(struct smtpd_peer *p, const struct mail_record *r, bool in_place,
 	return e;
 }
 
+/* Nothing but a header: the body is in a file, and stays there. */
+static int
+keep_body(struct intake_mail *mail, const struct replacement *old)
+{
+	struct mail_record *r = &mail->record;
+
+	if (r->bodyfile != 0 || r->header_size < r->content.len ||
+	    mail->body_size == 0)
+		return 0;
+	if (old->bodyfile == 0 || mail->body_size != old->body_size)
+		return -1;
+	r->bodyfile = old->bodyfile;
+	r->body_size = old->body_size;
+	return 0;
+}
+
 /* A mail that is changed after all: in whose place it goes. -1: nobody asked
  * for it. new_id: room for one. */
 static int
@@ -233,12 +252,16 @@ find_place(struct smtpd_peer *p, struct intake_mail *mail,
 {
 	struct log_ctx ctx = { NULL, "msg", new_id };
 
-	*out = (struct replacement){ 0, false };
+	*out = (struct replacement){ 0 };
 	if (!mail->replaces)
 		return 0;
 	*out = refilter_expect(p->q, p, mail->record.msgid);
-	if (out->seq == 0)
+	if (out->seq == 0 || keep_body(mail, out) != 0)
 		return -1;
+	if (mail->record.reason.len == 0) {
+		mail->record.filter = out->filter;
+		mail->record.reason = out->reason;
+	}
 	if (!out->apart)
 		return 0;
 	id_new(clock_wall_ms(), new_id);
@@ -259,7 +282,7 @@ add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
 
 	mail->record.seq = store_next_seq(q->store);
 	if (find_place(p, mail, &rep, new_id) == 0)
-		e = add_entry(p, &mail->record, rep.seq != 0, &why);
+		e = add_entry(p, &mail->record, &rep, &why);
 	if (e == NULL) {
 		tell_refused(p, id, why);
 		intake_mail_clear(mail);

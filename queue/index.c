@@ -134,7 +134,8 @@ entry_state(const struct entry *e)
 		return STATE_ACTIVE;
 	if (e->ndeferred > 0)
 		return STATE_DEFERRED;
-	return e->nheld > 0 ? STATE_HELD : STATE_QUARANTINED;
+	return e->nheld == 0 && e->nquarantined > 0 ? STATE_QUARANTINED :
+						      STATE_HELD;
 }
 
 bool

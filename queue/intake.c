@@ -135,6 +135,7 @@ fill_record(struct intake *in, struct intake_mail *out)
 	out->text = in->text.p;
 	out->content = in->content;
 	out->replaces = m->replaces != 0;
+	out->body_size = m->body_size;
 	out->rcpts = xreallocarray(NULL, in->nrcpt, sizeof(*out->rcpts));
 	for (uint32_t i = 0; i < in->nrcpt; i++)
 		out->rcpts[i] = (struct mail_rcpt){

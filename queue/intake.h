@@ -29,6 +29,7 @@ struct intakes {
 struct intake_mail {
 	struct mail_record record; /* but for its seq */
 	bool replaces;             /* a mail of its id that we hold */
+	uint64_t body_size;        /* as it was said */
 	struct content *content;   /* the caller's from now on */
 	struct mail_rcpt *rcpts;   /* the caller's, of record */
 	char *text;                /* the caller's, of the views */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "edges/control_all.h"
+#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

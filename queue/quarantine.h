@@ -15,9 +15,6 @@ struct control_peer;
 struct filter;
 struct queue;
 
-/* The filter's name of what a rule had set aside. */
-#define QUARANTINE_BY_RULE "rules"
-
 /* r, in state RCPT_QUARANTINED for age_ms now and nowhere, waits. */
 void quarantine_wait(struct queue *q, struct rcpt *r, uint64_t age_ms);
 /* r, RCPT_QUARANTINED and taken out, goes on waiting for as long as it had

@@ -172,7 +172,7 @@ queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
 			continue;
 		if (r->state == RCPT_ACTIVE)
 			queue_send_rcpt(q, r);
-		else if (r->state == RCPT_QUARANTINED)
+		else if (r->state == RCPT_QUARANTINED && !e->filtering)
 			set_aside(q, r);
 	}
 }

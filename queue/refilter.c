@@ -30,14 +30,15 @@ struct refilter_job {
 	LIST_ENTRY(refilter_job) next;
 	struct queue *q;
 	struct smtpd_peer *peer; /* NULL: gone, while we read */
-	struct entry *entry;     /* kept busy; NULL: another is in its place */
+	struct entry *entry;     /* kept busy */
 	uint64_t id;             /* of the question; 0: not asked yet */
 	enum filter_why why;
 	bool expecting; /* a mail in its place was handed in */
+	bool replaced;  /* and is there: it is the entry now */
 	bool reading;
 	char msgid[ID_LEN + 1];
 	uint32_t nrcpt;
-	uint32_t rcpts[]; /* their indexes */
+	uint32_t *rcpts; /* owned: their indexes */
 };
 
 static const char *const whys[] = {
@@ -121,12 +122,9 @@ job_let_go(struct refilter_job *job)
 {
 	struct entry *e = job->entry;
 
-	if (e == NULL)
-		return;
-	job->entry = NULL;
 	e->filtering = 0;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
-		if (e->committed && wants_filters(&e->rcpts[i]))
+		if (wants_filters(&e->rcpts[i]))
 			refilter_add(job->q, &e->rcpts[i]);
 	fate_release(job->q, e);
 }
@@ -141,6 +139,7 @@ job_end(struct refilter_job *job)
 	q->refilter.njobs--;
 	if (job->peer != NULL)
 		job->peer->nquestions--;
+	free(job->rcpts);
 	free(job);
 	refilter_run_soon(q);
 }
@@ -204,8 +203,6 @@ lost(struct refilter_job *job)
 		.reply = STR("4.3.0 the process that filters died"),
 	};
 
-	if (job->entry == NULL)
-		return;
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
 		struct rcpt *r = rcpt_of(job, i);
 
@@ -261,13 +258,11 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	h.relay = m->filter;
 	h.reply = m->reply.len > 0 ? m->reply : str_of(default_reply(verdict));
 	tell_verdict(job, verdict, &h, m->replaced != 0);
-	if (job->entry != NULL) {
-		/* The changed mail was not let in: what is here is not what
-		 * the verdict is about. */
-		if (m->replaced)
-			verdict = FILTERED_TEMPFAIL;
-		apply(job, verdict, &h);
-	}
+	/* The changed mail was not let in: what is here is not what the
+	 * verdict is about. */
+	if ((m->replaced != 0) != job->replaced)
+		verdict = FILTERED_TEMPFAIL;
+	apply(job, verdict, &h);
 	job_end(job);
 }
 
@@ -447,10 +442,10 @@ static struct refilter_job *
 job_new(struct queue *q, struct rcpt *first, struct smtpd_peer *p)
 {
 	struct entry *e = rcpt_entry(first);
-	struct refilter_job *job =
-	    xmalloc(sizeof(*job) + e->nrcpt * sizeof(job->rcpts[0]));
+	struct refilter_job *job = xmalloc(sizeof(*job));
 
 	*job = (struct refilter_job){ .q = q, .peer = p, .entry = e };
+	job->rcpts = xreallocarray(NULL, e->nrcpt, sizeof(*job->rcpts));
 	job->why = why_of(first, e);
 	memcpy(job->msgid, e->msgid, sizeof(job->msgid));
 	for (uint32_t i = 0; i < e->nrcpt; i++) {
@@ -585,19 +580,40 @@ has_others(const struct refilter_job *job)
 	return false;
 }
 
+/* The first that goes on; NULL: none does. */
+static const struct rcpt *
+first_left(const struct refilter_job *job)
+{
+	for (uint32_t i = 0; i < job->nrcpt; i++)
+		if (goes_on(job, rcpt_of(job, i)))
+			return rcpt_of(job, i);
+	return NULL;
+}
+
 struct replacement
 refilter_expect(struct queue *q, const struct smtpd_peer *p, struct str msgid)
 {
+	const struct rcpt *r;
 	struct refilter_job *job;
 
 	LIST_FOREACH(job, &q->refilter.jobs, next) {
-		if (job->peer != p || job->id == 0 || job->entry == NULL ||
-		    job->expecting || !str_eq(str_of(job->msgid), msgid))
+		if (job->peer != p || job->id == 0 || job->expecting ||
+		    !str_eq(str_of(job->msgid), msgid))
 			continue;
 		job->expecting = true;
-		return (struct replacement){ job->entry->seq, has_others(job) };
+		r = first_left(job);
+		if (r == NULL)
+			break;
+		return (struct replacement){
+			.seq = job->entry->seq,
+			.apart = has_others(job),
+			.bodyfile = job->entry->bodyfile,
+			.body_size = job->entry->body_size,
+			.filter = word_str(r->relay),
+			.reason = word_str(r->reply),
+		};
 	}
-	return (struct replacement){ 0, false };
+	return (struct replacement){ 0 };
 }
 
 /* What became of `old' while it was filtered becomes of the one in e. */
@@ -616,19 +632,15 @@ follow(struct queue *q, struct entry *e, const struct rcpt *old)
 	}
 }
 
-/* -1: what was done is not to be followed, or leaves nobody. */
+/* -1: there is too much to be followed. */
 static int
 follow_all(struct refilter_job *job, struct entry *e)
 {
-	uint32_t nchanged = 0, nleft = 0;
+	uint32_t nchanged = 0;
 
-	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		const struct rcpt *r = rcpt_of(job, i);
-
-		nleft += goes_on(job, r) ? 1 : 0;
-		nchanged += is_asked(job, r) ? 0 : 1;
-	}
-	if (nleft == 0 || nchanged > CHANGED_MAX)
+	for (uint32_t i = 0; i < job->nrcpt; i++)
+		nchanged += is_asked(job, rcpt_of(job, i)) ? 0 : 1;
+	if (nchanged > CHANGED_MAX)
 		return -1;
 	for (uint32_t i = 0; i < job->nrcpt && nchanged > 0; i++)
 		if (!is_asked(job, rcpt_of(job, i)))
@@ -636,6 +648,7 @@ follow_all(struct refilter_job *job, struct entry *e)
 	return 0;
 }
 
+/* The old one is over, or at least for those. */
 static void
 end_old(struct refilter_job *job, const char *id)
 {
@@ -657,6 +670,39 @@ end_old(struct refilter_job *job, const char *id)
 	job_let_go(job);
 }
 
+/* What the new one has of the old one: its age, since when it is quarantined,
+ * and whether its sender knows that it is late. */
+static void
+inherit(struct refilter_job *job, struct entry *e, const struct rcpt *from)
+{
+	bool warned = (from->marks & MARK_WARNED) != 0;
+
+	e->born_ms = job->entry->born_ms;
+	if (e->nquarantined == 0 && !warned)
+		return;
+	for (uint32_t i = 0; i < e->nrcpt; i++) {
+		if (e->rcpts[i].state == RCPT_QUARANTINED)
+			e->rcpts[i].due_ms = from->due_ms;
+		if (warned)
+			rcpt_mark(&e->rcpts[i], MARK_WARNED);
+	}
+	fate_restate(job->q, e);
+}
+
+/* From now on the question is about e. */
+static void
+job_move(struct refilter_job *job, struct entry *e)
+{
+	job->entry = e;
+	job->replaced = true;
+	job->nrcpt = e->nrcpt;
+	job->rcpts = xreallocarray(job->rcpts, e->nrcpt, sizeof(*job->rcpts));
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		job->rcpts[i] = i;
+	e->filtering = 1;
+	fate_keep(e);
+}
+
 bool
 refilter_replace(struct queue *q, struct entry *e, uint64_t old_seq, bool apart)
 {
@@ -664,10 +710,11 @@ refilter_replace(struct queue *q, struct entry *e, uint64_t old_seq, bool apart)
 	struct refilter_job *job = old == NULL ? NULL : job_of(q, old);
 
 	if (job == NULL || (!apart && has_others(job)) ||
-	    follow_all(job, e) != 0)
+	    first_left(job) == NULL || follow_all(job, e) != 0)
 		return false;
-	e->born_ms = old->born_ms;
+	inherit(job, e, first_left(job));
 	q->refilter.replaced++;
 	end_old(job, apart ? e->msgid : NULL);
+	job_move(job, e);
 	return true;
 }

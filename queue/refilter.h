@@ -60,12 +60,14 @@ struct replacement {
 	/* The old one stays for recipients that were not asked about: the new
 	 * one needs an id of its own. */
 	bool apart;
+	uint64_t bodyfile, body_size; /* the old one's */
+	struct str filter, reason;    /* likewise; valid until it is over */
 };
 struct replacement refilter_expect(
     struct queue *q, const struct smtpd_peer *p, struct str msgid);
-/* e is durable: it takes the place of old_seq, and what was done to the
- * recipients of that meanwhile is done to e's. False: it must not be there,
- * because the old one went its way. */
+/* e is durable at its ref: it takes the place of old_seq, and the verdict to
+ * come is about it; what was done to the recipients meanwhile is done to e's.
+ * False: it must not be there, because the old one went its way. */
 bool refilter_replace(
     struct queue *q, struct entry *e, uint64_t old_seq, bool apart);
 

@@ -1,6 +1,7 @@
 /* Another action for a recipient, by the rules of today. */
 #include "queue/requeue.h"
 
+#include "edges/smtpd_queue.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "queue/quarantine.h"

@@ -64,7 +64,7 @@ route_is_report(const struct entry *e)
 static struct route_decision
 ask_rules(const struct config *c, struct rules_query *q, struct str rcpt)
 {
-	struct route_decision d = { NULL, false, UINT32_MAX };
+	struct route_decision d = { .matched = true };
 	struct rules_verdict v;
 	struct path to;
 
@@ -73,7 +73,8 @@ ask_rules(const struct config *c, struct rules_query *q, struct str rcpt)
 	q->rcpt_local = to.local;
 	q->rcpt_domain = to.domain;
 	v = rules_decide(c, q);
-	d.line = v.rule == NULL ? 0 : v.rule->line;
+	d.matched = v.rule != NULL;
+	d.line = d.matched ? v.rule->line : 0;
 	if (v.rule == NULL || (v.rule->verdict != VERDICT_ACTION &&
 				  v.rule->verdict != VERDICT_QUARANTINE))
 		return d;
@@ -92,7 +93,7 @@ route_report(const struct router *t, struct str to)
 	};
 	struct route_decision d = ask_rules(t->config, &q, to);
 
-	if (d.action == NULL && d.line == 0)
+	if (!d.matched)
 		d.action = config_find_action(t->config, STR(CONFIG_MX_ACTION));
 	return d;
 }

@@ -34,7 +34,8 @@ uint64_t route_ttl_ms(const struct router *t, struct rcpt *r);
 struct route_decision {
 	const struct action *action; /* NULL: it is refused */
 	bool quarantine;             /* set aside first */
-	uint32_t line;               /* of the rule; 0: none matched */
+	bool matched;                /* some rule did */
+	uint32_t line;               /* of that */
 };
 
 /* What the rules give r today, by what is known of its mail: the client's

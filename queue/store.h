@@ -42,7 +42,8 @@ struct mail_record {
 	const struct mail_rcpt *rcpts;
 	uint32_t nrcpt;
 	uint32_t header_size; /* bytes of content that are the header block */
-	uint64_t bodyfile;    /* 0: the body is in content */
+	uint64_t bodyfile;    /* 0: the body is in content; that of another
+			       * message when it takes that one's place */
 	uint64_t body_size;
 	struct str content; /* header block, and body unless in a bodyfile */
 	/* of START_QUARANTINED: which filter, and why */

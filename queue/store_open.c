@@ -206,7 +206,8 @@ on_told(void *ctx, const struct commit_op *op, bool ok)
 			reuse_look(s);
 	} else if (op->bodyfile != 0 && ok) {
 		bodyfiles_add(&s->bodies, op->seq, op->bodyfile);
-	} else if (op->bodyfile != 0) {
+	} else if (op->bodyfile != 0 &&
+		   !bodyfiles_has(&s->bodies, op->bodyfile)) {
 		store_bodyfile_drop(s, op->bodyfile);
 	}
 }

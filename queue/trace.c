@@ -185,9 +185,10 @@ add_text(struct buf *out, const char *key, struct str text)
 {
 	if (text.len == 0 && strcmp(key, "from") == 0)
 		text = STR("<>");
-	if (text.len > 0)
-		buf_addf(out, "%s%s=%s", out->len > 0 ? " " : "", key,
-		    log_str(text));
+	if (text.len == 0)
+		return;
+	buf_addf(out, "%s%s=", out->len > 0 ? " " : "", key);
+	log_add_text(out, str_of(log_str(text)));
 }
 
 void

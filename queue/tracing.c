@@ -89,6 +89,15 @@ tell_accepted(struct tracing *tr, const struct entry *e)
 	tell(tr, &row);
 }
 
+static void
+add_pair(struct buf *out, const char *key, struct str value)
+{
+	if (value.len == 0)
+		return;
+	buf_addf(out, "%s%s=", out->len > 0 ? " " : "", key);
+	log_add_text(out, str_of(log_str(value)));
+}
+
 /* How it stands now. */
 static void
 tell_state(struct tracing *tr, const struct rcpt *r)
@@ -100,13 +109,12 @@ tell_state(struct tracing *tr, const struct rcpt *r)
 	};
 
 	buf_reset(&tr->text);
-	buf_addf(&tr->text, "to=%s state=%s action=%s attempts=%u",
-	    log_str(rcpt_to(r)), state_names[r->state],
-	    log_str(word_str(r->action)), r->attempts);
-	if (r->relay != NULL)
-		buf_addf(&tr->text, " relay=%s", log_str(word_str(r->relay)));
-	if (r->reply != NULL)
-		buf_addf(&tr->text, " reply=%s", log_str(word_str(r->reply)));
+	add_pair(&tr->text, "to", rcpt_to(r));
+	add_pair(&tr->text, "state", str_of(state_names[r->state]));
+	add_pair(&tr->text, "action", word_str(r->action));
+	add_pair(&tr->text, "relay", word_str(r->relay));
+	add_pair(&tr->text, "reply", word_str(r->reply));
+	buf_addf(&tr->text, " attempts=%u", r->attempts);
 	tell(tr, &row);
 }
 

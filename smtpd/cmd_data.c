@@ -93,6 +93,15 @@ await_content(struct session *s)
 	stream_deadline(s->stream, due > now ? due - now : 1);
 }
 
+/* Content that waited comes in; the end of it all may have come, too. */
+static void
+read_on(struct session *s)
+{
+	stream_resume(s->stream);
+	if (s->ended) /* after what the stream still has for us */
+		loop_after(s->loop, &s->after);
+}
+
 /* Goes on after each piece of content. */
 static void data_go_on(struct session *s);
 
@@ -109,11 +118,8 @@ on_file(void *ctx, struct content *content, bool ok)
 	/* The client is not to blame for the wait. */
 	s->body->begin_ms += clock_mono_ms() - s->busy_ms;
 	data_go_on(s);
-	if (s->state == SESSION_BODY) {
-		stream_resume(s->stream);
-		if (s->ended) /* after what the stream still has for us */
-			loop_after(s->loop, &s->after);
-	}
+	if (s->state == SESSION_BODY)
+		read_on(s);
 }
 
 enum stage
@@ -129,7 +135,7 @@ data_apply(struct session *s, struct command *c)
 	session_enter(s, SESSION_BODY);
 	await_content(s);
 	if (c->was_waiting)
-		stream_resume(s->stream);
+		read_on(s);
 	return STAGE_WAITING;
 }
 

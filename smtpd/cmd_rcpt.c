@@ -106,7 +106,7 @@ rcpt_apply(struct session *s, struct command *c)
 	tx_add_rcpt(s->tx, buf_str(&to), without_brackets(c->written),
 	    rule->action, aside ? START_QUARANTINED : START_WAITING);
 	if (aside)
-		tx_set_reason(s->tx, "", rule->text);
+		tx_set_rule_reason(s->tx, rule);
 	buf_clear(&to);
 	s->nrcpt_ok++;
 	return command_answer(c, "250 2.1.5 Ok");

@@ -105,7 +105,7 @@ add_rcpt(struct session *s, const struct milter_rcpt_edit *e, struct path *path,
 	}
 	if (v.rule->verdict == VERDICT_QUARANTINE) {
 		start = START_QUARANTINED;
-		tx_set_reason(s->tx, "", v.rule->text);
+		tx_set_rule_reason(s->tx, v.rule);
 	}
 	buf_reset(to);
 	path_format(path, to);

@@ -264,7 +264,7 @@ void
 listener_set_config(struct config *c)
 {
 	config_unref(&config);
-	config = config_ref(c);
+	config = c == NULL ? NULL : config_ref(c);
 }
 
 struct config *

@@ -9,7 +9,7 @@
 
 /* A listening socket (taken) of the configuration's listener id. */
 void listener_add(struct loop *l, uint32_t id, int socket);
-/* The configuration for new connections; keeps a reference. */
+/* The configuration for new connections; keeps a reference. NULL: none. */
 void listener_set_config(struct config *c);
 /* That one; NULL before the first. */
 struct config *listener_config(void);

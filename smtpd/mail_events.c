@@ -90,13 +90,12 @@ mail_events_add_milter(struct mail_events *list, const struct log_ctx *log,
 {
 	struct buf b;
 
-	buf_init(&b, (size_t)TEXT_MAX * 8);
+	buf_init(&b, (size_t)TEXT_MAX * 64);
 	mail_event_describe(e, &b);
 	buf_add_char(&b, '\0');
-	if (e->fault != NULL)
-		log_warn(log, "milter", "%s", b.p);
-	else
-		log_info(log, "milter", "%s", b.p);
+	/* Also of a failure: one for each message. That somebody should act is
+	 * said when the filter is left alone. */
+	log_info(log, "milter", "%s", b.p);
 	if (list != NULL)
 		keep(list, "milter", str_head(buf_str(&b), b.len - 1));
 	buf_clear(&b);

@@ -37,7 +37,8 @@ guess_session(struct job *j, const struct listener *l)
 	const char *hostname =
 	    l != NULL && l->hostname != NULL ? l->hostname : c->hostname;
 	struct addr client = { .family = ADDR_LOCAL };
-	bool is_local = addr_parse(j->ask.client, &client) == -1;
+	bool is_local = j->ask.why == FILTER_REPORT ||
+			addr_parse(j->ask.client, &client) == -1;
 
 	if (is_local)
 		client = (struct addr){ .family = ADDR_LOCAL };

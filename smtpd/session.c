@@ -12,13 +12,13 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "lib/net/line.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
 #include "smtpd/limits.h"
+#include "smtpd/line_input.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
 
@@ -27,8 +27,6 @@ enum {
 	UNSENT_MAX = 65536,
 	/* Input kept while a command waits, before we stop reading. */
 	UNREAD_MAX = 16384,
-	/* A line without an end, before the connection goes. */
-	SKIP_MAX = 65536,
 	/* How long and how much we listen after our last words. */
 	LINGER_MS = 2000,
 	LINGER_BYTES = 1 << 20,
@@ -294,74 +292,6 @@ session_enter(struct session *s, enum session_state state)
 
 /* --- input --- */
 
-static void
-early_end(struct session *s, const char *why, const char *reply)
-{
-	const char *stage =
-	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
-
-	stats_add(STAT_REJECTED, 1);
-	log_info(&s->log, "reject",
-	    "stage=%s reply=%s why=%s client=%s rdns=%s", log_cstr(stage),
-	    log_cstr(reply), log_cstr(why), log_cstr(s->client_text),
-	    log_cstr(caller_text(s->caller)));
-	session_end(s, reply, why);
-}
-
-static size_t
-command_input(struct session *s, struct str in)
-{
-	struct str line;
-	size_t used;
-
-	if (verb_is_forbidden(in)) {
-		early_end(s, "not-smtp", "521 5.5.1 This is an SMTP server");
-		return in.len;
-	}
-	switch (line_next(in, s->config->limits.command_line, &line, &used)) {
-	case LINE_MORE:
-		break;
-	case LINE_OK:
-		command_begin(s, line, used < in.len);
-		break;
-	case LINE_BARE:
-		early_end(s, "bare-newline",
-		    "500 5.5.2 Lines end with CR LF and hold no other CR, LF "
-		    "or NUL");
-		break;
-	case LINE_LONG:
-		s->skipped = used;
-		s->skip_last = in.p[used - 1];
-		session_enter(s, SESSION_SKIP);
-		break;
-	}
-	return used;
-}
-
-/* The line was too long: its end is looked for, nothing is kept. */
-static size_t
-skip_input(struct session *s, struct str in)
-{
-	const char *lf = memchr(in.p, '\n', in.len);
-	size_t used = lf != NULL ? (size_t)(lf - in.p) + 1 : in.len;
-	char before = s->skip_last;
-
-	if (used > 1)
-		before = in.p[used - 2];
-
-	s->skipped += used;
-	s->skip_last = in.p[used - 1];
-	if (s->skipped > SKIP_MAX) {
-		early_end(s, "line-too-long", "421 5.5.6 Line is too long");
-	} else if (lf != NULL && before != '\r') {
-		early_end(s, "bare-newline", "500 5.5.2 Lines end with CR LF");
-	} else if (lf != NULL) {
-		session_enter(s, SESSION_COMMAND);
-		command_begin_too_long(s);
-	}
-	return used;
-}
-
 /* Somebody else has to answer first. */
 static size_t
 wait_input(struct session *s, struct str in)
@@ -397,8 +327,8 @@ static const struct {
 	size_t (*input)(struct session *s, struct str in);
 	void (*timeout)(struct session *s);
 } states[] = {
-	[SESSION_COMMAND] = { command_input, command_timeout },
-	[SESSION_SKIP] = { skip_input, command_timeout },
+	[SESSION_COMMAND] = { line_input, command_timeout },
+	[SESSION_SKIP] = { line_skip, command_timeout },
 	[SESSION_BUSY] = { wait_input, busy_timeout },
 	[SESSION_NAMING] = { wait_input, name_timeout },
 	[SESSION_FILTERING] = { wait_input, filters_timeout },
@@ -538,7 +468,7 @@ session_new(const struct session_args *a)
 	s->stream = stream_new(a->loop, a->fd, false, &ops, s);
 	log_connect(s);
 	if (talks_early(s)) {
-		early_end(
+		line_end_early(
 		    s, "early-talker", "554 5.5.1 The server speaks first");
 		return s;
 	}

@@ -1,6 +1,7 @@
 /* Transactions; a sender and each recipient are one allocation each. */
 #include "smtpd/tx.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,16 @@ tx_set_reason(struct tx *tx, const char *filter, const char *reason)
 		return;
 	tx->filter = xstrdup(filter);
 	tx->reason = xstrdup(reason);
+}
+
+void
+tx_set_rule_reason(struct tx *tx, const struct rule *rule)
+{
+	char text[64];
+
+	snprintf(
+	    text, sizeof(text), "set aside by the rule in line %u", rule->line);
+	tx_set_reason(tx, QUARANTINE_BY_RULE, text);
 }
 
 void

@@ -64,6 +64,8 @@ void tx_del_rcpt(struct tx *tx, struct rcpt *r);
 void tx_set_from(struct tx *tx, struct str from);
 /* Why (some of) it is set aside; the first that says so is believed. */
 void tx_set_reason(struct tx *tx, const char *filter, const char *reason);
+/* The same for a recipient whom this rule has set aside. */
+void tx_set_rule_reason(struct tx *tx, const struct rule *rule);
 /* All of it is set aside. */
 void tx_quarantine(struct tx *tx, const char *filter, const char *reason);
 /* ENVELOPE_ flags as far as MAIL told them. */

@@ -6,7 +6,8 @@ enum {
 	/* Far beyond any real configuration. */
 	MILTERS_MAX = 65536,
 	SETS_MAX = 65536,
-	MEMBER_BYTES = 2 * sizeof(uint32_t)
+	MEMBER_BYTES = 2 * sizeof(uint32_t),
+	MEMBERS_BYTES = MILTER_SET_MAX * MEMBER_BYTES
 };
 
 /* --- filters --- */
@@ -134,7 +135,7 @@ part_send_sets(struct channel *ch, const struct config *c)
 {
 	for (size_t i = 0; i < c->nmilter_sets; i++) {
 		const struct milter_set *s = &c->milter_sets[i];
-		uint8_t bytes[MILTER_SET_MAX * MEMBER_BYTES];
+		uint8_t bytes[MEMBERS_BYTES];
 		for (size_t k = 0; k < s->n; k++) {
 			uint8_t *at = bytes + k * MEMBER_BYTES;
 			put_le32(at, s->members[k].milter->id);
@@ -179,7 +180,7 @@ part_take_set(struct config *c, const void *msg)
 	if (m->id != c->nmilter_sets || c->nmilter_sets >= SETS_MAX ||
 	    c->nlisteners > 0 || c->nrules > 0 || !part_has_all_sockets(c) ||
 	    m->members.len % MEMBER_BYTES != 0 ||
-	    m->members.len > MILTER_SET_MAX * MEMBER_BYTES ||
+	    m->members.len > MEMBERS_BYTES ||
 	    take_members(c, m->members, &s) == -1)
 		return -1;
 	c->milter_sets = part_one_more(

@@ -23,6 +23,6 @@ typedef void dialed_fn(void *ctx, const struct dialed *d);
 struct dial *dial_begin(struct loop *l, const struct milter *m, uint32_t socket,
     dialed_fn *fn, void *ctx);
 /* fn will not be called any more. Clears the pointer; NULL is allowed. */
-void dial_cancel(struct dial **d);
+void dial_cancel(struct dial **p);
 
 #endif

@@ -106,9 +106,8 @@ get_place(struct health *h, const char *text)
 }
 
 static void
-del_place(struct health *h, struct place *p)
+free_place(struct place *p)
 {
-	TAILQ_REMOVE(&h->places, p, entry);
 	free(p->text);
 	free(p->fault);
 	free(p);
@@ -117,8 +116,12 @@ del_place(struct health *h, struct place *p)
 static void
 del_health(struct health *h)
 {
-	while (!TAILQ_EMPTY(&h->places))
-		del_place(h, TAILQ_FIRST(&h->places));
+	struct place *p;
+
+	while ((p = TAILQ_FIRST(&h->places)) != NULL) {
+		TAILQ_REMOVE(&h->places, p, entry);
+		free_place(p);
+	}
 	TAILQ_REMOVE(&all, h, entry);
 	free(h->name);
 	free(h);
@@ -134,21 +137,31 @@ has_socket(const struct milter *m, const char *text)
 	return false;
 }
 
+/* Those that m (NULL: nobody) does not have any more. */
+static void
+forget_places(struct health *h, const struct milter *m)
+{
+	struct place *p, *next;
+
+	for (p = TAILQ_FIRST(&h->places); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, entry);
+		if (p->sessions > 0 || has_socket(m, p->text))
+			continue;
+		TAILQ_REMOVE(&h->places, p, entry);
+		free_place(p);
+	}
+}
+
 void
 health_set_config(const struct config *c, uint32_t share)
 {
 	struct health *h, *next;
-	struct place *p, *next_place;
 
 	shares = share > 0 ? share : 1;
 	for (h = TAILQ_FIRST(&all); h != NULL; h = next) {
 		const struct milter *m = config_find_milter(c, str_of(h->name));
 		next = TAILQ_NEXT(h, entry);
-		for (p = TAILQ_FIRST(&h->places); p != NULL; p = next_place) {
-			next_place = TAILQ_NEXT(p, entry);
-			if (p->sessions == 0 && !has_socket(m, p->text))
-				del_place(h, p);
-		}
+		forget_places(h, m);
 		if (m == NULL && h->sessions == 0)
 			del_health(h);
 	}

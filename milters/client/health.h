@@ -31,7 +31,7 @@ bool health_next(struct hold *h);
 /* Index among milter->sockets. */
 uint32_t hold_socket(const struct hold *h);
 /* The connection is over. Clears the pointer; NULL is allowed. */
-void health_release(struct hold **h);
+void health_release(struct hold **p);
 
 /* It negotiated and answers: it is left alone no longer. */
 void health_good(

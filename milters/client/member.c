@@ -67,8 +67,8 @@ forget_message(struct member *m)
 	free(m->failed);
 	m->failed = NULL;
 	m->reported = false;
-	if (m->refused == SCOPE_MESSAGE)
-		m->refused = SCOPE_EVENT;
+	if (m->decided == SCOPE_MESSAGE)
+		m->decided = SCOPE_EVENT;
 }
 
 void
@@ -82,7 +82,7 @@ member_free(struct member **p)
 	disconnect(m);
 	forget_message(m);
 	edits_free(&m->edits);
-	free(m->refusal_reply);
+	free(m->decision_reply);
 	free(m->reply);
 	free(m);
 }
@@ -148,24 +148,39 @@ has_failed(struct member *m, const char *fault, bool lost)
 
 /* --- what it says --- */
 
-/* A refusal that holds for more than the event. */
+static enum scope
+scope_of(enum milter_stage stage, enum milter_verdict v)
+{
+	switch (v) {
+	case MILTER_CONTINUE:
+	case MILTER_QUARANTINE:
+		break;
+	case MILTER_ACCEPT: /* talk knows when it is for the message */
+		return stages[stage].refuses == SCOPE_SESSION ? SCOPE_SESSION :
+								SCOPE_EVENT;
+	case MILTER_DISCARD:
+		return stages[stage].discards;
+	case MILTER_TEMPFAIL:
+	case MILTER_REJECT:
+		return stages[stage].refuses;
+	case MILTER_SHUTDOWN:
+		return SCOPE_SESSION;
+	}
+	return SCOPE_EVENT;
+}
+
+/* A verdict that holds for more than the event. */
 static void
 keep(struct member *m, const struct talk_answer *a)
 {
-	enum scope scope = SCOPE_EVENT;
+	enum scope scope = scope_of(m->telling, a->verdict);
 
-	if (a->verdict == MILTER_SHUTDOWN)
-		scope = SCOPE_SESSION;
-	else if (a->verdict == MILTER_DISCARD)
-		scope = stages[m->telling].discards;
-	else if (a->verdict > MILTER_DISCARD)
-		scope = stages[m->telling].refuses;
 	if (scope == SCOPE_EVENT)
 		return;
-	m->refused = scope;
-	m->refusal = a->verdict;
-	free(m->refusal_reply);
-	m->refusal_reply = a->reply != NULL ? xstrdup(a->reply) : NULL;
+	m->decided = scope;
+	m->decision = a->verdict;
+	free(m->decision_reply);
+	m->decision_reply = a->reply != NULL ? xstrdup(a->reply) : NULL;
 }
 
 static void
@@ -190,6 +205,14 @@ is_answer(struct member *m, const struct talk_answer *a)
 	if (m->telling == MILTER_CONTENT)
 		health_proved(m->hold);
 	keep(m, a);
+	if (m->decided == SCOPE_SESSION) {
+		/* There is nothing more to ask. */
+		health_proved(m->hold);
+		disconnect(m);
+		m->answer = (struct member_answer){ m->decision,
+			m->decision_reply, NULL, false, 0 };
+		return true;
+	}
 	if (m->telling != m->wanted && a->verdict <= MILTER_CONTINUE)
 		return false;
 	m->answer =
@@ -326,10 +349,10 @@ stands(struct member *m)
 		m->reported = true;
 		return true;
 	}
-	if (m->refused == SCOPE_EVENT)
+	if (m->decided == SCOPE_EVENT)
 		return false;
-	m->answer = (struct member_answer){ m->refusal, m->refusal_reply, NULL,
-		true, 0 };
+	m->answer = (struct member_answer){ m->decision, m->decision_reply,
+		NULL, true, 0 };
 	return true;
 }
 
@@ -363,7 +386,7 @@ member_ask_content(struct member *m, const struct headers *headers,
 void
 member_tell_refused(struct member *m)
 {
-	if (m->told == TOLD_MAIL && m->refused == SCOPE_EVENT)
+	if (m->told == TOLD_MAIL && m->decided == SCOPE_EVENT)
 		talk_tell_refused(m->talk);
 }
 

@@ -22,7 +22,7 @@
 /* What the filter was told over its connection. */
 enum told { TOLD_NOTHING, TOLD_CONNECT, TOLD_HELO, TOLD_MAIL };
 
-/* What a refusal holds for. */
+/* What a verdict holds for. */
 enum scope { SCOPE_EVENT, SCOPE_MESSAGE, SCOPE_SESSION };
 
 struct member_answer {
@@ -63,9 +63,9 @@ struct member {
 	/* what stands */
 	char *failed;  /* owned; until the next message. NULL: no */
 	bool reported; /* failed was an answer */
-	enum scope refused;
-	enum milter_verdict refusal;
-	char *refusal_reply; /* owned; NULL: none */
+	enum scope decided;
+	enum milter_verdict decision;
+	char *decision_reply; /* owned; NULL: none */
 	/* its session's business */
 	uint32_t step;
 	struct edits *edits;      /* owned; of the present content */
@@ -78,7 +78,7 @@ struct member {
 struct member *member_new(struct loop *l, const struct milter *milter,
     const struct milter_facts *facts, member_fn *fn, void *ctx);
 /* The connection ends. Clears the pointer; NULL is allowed. */
-void member_free(struct member **m);
+void member_free(struct member **p);
 
 /* True: m->answer is there; false: fn follows. */
 bool member_ask(struct member *m, enum milter_stage stage);

@@ -171,7 +171,7 @@ struct milters *milters_new(struct loop *l, struct config *config,
     const struct milter_facts *facts, const struct milter_ops *ops, void *ctx);
 /* The connections end in order (QUIT); what was asked has no answer any more.
  * Safe inside callbacks. Clears the pointer; NULL is allowed. */
-void milters_free(struct milters **m);
+void milters_free(struct milters **p);
 
 /* From now on these are asked (NULL: none). phase_queue: those that are asked
  * after the 250, else the others. Not between a question and its answer. In a

@@ -326,8 +326,8 @@ finish(struct milters *m)
 			headers_format(
 			    &m->message->headers, &m->message->header);
 	}
-	if (m->stage == MILTER_CONTENT || v == MILTER_DISCARD ||
-	    (ends_round(v) && m->stage != MILTER_RCPT && has_message(m->stage)))
+	if (ends_round(v) && has_message(m->stage) &&
+	    (m->stage != MILTER_RCPT || v == MILTER_DISCARD))
 		release_members(m);
 	return true;
 }

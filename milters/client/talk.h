@@ -44,7 +44,7 @@ struct talk *talk_new(struct loop *l, int fd, const struct milter *milter,
     const struct milter_facts *facts, const struct talk_ops *ops, void *ctx);
 /* QUIT and the end (at once after a fault). Safe inside callbacks. Clears the
  * pointer; NULL is allowed. */
-void talk_free(struct talk **t);
+void talk_free(struct talk **p);
 
 /* Asks about an event. True: *a is the answer (the filter did not want the
  * event, will not reply to it, or is done with the message or the session);

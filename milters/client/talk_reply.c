@@ -248,12 +248,17 @@ take_reply(struct talk *t, const struct packet *p)
 static void
 proceed(struct talk *t)
 {
-	if (t->stream == NULL)
+	bool answered = false;
+
+	if (t->stream == NULL) {
 		talk_tell_death(t);
-	else if (t->open && !t->begun ?
-		     talk_run(t) :
-		     t->open && t->waiting == EVENT_NONE && !t->blocked &&
-			 !t->held)
+		return;
+	}
+	if (t->open && !t->begun)
+		answered = talk_run(t);
+	else if (t->open)
+		answered = t->waiting == EVENT_NONE && !t->blocked && !t->held;
+	if (answered)
 		talk_answer_now(t);
 }
 

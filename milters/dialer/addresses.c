@@ -254,13 +254,11 @@ addresses_set_config(const struct config *c)
 		for (size_t j = 0; j < c->milters[i].nsockets; j++)
 			if (c->milters[i].sockets[j].host != NULL)
 				want(&c->milters[i].sockets[j]);
-	for (h = LIST_FIRST(&hosts); h != NULL; h = next) {
-		next = LIST_NEXT(h, next);
+	LIST_FOREACH_SAFE(h, &hosts, next, next)
 		if (h->wanted)
 			ask(h);
 		else
 			drop(h);
-	}
 }
 
 struct addresses_wait *

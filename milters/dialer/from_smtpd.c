@@ -174,9 +174,9 @@ on_ask_dial(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 static void
 peer_free(struct peer *p)
 {
-	struct dial *d;
+	struct dial *d, *next;
 
-	while ((d = LIST_FIRST(&p->dials)) != NULL) {
+	LIST_FOREACH_SAFE(d, &p->dials, next, next) {
 		addresses_cancel(&d->wait);
 		dial_free(d);
 	}
@@ -210,11 +210,9 @@ from_smtpd_add(uint16_t instance, int socket)
 	struct peer *p, *next;
 	char name[32];
 
-	for (p = LIST_FIRST(&peers); p != NULL; p = next) {
-		next = LIST_NEXT(p, next);
+	LIST_FOREACH_SAFE(p, &peers, next, next)
 		if (p->instance == instance)
 			peer_free(p);
-	}
 	p = xcalloc(1, sizeof(*p));
 	p->instance = instance;
 	LIST_INIT(&p->dials);

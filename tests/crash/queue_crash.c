@@ -3,7 +3,9 @@
  * in, is delivered, fails, is late and is reported; starts it again, and
  * looks whether every recipient of every mail that was accepted has had what
  * is due: a delivery, a report of its failure, a report of its delay. None
- * may be lost, and none done more often than one crash excuses.
+ * may be lost, and none done more often than one crash excuses. Some mail
+ * begins in quarantine, and is released; some is shown to filters, which
+ * change it: nobody may get it as it was.
  *
  *   queue_crash [STRIDE [MODE]]   every STRIDE-th call (default 1)
  *
@@ -21,12 +23,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "edges/control_all.h"
 #include "edges/edges.h"
 #include "edges/queue_delivery.h"
 #include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "queue/from_control.h"
 #include "queue/from_delivery.h"
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
@@ -55,6 +59,12 @@ static const struct {
 };
 
 enum { RCPTS = sizeof(rcpts) / sizeof(rcpts[0]) };
+
+/* How the mails of each number begin, in turn. */
+static const enum rcpt_start starts[] = { START_WAITING, START_UNFILTERED,
+	START_QUARANTINED };
+
+enum { STARTS = sizeof(starts) / sizeof(starts[0]) };
 
 /* One line of the ledger, from a child to the parent. */
 struct event {
@@ -91,9 +101,12 @@ struct work_in {
 static struct {
 	struct loop *loop;
 	struct queue *q;
-	struct channel *smtpd, *agent;
+	struct channel *smtpd, *agent, *control;
 	int out;
 	uint32_t answers;
+	bool first;     /* the life in which mail comes in */
+	bool releasing; /* asked, and no answer yet */
+	bool released;  /* asked ever */
 	struct work_in works[WORKS];
 } child;
 
@@ -203,6 +216,18 @@ answer_rcpt(const struct work_in *w, uint32_t n)
 	channel_tell(child.agent, TYPE_tell_result, &m, w->id);
 }
 
+/* Did it leave as it may? */
+static void
+see_mail(const struct work_in *w)
+{
+	enum rcpt_start start = starts[w->mail % STARTS];
+
+	if (start == START_UNFILTERED && strstr(w->content, "filtered") == NULL)
+		broken("nobody filtered it");
+	if (start == START_QUARANTINED && child.first && !child.released)
+		broken("nobody released it");
+}
+
 static void
 finish(struct work_in *w)
 {
@@ -210,6 +235,8 @@ finish(struct work_in *w)
 
 	if (w->is_report)
 		see_report(w);
+	else
+		see_mail(w);
 	for (uint32_t i = 0; i < w->nindex; i++)
 		answer_rcpt(w, i);
 	channel_tell(child.agent, TYPE_tell_done, &m, w->id);
@@ -271,10 +298,141 @@ on_space(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ctx, (void)ch, (void)msg, (void)id;
 }
 
+/* --- the filters --- */
+
+/* What they are asked about. */
+static struct {
+	uint64_t id;
+	char msgid[ID_LEN + 1];
+	uint32_t rcpts[RCPTS], nrcpt, nexpected;
+} asked;
+
+static void
+answer_filtered(bool replaced, enum filtered verdict)
+{
+	struct answer_filtered m = {
+		.verdict = (uint8_t)verdict,
+		.replaced = replaced,
+		.filter = STR("scan"),
+	};
+
+	channel_tell(child.smtpd, TYPE_answer_filtered, &m, asked.id);
+	asked.id = 0;
+}
+
+static void
+on_replaced(
+    void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	bool kept = fault == NULL && type == TYPE_answer_commit;
+
+	(void)ctx, (void)msg;
+	answer_filtered(kept, kept ? FILTERED_PASS : FILTERED_TEMPFAIL);
+}
+
+/* The same mail, which says that it was filtered. */
+static void
+replace(void)
+{
+	static const char content[] = "Received: x\r\n\r\nfiltered\r\n";
+	struct ask_commit m = {
+		.msgid = str_of(asked.msgid),
+		.from = STR("anna@here.example"),
+		.received_ms = clock_wall_ms(),
+		.client = STR("192.0.2.1"),
+		.client_name = STR("client.example"),
+		.listener = STR("127.0.0.1:25"),
+		.nrcpt = asked.nrcpt,
+		.header_size = 15,
+		.inline_size = sizeof(content) - 1,
+		.replaces = 1,
+	};
+	struct tell_content c = { .bytes = { content, sizeof(content) - 1 } };
+	uint64_t id =
+	    channel_ask(child.smtpd, TYPE_ask_commit, &m, on_replaced, NULL);
+
+	for (uint32_t i = 0; i < asked.nrcpt; i++) {
+		struct tell_rcpt r = { .to = str_of(rcpts[asked.rcpts[i]].to),
+			.action = STR("out"),
+			.start = START_UNFILTERED };
+
+		channel_tell(child.smtpd, TYPE_tell_rcpt, &r, id);
+	}
+	channel_tell(child.smtpd, TYPE_tell_content, &c, id);
+}
+
+static void
+on_ask_filter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_filter *m = msg;
+
+	(void)ctx, (void)ch;
+	if (asked.id != 0)
+		broken("the parts of two questions are mixed");
+	memset(&asked, 0, sizeof(asked));
+	asked.id = id;
+	asked.nexpected = m->nrcpt;
+	memcpy(asked.msgid, m->msgid.p, ID_LEN);
+}
+
+static void
+on_asked_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_rcpt *m = msg;
+
+	(void)ctx, (void)ch;
+	if (id == asked.id && asked.nrcpt < RCPTS)
+		asked.rcpts[asked.nrcpt++] = rcpt_of(m->to);
+}
+
+/* Seen twice (the end of the first time was not heard), it is left alone. */
+static void
+on_asked_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_content *m = msg;
+
+	(void)ctx, (void)ch;
+	if (id != asked.id || asked.nrcpt != asked.nexpected)
+		broken("half a question");
+	if (memmem(m->bytes.p, m->bytes.len, "filtered", 8) != NULL)
+		answer_filtered(false, FILTERED_PASS);
+	else
+		replace();
+}
+
 static const struct handler smtpd_handlers[] = {
 	{ TYPE_tell_space, on_space },
+	{ TYPE_ask_filter, on_ask_filter },
+	{ TYPE_tell_rcpt, on_asked_rcpt },
+	{ TYPE_tell_content, on_asked_content },
 	{ 0, NULL },
 };
+
+/* --- the administrator --- */
+
+static const struct handler control_handlers[] = {
+	{ 0, NULL },
+};
+
+static void
+on_released(
+    void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	(void)ctx, (void)fault, (void)type, (void)msg;
+	child.releasing = false;
+}
+
+static void
+release_all(void)
+{
+	struct ask_change m = { .change = CHANGE_UNQUARANTINE,
+		.reason = STR("test") };
+
+	if (child.releasing || child.q->index.nstate[STATE_QUARANTINED] == 0)
+		return;
+	child.releasing = child.released = true;
+	channel_ask(child.control, TYPE_ask_change, &m, on_released, NULL);
+}
 
 static void
 on_closed(void *ctx, struct channel *ch)
@@ -310,6 +468,9 @@ hand_in(uint32_t mail)
 		.nrcpt = RCPTS,
 		.header_size = 15,
 		.inline_size = sizeof(content) - 1,
+		.filter = STR("scan"),
+		.reason = STR("it smells"),
+		.context = STR("context"),
 	};
 	struct tell_content c = { .bytes = { content, sizeof(content) - 1 } };
 	uint64_t id;
@@ -320,7 +481,8 @@ hand_in(uint32_t mail)
 	    (void *)(uintptr_t)&numbers[mail]);
 	for (uint32_t i = 0; i < RCPTS; i++) {
 		struct tell_rcpt r = { .to = str_of(rcpts[i].to),
-			.action = STR("out") };
+			.action = STR("out"),
+			.start = (uint8_t)starts[mail % STARTS] };
 
 		channel_tell(child.smtpd, TYPE_tell_rcpt, &r, id);
 	}
@@ -346,8 +508,11 @@ static bool
 is_quiet(struct queue *q)
 {
 	return q->nworks == 0 && q->nintakes == 0 &&
-	       q->index.nstate[STATE_ACTIVE] == 0 && q->reports.count == 0 &&
-	       q->changes.first == NULL && !store_is_dirty(q->store) &&
+	       q->index.nstate[STATE_ACTIVE] == 0 &&
+	       q->index.nstate[STATE_QUARANTINED] == 0 &&
+	       q->refilter.njobs == 0 && !child.releasing &&
+	       q->reports.count == 0 && q->changes.first == NULL &&
+	       !store_is_dirty(q->store) &&
 	       index_from_seq(&q->index, q->reports.warn_seq) == NULL &&
 	       !timer_is_set(q->pace.later) && !q->pace.now.queued;
 }
@@ -380,6 +545,8 @@ connect_to(
 		broken("no sockets");
 	if (handlers == smtpd_handlers)
 		from_smtpd_add(child.q, 0, s[0]);
+	else if (handlers == control_handlers)
+		from_control_add(child.q, 0, s[0]);
 	else
 		from_delivery_add(child.q, ROLE_DELIVERY, 0, s[0]);
 	return channel_new(
@@ -400,7 +567,9 @@ live(const char *dir, int out, bool first, bool bounded)
 	child.q = queue_new(child.loop);
 	child.q->spool = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	queue_set_config(child.q, make_config());
+	child.first = first;
 	child.smtpd = connect_to(&smtpd_queue_edge, EDGE_A, smtpd_handlers);
+	child.control = connect_to(&control_all_edge, EDGE_A, control_handlers);
 	if (queue_start(child.q, &why) == -1)
 		return CODE_NO_START;
 	child.agent = connect_to(&queue_delivery_edge, EDGE_B, agent_handlers);
@@ -415,6 +584,8 @@ live(const char *dir, int out, bool first, bool bounded)
 		if ((!first || child.answers == MAILS) && is_quiet(child.q))
 			break;
 		turn(t);
+		if (!first || child.answers == MAILS)
+			release_all();
 	}
 	return 0;
 }

@@ -91,12 +91,13 @@ def forged_and_old_results_go():
         assert any("other.example" in r for r in results(found)), found
     with OpenDkim("s", more="RemoveOldSignatures yes") as signer, \
             Filtered({"dkim": signer}) as gw:
-        old = b"DKIM-Signature: v=1; d=old.example; s=x; b=x\r\n"
-        taken(gw.one(data=old + b"X-A: 1\r\n" + old + MAIL,
+        once = signed(gw)
+        old = split(once)[0][0] + b"\r\n"
+        taken(gw.one(data=old + b"X-A: 1\r\n" + once,
                      sender="alice@example.org"))
-        found = gw.delivered()[2]
+        found = gw.delivered(2)[2]
         equal(names(found).count("DKIM-Signature"), 1, f"{found}")
-        assert b"d=example.org" in found[0], found[0]
+        equal(names(found)[:3], ["DKIM-Signature", "Received", "X-A"], "top")
 
 
 main()

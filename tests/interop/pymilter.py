@@ -32,7 +32,7 @@ def every_edit():
                     ["addrcpt", "<added@example.net>"],
                     ["addrcpt", "<added2@example.net>", "NOTIFY=NEVER"],
                     ["delrcpt", "<y@example.net>"],
-                    ["replacebody", "0123456789abc\r\n", 1])
+                    ["replacebody", "0123456789abc\r\n", 1, 1])
         taken(gw.one(data=data, rcpts=["x@example.net", "y@example.net"]))
         sender, rcpts, found, body = gw.delivered()
         equal(sender, "new@example.org", "sender")
@@ -51,9 +51,9 @@ def every_edit():
 def a_body_in_many_packets():
     """libmilter cuts it at 65535 bytes, wherever that is."""
     with PyMilter() as py, Filtered({"py": py}) as gw:
-        text = "0123456789abc\r\n" * 9000
-        taken(gw.one(data=plan(["replacebody", text, 3])))
-        equal(gw.delivered()[3], text.encode() * 3, "body")
+        line = "0123456789abc\r\n"
+        taken(gw.one(data=plan(["replacebody", line, 9000, 3])))
+        equal(gw.delivered()[3], line.encode() * 27000, "body")
 
 
 @test

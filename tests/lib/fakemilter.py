@@ -243,7 +243,8 @@ class Conn:
         self.steps = owner.steps
 
     def send(self, data):
-        self.sock.sendall(data)
+        if data:  # even nothing is a broken pipe when the other side is gone
+            self.sock.sendall(data)
 
     def wait_end(self):
         try:

@@ -6,6 +6,10 @@ from postern import (MX, Gateway, equal, letter, match, queued_id,
                      wait_until)
 
 
+LIMITS = "limit rate-per-source 1000000/1s connections-per-source 10000\n" \
+         "limit errors 10000 soft-errors 10000\n"
+
+
 class Filtered(Gateway):
     """A gateway whose listener has filters, and a next hop that keeps all.
 
@@ -14,7 +18,7 @@ class Filtered(Gateway):
     """
 
     def __init__(self, filters, chosen=None, conf="", listener="", relay=True,
-                 faults=None, before="", **kw):
+                 mx=None, before="", **kw):
         self.filters, lines = {}, []
         for name, f in filters.items():
             found, opts = f if isinstance(f, tuple) else (f, "")
@@ -23,11 +27,11 @@ class Filtered(Gateway):
             lines.append(f"milter {name} " + " ".join(
                 f'socket "{getattr(s, "spec", s)}"' for s in found) +
                 f" {opts}")
-        self.mx = MX(faults=faults)
+        self.mx = MX(**mx or {})
         if chosen is None:
             chosen = "{ " + ", ".join(filters) + " }"
         chosen = f" milters {chosen}" if chosen else ""
-        text = before + "\n".join(lines) + "\n" \
+        text = LIMITS + before + "\n".join(lines) + "\n" \
             f"listen on $own_address port $own_port{chosen} {listener}\n" \
             f'listen on socket "$dir/control/submit.sock"{chosen}\n'
         if relay:
@@ -41,6 +45,8 @@ class Filtered(Gateway):
         self.mx.close()
         for found in self.filters.values():
             for f in found:
+                if kind is not None and hasattr(f, "show"):
+                    f.show()
                 if not hasattr(f, "close"):
                     continue
                 f.close()
@@ -54,6 +60,20 @@ class Filtered(Gateway):
             found = c.mail(sender, list(rcpts), data or letter(token), params)
             c.want("QUIT", 221)
             return found
+
+    def outcome(self, client=None, data=None):
+        """A mail, as far as it gets: the reply that refuses it, or the
+        last."""
+        c = client or self.client(helo="client.example")
+        for line in ("MAIL FROM:<s@client.example>",
+                     "RCPT TO:<x@example.net>", "DATA",
+                     (data or letter("t")) + b".\r\n"):
+            got = c.cmd(line)
+            if got[0] // 100 not in (2, 3):
+                break
+        if client is None:
+            c.close()
+        return got
 
     def delivered(self, count=1):
         """The mail that came last: (sender, recipients, fields, body)."""

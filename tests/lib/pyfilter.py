@@ -6,7 +6,7 @@ pyfilter.py SOCKET SEEN [quiet]
 The field X-Plan holds a list in JSON of what to do at the end of the message:
 ["addheader", name, value], ["insheader", index, name, value], ["chgheader",
 name, index, value], ["chgfrom", …], ["addrcpt", …], ["delrcpt", …],
-["replacebody", text, times], ["quarantine", reason], ["progress"],
+["replacebody", line, lines, times], ["quarantine", reason], ["progress"],
 ["setreply", …], ["return", "REJECT"]. A local part like mail-REJECT or
 rcpt-TEMPFAIL is an answer to MAIL or RCPT, a name helo-REJECT to HELO. quiet:
 replies to nothing before the end, and asks for macros of its own. SEEN gets a
@@ -85,8 +85,8 @@ class Filter(Milter.Base):
             elif what == "insheader":
                 self.addheader(args[1], args[2], args[0])
             elif what == "replacebody":
-                for _ in range(args[1]):
-                    self.replacebody(args[0].encode())
+                for _ in range(args[2]):
+                    self.replacebody(args[0].encode() * args[1])
             else:
                 getattr(self, what)(*args)
         return result

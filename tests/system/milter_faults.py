@@ -18,16 +18,6 @@ OUTCOMES = {"tempfail": 451, "accept": 250, "reject": 550, "quarantine": 250,
             "disconnect": 421}
 
 
-def outcome(gw, c):
-    """A mail to the first reply that refuses; the last reply."""
-    for line in ("MAIL FROM:<s@client.example>", "RCPT TO:<x@example.net>",
-                 "DATA", letter("t") + b".\r\n"):
-        got = c.cmd(line)
-        if got[0] // 100 not in (2, 3):
-            return got
-    return got
-
-
 def outcomes(how, stages=STAGES, options=PATIENT, policies=OUTCOMES,
              filter_options=None):
     """Fails the first message of a session in this way, at each stage, with
@@ -43,7 +33,7 @@ def outcomes(how, stages=STAGES, options=PATIENT, policies=OUTCOMES,
                 if got[0] == 220:
                     got = c.cmd("EHLO client.example")
                 if got[0] == 250:
-                    got = outcome(gw, c)
+                    got = gw.outcome(c)
                 what = f"{policy}, {stage}: {got}"
                 equal(got[0], OUTCOMES[policy], what)
                 match(got[1], r"^[245]\.\d\.\d ", what)
@@ -177,7 +167,7 @@ def bad_reply_texts():
             for moment in ("mail", "rcpt", "eom"):
                 f.script = {moment: Say(packet("y", text))}
                 with gw.client(helo="c.example") as c:
-                    got = outcome(gw, c)
+                    got = gw.outcome(c)
                     assert got[0] // 100 in (4, 5), (text, got)
                     match(got[1], r"^[45]\.\d\.\d ", repr(text))
                     assert "RCPT" not in got[1], got
@@ -213,7 +203,7 @@ def absent():
             got = c.reply()
             if got[0] == 220:
                 c.want("EHLO c.example", 250)
-                got = outcome(gw, c)
+                got = gw.outcome(c)
             equal(got[0], code, f"{policy}: {got}")
             f.listen()
             taken(gw.one("t2"))
@@ -366,7 +356,7 @@ def cut_at_every_byte():
             for n in range(len(answer.data)):
                 f.script = {moment: Cut(answer, n)}
                 with gw.client(helo="c.example") as c:
-                    equal(outcome(gw, c)[0], 451, f"{moment}, byte {n}")
+                    equal(gw.outcome(c)[0], 451, f"{moment}, byte {n}")
         f.script = {m: Trickle(a) for m, a in whole}
         taken(gw.one())
         _, _, found, got = gw.delivered()

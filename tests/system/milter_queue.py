@@ -35,6 +35,7 @@ def asked_after_the_250():
         equal(f.seen("helo")[0].strings, ["client.example"], "helo")
         equal(f.seen("mail")[0].macros["i"], mid, "i")
         gw.wait_empty()
+        equal(len(f.seen("eom")), 1, "asked")
 
 
 @test
@@ -135,7 +136,7 @@ def the_envelope():
 @test
 def many_at_once():
     f = Filter({"eom": lambda e: add_header("X-Late", "1") + CONTINUE})
-    with late(f) as gw:
+    with late(f, before="queue retry 1s\n") as gw:
         ledger = Ledger()
         with gw.client(helo="c.example") as c:
             for n in range(100):
@@ -152,7 +153,7 @@ def our_own_reports():
     f2 = Filter()
     with Filtered({"f": f, "f2": f2}, "{ f2 }",
                   conf=REPORTS + "queue report-milters { f }\n",
-                  faults={"rcpt": [Reply("550 5.1.1 nobody")]}) as gw:
+                  mx={"faults": {"rcpt": [Reply("550 5.1.1 nobody")]}}) as gw:
         taken(gw.one())
         report = gw.mx.wait()[0]
         equal(report.rcpts, ["s@client.example"], "to")

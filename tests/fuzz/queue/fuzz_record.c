@@ -13,6 +13,9 @@ mail_again(const struct mail_decoded *d)
 	size_t len = mail_size(&d->mail);
 	uint8_t *p;
 	struct mail_decoded again;
+	struct record_header h = { .version = RECORD_VERSION,
+		.length = (uint32_t)len,
+		.seq = d->mail.seq };
 
 	if (len == 0)
 		abort();
@@ -20,7 +23,7 @@ mail_again(const struct mail_decoded *d)
 	if (p == NULL)
 		abort();
 	mail_encode(p, &d->mail);
-	if (mail_decode(p, len, d->mail.seq, &again) == -1 ||
+	if (mail_decode(&h, p, &again) == -1 ||
 	    again.mail.nrcpt != d->mail.nrcpt ||
 	    !str_eq(again.mail.content, d->mail.content))
 		abort();
@@ -67,10 +70,14 @@ headers(const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct record_header h = { .length = (uint32_t)size, .seq = 1 };
 	struct mail_decoded m;
 	struct state_decoded s;
 
-	if (mail_decode(data, size, 1, &m) == 0) {
+	for (h.version = RECORD_VERSION_MIN; h.version <= RECORD_VERSION;
+	     h.version++) {
+		if (mail_decode(&h, data, &m) != 0)
+			continue;
 		mail_again(&m);
 		mail_decoded_clear(&m);
 	}

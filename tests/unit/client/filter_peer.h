@@ -33,7 +33,9 @@ struct filter_peer {
 	size_t sent;  /* bytes */
 	size_t bytes; /* of bodies heard */
 	size_t unsent_max;
-	bool slowly; /* one byte a round */
+	bool slowly;  /* one byte a round */
+	char endless; /* from this event on it sends that, again and again */
+	struct str again;
 	bool macros; /* heard has them */
 	bool brief;  /* heard has the codes alone */
 	bool deaf;   /* reads nothing more once it was told of a body */
@@ -119,6 +121,11 @@ static inline void
 peer_tick(void *ctx)
 {
 	(void)ctx;
+	if (peer.stream != NULL && peer.endless == '!') {
+		timer_set(peer.tick, 5);
+		peer_put(peer.again.p, peer.again.len);
+		return;
+	}
 	if (peer.stream == NULL || peer.out.len == 0)
 		return;
 	char c = peer.out.p[0];
@@ -177,6 +184,10 @@ peer_data(void *ctx, struct str in)
 		if (talk != NULL && talk->stream != NULL &&
 		    stream_unsent(talk->stream) > peer.unsent_max)
 			peer.unsent_max = stream_unsent(talk->stream);
+		if (p.code == peer.endless) {
+			peer.endless = '!';
+			timer_set(peer.tick, 0);
+		}
 		peer_reply(&peer.replies[(unsigned char)p.code & 127]);
 	}
 	return used;

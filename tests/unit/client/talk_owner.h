@@ -19,7 +19,7 @@ static enum milter_room body_room;
 static char new_body[4096];
 static size_t new_len;
 static struct timer *guard;
-static bool free_in_answer;
+static bool free_in_answer, body_waits;
 
 static const char header[] =
     "Received: ours\r\nSubject: probe\r\nX-Tab:\tv\r\n folded\r\nX-Empty:\r\n"
@@ -40,6 +40,7 @@ on_answer(void *ctx, const struct talk_answer *a)
 {
 	(void)ctx;
 	nanswers++;
+	ck_assert(!body_waits);
 	keep(a);
 	if (free_in_answer)
 		talk_free(&talk);
@@ -69,6 +70,7 @@ static inline void
 body_is_ready(void *ctx)
 {
 	(void)ctx;
+	body_waits = false;
 	talk_body_ready(talk, true);
 }
 
@@ -82,6 +84,7 @@ body_add(void *body, struct str bytes)
 	memcpy(new_body + new_len, bytes.p, bytes.len);
 	new_len += bytes.len;
 	if (body_room == MILTER_WAIT) {
+		body_waits = true;
 		deferred_init(&d, body_is_ready, NULL);
 		loop_after(loop, &d);
 	}

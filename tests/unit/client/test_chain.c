@@ -1,6 +1,6 @@
 /* Many filters as one, all of them well: order, groups, strictness, edits,
  * aborts, who is told what and when, shadows. */
-#include "tests/unit/client/scripted_filters.h"
+#include "tests/unit/client/chain_world.h"
 
 #define IS(who, want) ck_assert_str_eq(filter(who)->log, (want))
 
@@ -155,9 +155,8 @@ START_TEST(the_strictest_counts)
 		{ "q odd|a", "q even|c", MILTER_QUARANTINE, "a" },
 		{ "a", "c", MILTER_CONTINUE, NULL },
 		{ "r", "y 550 5.7.2 b", MILTER_REJECT, "a" },
-		/* which it means for the session */
+		/* which holds for the session */
 		{ "r", "y 421 4.3.0 go", MILTER_SHUTDOWN, "b" },
-		{ "c", "c", MILTER_SHUTDOWN, "b" },
 	};
 
 	session_start(set_of("{ab}"));
@@ -178,6 +177,8 @@ START_TEST(the_strictest_counts)
 			ck_assert_str_eq(w.reply, "odd");
 		milters_end_message(w.m);
 	}
+	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_SHUTDOWN);
+	ck_assert_str_eq(w.reply, "421 4.3.0 go");
 }
 
 END_TEST
@@ -322,7 +323,7 @@ START_TEST(the_session_is_refused)
 	}
 	milters_abort(w.m);
 	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_REJECT);
-	IS('a', "CH");
+	IS('a', "CHQ");
 	ck_assert(has_event("a rcpt reject"));
 }
 
@@ -352,7 +353,10 @@ START_TEST(accept_is_one_filters)
 	ck_assert_int_eq(message(), MILTER_CONTINUE);
 	IS('a', "CHMM");
 	IS('b', "CHMRTLLNBEMRTLLNBE");
-	IS('c', "C");
+	/* For the session: it is not needed any more. */
+	IS('c', "CQ");
+	ck_assert_uint_eq(report_of('c').sessions, 0);
+	ck_assert_int_eq(filter('c')->connections, 1);
 }
 
 END_TEST

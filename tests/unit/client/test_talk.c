@@ -63,8 +63,8 @@ START_TEST(test_clients)
 	} rows[] = {
 		{ "2001:db8::1", "O C(a.test|6\x10\xe1"
 				 "2001:db8::1)" },
-		{ "fe80::1", "O C(a.test|6\x10\xe1"
-			     "fe80::1)" },
+		{ "fe80::1%2", "O C(a.test|6\x10\xe1"
+			       "fe80::1)" },
 		{ "::ffff:192.0.2.7", "O C(a.test|4\x10\xe1"
 				      "192.0.2.7)" },
 		{ "local", "O C(localhost|4||127.0.0.1)" },

@@ -172,67 +172,31 @@ START_TEST(test_late_at_each_event)
 END_TEST
 
 /* A byte now and then does not move the deadline. */
-static void
-trickle(void *ctx)
-{
-	struct timer **t = ctx;
-
-	if (peer.stream != NULL && peer.sent < 2000)
-		peer_put("\0", 1);
-	timer_set(*t, 10);
-}
-
 START_TEST(test_trickling)
 {
-	struct timer *t;
-
 	milter.command_timeout = 100;
+	says('M', BYTES("\0\1\0\0y"));
+	peer.endless = 'M';
+	peer.again = STR("x");
 	upto(MILTER_HELO);
-	says('M', BYTES("\0\0\7\xd0y"));
-	t = timer_new(loop, trickle, &t);
-	timer_set(t, 1);
 	ask(MILTER_MAIL);
-	/* Whatever came of it before the deadline: it ends. */
-	ck_assert_ptr_nonnull(got.fault);
-	timer_free(&t);
+	expect_fault("no reply to mail in time");
+	ck_assert_uint_gt(peer.sent, 20);
 }
 
 END_TEST
 
-/* Works on and on. */
-static void
-progress(void *ctx)
-{
-	struct timer **t = ctx;
-
-	if (peer.stream != NULL)
-		peer_put(BYTES("\0\0\0\1p"));
-	timer_set(*t, 5);
-}
-
 START_TEST(test_endless_progress)
 {
 	static const char events[] = "HMRTLNBE";
-	struct timer *t;
 
 	milter.command_timeout = milter.content_timeout = 60;
 	milter.total_timeout = 150;
-	upto(MILTER_CONNECT);
 	says_nothing(events[_i]);
-	t = timer_new(loop, progress, &t);
-	for (int s = MILTER_HELO; s <= MILTER_DATA && !talk_is_dead(talk);
-	     s++) {
-		if (events[_i] == "CHMRT"[s])
-			timer_set(t, 1);
-		ask((enum milter_stage)s);
-	}
-	if (!talk_is_dead(talk)) {
-		timer_set(t, 1);
-		ask(MILTER_CONTENT);
-	}
-	/* It came in when nothing was asked, or it was too much. */
-	ck_assert_ptr_nonnull(got.fault);
-	timer_free(&t);
+	peer.endless = events[_i];
+	peer.again = (struct str){ BYTES("\0\0\0\1p") };
+	ck_assert(!converse());
+	expect_fault("in time");
 }
 
 END_TEST

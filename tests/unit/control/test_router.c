@@ -27,7 +27,7 @@ struct fake {
 };
 
 static struct loop *loop;
-static struct fake queue, smtpd, resolver;
+static struct fake queue, smtpd, smtpd2, resolver;
 static struct asker *asker;
 static struct channel *client;
 
@@ -123,6 +123,65 @@ on_resolve(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	done(ctx, id);
 }
 
+static size_t mail_bytes, mails_asked;
+
+static void
+on_mail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_mail *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	mail_bytes += m->bytes.len;
+}
+
+static void
+on_test_milter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_event row = { .when_ms = 1 };
+
+	(void)msg;
+	mails_asked++;
+	channel_tell(ch, TYPE_row_event, &row, id);
+	done(ctx, id);
+}
+
+static void
+on_milters(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+	struct row_milter row = { .name = STR("a"), .sessions = 1 };
+
+	(void)msg;
+	if (f->is_mortal) {
+		channel_free(&f->ch);
+		return;
+	}
+	channel_tell(ch, TYPE_row_milter, &row, id);
+	done(f, id);
+}
+
+static void
+on_quarantine(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_quarantined row = { .size = 1 };
+
+	(void)msg;
+	channel_tell(ch, TYPE_row_quarantined, &row, id);
+	done(ctx, id);
+}
+
+static void
+on_trace(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_event row = { .when_ms = 1 };
+
+	(void)msg;
+	channel_tell(ch, TYPE_row_event, &row, id);
+	done(ctx, id);
+}
+
 static void
 send_content(void *ctx)
 {
@@ -159,6 +218,11 @@ static const struct handler process_handlers[] = {
 	{ TYPE_ask_content, on_content },
 	{ TYPE_ask_routes, on_routes },
 	{ TYPE_ask_resolve, on_resolve },
+	{ TYPE_tell_mail, on_mail },
+	{ TYPE_ask_test_milter, on_test_milter },
+	{ TYPE_ask_milters, on_milters },
+	{ TYPE_ask_quarantine, on_quarantine },
+	{ TYPE_ask_trace, on_trace },
 	{ 0, NULL },
 };
 
@@ -215,14 +279,18 @@ on_text(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 /* Of show routes and resolve: counted, the types as bits. */
-static unsigned int row_types;
+static uint64_t row_types;
 
+#define BIT(row) (UINT64_C(1) << TYPE_##row)
 #define OTHER_ROWS(R)   \
 	R(row_resolved) \
 	R(row_record)   \
 	R(row_rule)     \
 	R(row_passed)   \
-	R(row_hop)
+	R(row_hop)      \
+	R(row_milter)   \
+	R(row_event)    \
+	R(row_quarantined)
 #define OTHER_FUNCTION(row)                                              \
 	static void on_##row(                                            \
 	    void *ctx, struct channel *ch, const void *msg, uint64_t id) \
@@ -232,7 +300,7 @@ static unsigned int row_types;
 		(void)msg;                                               \
 		(void)id;                                                \
 		nrows++;                                                 \
-		row_types |= 1U << TYPE_##row;                           \
+		row_types |= BIT(row);                                   \
 	}
 OTHER_ROWS(OTHER_FUNCTION)
 #define OTHER_HANDLER(row) { TYPE_##row, on_##row },
@@ -300,6 +368,7 @@ setup(void)
 	start_fake(&queue, ROLE_QUEUE, 0);
 	start_fake(&smtpd, ROLE_SMTPD, 1);
 	start_fake(&resolver, ROLE_RESOLVER, 0);
+	mail_bytes = mails_asked = 0;
 	nterms = nrows = nanswers = 0;
 	row_types = 0;
 	bytes = stats_sum = stats_own = 0;
@@ -315,6 +384,7 @@ teardown(void)
 	channel_free(&client);
 	channel_free(&queue.ch);
 	channel_free(&smtpd.ch);
+	channel_free(&smtpd2.ch);
 	channel_free(&resolver.ch);
 	loop_settle(loop);
 	loop_free(&loop);
@@ -358,6 +428,10 @@ answered_to(unsigned int permits)
 	struct ask_submit_path path = { 0 };
 	struct ask_resolve resolve = { .name = STR("a"), .type = STR("MX") };
 	struct ask_routes routes = { .address = STR("a@x") };
+	struct ask_milters milters = { 0 };
+	struct ask_quarantine quarantine = { 0 };
+	struct ask_trace trace = { .msgid = STR("0000000000000000") };
+	struct ask_test_milter test = { .milter = STR("a") };
 
 	const struct {
 		uint16_t type;
@@ -369,6 +443,10 @@ answered_to(unsigned int permits)
 		{ TYPE_ask_submit_path, &path },
 		{ TYPE_ask_resolve, &resolve },
 		{ TYPE_ask_routes, &routes },
+		{ TYPE_ask_milters, &milters },
+		{ TYPE_ask_quarantine, &quarantine },
+		{ TYPE_ask_trace, &trace },
+		{ TYPE_ask_test_milter, &test },
 	};
 
 	unsigned int bits = 0;
@@ -388,8 +466,8 @@ answered_to(unsigned int permits)
 START_TEST(permissions)
 {
 	route_set_submit_path("/x/submit.sock");
-	ck_assert_uint_eq(answered_to(PERMIT_ALL), 63);
-	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 57);
+	ck_assert_uint_eq(answered_to(PERMIT_ALL), 1023);
+	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 505);
 	ck_assert_uint_eq(answered_to(0), 8);
 	ck_assert_str_eq(term_text, "/x/submit.sock");
 }
@@ -404,17 +482,89 @@ START_TEST(rows_of_the_resolver)
 	connect_as(0, PERMIT_ALL);
 	ask(TYPE_ask_resolve, &resolve);
 	ck_assert_uint_eq(answer.code, ANSWER_OK);
-	ck_assert_uint_eq(
-	    row_types, 1U << TYPE_row_resolved | 1U << TYPE_row_record);
+	ck_assert_uint_eq(row_types, BIT(row_resolved) | BIT(row_record));
 	row_types = 0;
 	ask(TYPE_ask_routes, &routes);
 	ck_assert_uint_eq(answer.code, ANSWER_OK);
-	ck_assert_uint_eq(row_types,
-	    1U << TYPE_row_rule | 1U << TYPE_row_passed | 1U << TYPE_row_hop);
+	ck_assert_uint_eq(
+	    row_types, BIT(row_rule) | BIT(row_passed) | BIT(row_hop));
 	/* The gateway may do without one. */
 	channel_free(&resolver.ch);
 	ask(TYPE_ask_resolve, &resolve);
 	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+}
+
+END_TEST
+
+/* Each smtpd has rows of its own; one that dies is left out. */
+START_TEST(filters_of_all_workers)
+{
+	struct ask_milters m = { 0 };
+
+	start_fake(&smtpd2, ROLE_SMTPD, 2);
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_milters, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(nrows, 2);
+	smtpd.is_mortal = true;
+	ask(TYPE_ask_milters, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(nrows, 3);
+	smtpd2.is_mortal = true;
+	ask(TYPE_ask_milters, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+	ask(TYPE_ask_milters, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_UNAVAILABLE);
+}
+
+END_TEST
+
+static void
+tell_mail(size_t size)
+{
+	static char zeros[CHANNEL_CONTENT_MAX];
+
+	for (; size > 0; size -= size < sizeof(zeros) ? size : sizeof(zeros)) {
+		struct tell_mail m = { .bytes = { zeros, size < sizeof(zeros) ?
+							     size :
+							     sizeof(zeros) } };
+		channel_tell(client, TYPE_tell_mail, &m, 0);
+	}
+}
+
+START_TEST(a_mail_for_a_filter)
+{
+	struct ask_test_milter m = { .milter = STR("a") };
+
+	connect_as(0, PERMIT_ALL);
+	tell_mail(ASKER_MAIL_MAX);
+	ask(TYPE_ask_test_milter, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(row_types, BIT(row_event));
+	ck_assert_uint_eq(mail_bytes, ASKER_MAIL_MAX);
+	/* It was of that question only. */
+	ask(TYPE_ask_test_milter, &m);
+	ck_assert_uint_eq(mail_bytes, ASKER_MAIL_MAX);
+	ck_assert_uint_eq(mails_asked, 2);
+	tell_mail((size_t)ASKER_MAIL_MAX + 1);
+	loop_run(loop);
+	ck_assert(is_closed);
+	ck_assert_uint_eq(asker_count(), 0);
+}
+
+END_TEST
+
+/* Who may not ask that does not fill our memory either. */
+START_TEST(a_mail_from_one_who_may_not)
+{
+	struct ask_test_milter m = { .milter = STR("a") };
+
+	connect_as(1000, PERMIT_VIEW);
+	tell_mail((size_t)ASKER_MAIL_MAX + 1);
+	ask(TYPE_ask_test_milter, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_REFUSED_IT);
+	ck_assert_uint_eq(asker->mail.len, 0);
+	ck_assert_uint_eq(mails_asked, 0);
 }
 
 END_TEST
@@ -638,6 +788,9 @@ main(void)
 	tcase_add_test(c, change_goes_to_the_queue);
 	tcase_add_test(c, permissions);
 	tcase_add_test(c, rows_of_the_resolver);
+	tcase_add_test(c, filters_of_all_workers);
+	tcase_add_test(c, a_mail_for_a_filter);
+	tcase_add_test(c, a_mail_from_one_who_may_not);
 	tcase_add_test(c, equal_names_are_one_number);
 	tcase_add_test(c, numbers_of_those_that_are_there);
 	tcase_add_test(c, a_process_that_dies);

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "edges/control_all.h"
+#include "lib/base/bytes.h"
 #include "lib/base/clock.h"
+#include "lib/base/latency.h"
 #include "posternctl/commands.h"
 #include "posternctl/out.h"
 
@@ -107,10 +109,13 @@ static void
 on_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct ask_change *m = msg;
+	const bool *is_empty = ctx;
 
-	(void)ctx;
 	switch ((enum change)m->change) {
 	case CHANGE_FLUSH:
+	case CHANGE_UNQUARANTINE:
+	case CHANGE_REJECT:
+	case CHANGE_RESCAN:
 		done(ch, id, ANSWER_OK, "");
 		break;
 	case CHANGE_HOLD:
@@ -121,7 +126,12 @@ on_change(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		done(ch, id, ANSWER_REFUSED_IT, "permission denied");
 		break;
 	case CHANGE_REMOVE:
-		done(ch, id, ANSWER_UNAVAILABLE, "temporarily unavailable");
+		/* Of the quarantine: the term says so. */
+		if (*is_empty)
+			done(ch, id, ANSWER_OK, "");
+		else
+			done(ch, id, ANSWER_UNAVAILABLE,
+			    "temporarily unavailable");
 		break;
 	}
 }
@@ -260,7 +270,142 @@ on_destinations(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	done(ch, id, ANSWER_OK, "");
 }
 
+static void
+on_quarantine(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	bool *is_empty = ctx;
+	struct row_quarantined q = { .msgid = STR(ID),
+		.from = STR("evil\033[2J@example.com"),
+		.size = 2048,
+		.filter = STR("clamav"),
+		.reason = STR("virus \"EICAR\""),
+		.since_ms = 1500,
+		.expires_ms = 0 };
+	struct row_rcpt r = { .to = STR("a@example.net"),
+		.state = RCPT_QUARANTINED,
+		.action = STR("out") };
+
+	(void)msg;
+	if (!*is_empty) {
+		channel_tell(ch, TYPE_row_quarantined, &q, id);
+		channel_tell(ch, TYPE_row_rcpt, &r, id);
+		r.to = STR("b@example.net");
+		r.state = RCPT_DELIVERED;
+		channel_tell(ch, TYPE_row_rcpt, &r, id);
+	}
+	done(ch, id, ANSWER_OK, "");
+}
+
+static void
+on_trace(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_trace *m = msg;
+	struct row_event rows[] = {
+		{ .when_ms = 1000,
+		    .event = STR("accepted"),
+		    .text =
+			STR("from=a@b nrcpt=1 size=012 helo=\"x \\\"y\\\\\"") },
+		{ .when_ms = 2000,
+		    .event = STR("milter"),
+		    .text = STR("name=\"a\\x1bb\" event=2 no pair") },
+		{ .when_ms = 3000, .event = STR("removed") },
+	};
+
+	(void)ctx;
+	if (!str_eq(m->msgid, STR(ID))) {
+		done(ch, id, ANSWER_NOT_FOUND, "");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		channel_tell(ch, TYPE_row_event, &rows[i], id);
+	done(ch, id, ANSWER_OK, "");
+}
+
+/* Two processes that know the same filter. */
+static void
+on_milters(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	uint8_t verdicts[8 * ROW_MILTER_VERDICTS] = { 0 };
+	uint8_t latency[4 * ROW_MILTER_STAGES * LATENCY_BUCKETS] = { 0 };
+	struct row_milter m = { .name = STR("rspamd"),
+		.on_failure = STR("tempfail"),
+		.sessions = 1,
+		.connections = 10,
+		.failures = 1,
+		.edits = 3,
+		.version = 6,
+		.actions = 0x21,
+		.steps = 0x100400,
+		.verdicts = { (const char *)verdicts, sizeof(verdicts) },
+		.latency = { (const char *)latency, sizeof(latency) } };
+	struct row_milter_socket k = { .milter = STR("rspamd"),
+		.socket = STR("inet:11332@127.0.0.1"),
+		.sessions = 1 };
+
+	(void)ctx;
+	(void)msg;
+	put_le64(verdicts + 8, 9);  /* continue */
+	put_le64(verdicts + 40, 1); /* reject */
+	put_le32(latency + 4 * 6 * LATENCY_BUCKETS + 4 * 9, 5);
+	channel_tell(ch, TYPE_row_milter, &m, id);
+	m.version = m.actions = m.steps = 0;
+	m.state = 1;
+	channel_tell(ch, TYPE_row_milter, &m, id);
+	channel_tell(ch, TYPE_row_milter_socket, &k, id);
+	k.state = 1;
+	k.failures = 1;
+	k.fault = STR("timeout");
+	channel_tell(ch, TYPE_row_milter_socket, &k, id);
+	m.name = STR("clamav");
+	m.shadow = m.after_queue = 1;
+	m.state = 2;
+	m.sessions = 2;
+	m.connections = m.failures = m.edits = 0;
+	m.verdicts.len = m.latency.len = 0;
+	channel_tell(ch, TYPE_row_milter, &m, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
+static size_t mail_size;
+
+static void
+on_mail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_mail *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	mail_size += m->bytes.len;
+}
+
+static void
+on_test_milter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_test_milter *m = msg;
+	char text[1000];
+	struct row_event e = { .when_ms = 1000, .event = STR("verdict") };
+	struct row_content c = { .bytes = STR("X: \033\r\n\r\n") };
+
+	(void)ctx;
+	snprintf(text, sizeof(text), "size=%zu client=%.*s from=%.*s to=%.*s",
+	    mail_size, (int)m->client.len, m->client.p, (int)m->from.len,
+	    m->from.p, (int)m->to.len, m->to.p);
+	e.text = str_of(text);
+	if (str_eq(m->milter, STR("bad")))
+		e.event = STR("failed");
+	channel_tell(ch, TYPE_row_event, &e, id);
+	if (str_eq(m->milter, STR("good")))
+		channel_tell(ch, TYPE_row_content, &c, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
 static const struct handler handlers[] = {
+	{ TYPE_ask_quarantine, on_quarantine },
+	{ TYPE_ask_trace, on_trace },
+	{ TYPE_ask_milters, on_milters },
+	{ TYPE_tell_mail, on_mail },
+	{ TYPE_ask_test_milter, on_test_milter },
 	{ TYPE_ask_destinations, on_destinations },
 	{ TYPE_ask_resolve, on_resolve },
 	{ TYPE_ask_routes, on_routes },
@@ -521,6 +666,155 @@ START_TEST(names_and_routes)
 
 END_TEST
 
+START_TEST(quarantine)
+{
+	expect("quarantine list", true, CTL_DONE,
+	    "[{\"id\":\"" ID "\",\"from\":\"evil\\u001b[2J@example.com\","
+	    "\"size\":2048,\"filter\":\"clamav\","
+	    "\"reason\":\"virus \\\"EICAR\\\"\","
+	    "\"since\":\"1970-01-01T00:00:01.500Z\",\"expires\":null,"
+	    "\"recipients\":[{\"to\":\"a@example.net\","
+	    "\"state\":\"quarantined\",\"action\":\"out\"},"
+	    "{\"to\":\"b@example.net\",\"state\":\"delivered\","
+	    "\"action\":\"out\"}]}]\n");
+	expect("quarantine list state held", true, CTL_DONE, "[]\n");
+	expect("quarantine list state held", false, CTL_DONE, "");
+	expect("quarantine list banana", false, CTL_USAGE, "");
+	expect("quarantine show " ID, false, CTL_DONE,
+	    "id        " ID "\n"
+	    "from      evil\\x1B[2J@example.com\n"
+	    "size      2.0K\n"
+	    "filter    clamav\n"
+	    "reason    virus \"EICAR\"\n"
+	    "since     1970-01-01T00:00:01.500Z\n"
+	    "expires   never\n"
+	    "to        a@example.net\n"
+	    "  state   quarantined\n"
+	    "  action  out\n"
+	    "to        b@example.net\n"
+	    "  state   delivered\n"
+	    "  action  out\n");
+	expect("quarantine show nosuch", false, CTL_REFUSED, "");
+	expect("quarantine release " ID, false, CTL_DONE,
+	    "2 matched, 1 released\n");
+	expect("quarantine reject milter clamav", false, CTL_DONE,
+	    "2 matched, 1 rejected\n");
+	expect("quarantine rescan all --dry-run", false, CTL_DONE,
+	    "2 matched, nothing was changed\n");
+	expect("quarantine rescan all", true, CTL_DONE,
+	    "{\"matched\":2,\"changed\":1,\"operation\":7}\n");
+	expect(
+	    "quarantine remove " ID, false, CTL_DONE, "2 matched, 1 removed\n");
+	expect("quarantine remove", false, CTL_USAGE, "");
+}
+
+END_TEST
+
+START_TEST(trace)
+{
+	expect("trace " ID, true, CTL_DONE,
+	    "[{\"time\":\"1970-01-01T00:00:01.000Z\",\"event\":\"accepted\","
+	    "\"from\":\"a@b\",\"nrcpt\":1,\"size\":\"012\","
+	    "\"helo\":\"x \\\"y\\\\\"},"
+	    "{\"time\":\"1970-01-01T00:00:02.000Z\",\"event\":\"milter\","
+	    "\"name\":\"a\\u001bb\",\"event_\":2,\"text\":\"no pair\"},"
+	    "{\"time\":\"1970-01-01T00:00:03.000Z\","
+	    "\"event\":\"removed\"}]\n");
+	expect("trace " ID, false, CTL_DONE,
+	    "1970-01-01T00:00:01.000Z accepted from=a@b nrcpt=1 size=012 "
+	    "helo=\"x \\\\\"y\\\\\\\\\"\n"
+	    "1970-01-01T00:00:02.000Z milter name=\"a\\\\x1bb\" event=2 no "
+	    "pair\n"
+	    "1970-01-01T00:00:03.000Z removed\n");
+	expect("trace 0000000000000000", true, CTL_REFUSED, "");
+	expect("trace x", true, CTL_REFUSED, "");
+}
+
+END_TEST
+
+START_TEST(milters)
+{
+	expect("show milters", true, CTL_DONE,
+	    "[{\"name\":\"rspamd\",\"state\":\"resting\",\"sockets\":["
+	    "{\"socket\":\"inet:11332@127.0.0.1\",\"state\":\"resting\","
+	    "\"sessions\":2,\"failures\":1,\"last_failure\":\"timeout\"}],"
+	    "\"on_failure\":\"tempfail\",\"shadow\":false,"
+	    "\"phase\":\"session\",\"sessions\":2,\"connections\":20,"
+	    "\"verdicts\":{\"accept\":0,\"continue\":18,\"quarantine\":0,"
+	    "\"discard\":0,\"tempfail\":0,\"reject\":2,\"shutdown\":0},"
+	    "\"edits\":6,\"failures\":2,\"skipped\":0,\"compared\":0,"
+	    "\"differed\":0,\"latency_ms\":{\"p50\":1.280,\"p99\":1.536,"
+	    "\"stages\":{\"content\":{\"count\":10,\"p50\":1.280,"
+	    "\"p99\":1.536}}},\"version\":6,"
+	    "\"actions\":[\"addhdrs\",\"quarantine\"],"
+	    "\"steps\":[\"skip\",\"hdr_leadspc\"]},"
+	    "{\"name\":\"clamav\",\"state\":\"probing\",\"sockets\":[],"
+	    "\"on_failure\":\"tempfail\",\"shadow\":true,"
+	    "\"phase\":\"queue\",\"sessions\":2,\"connections\":0,"
+	    "\"verdicts\":{\"accept\":0,\"continue\":0,\"quarantine\":0,"
+	    "\"discard\":0,\"tempfail\":0,\"reject\":0,\"shutdown\":0},"
+	    "\"edits\":0,\"failures\":0,\"skipped\":0,\"compared\":0,"
+	    "\"differed\":0,\"latency_ms\":{\"p50\":null,\"p99\":null,"
+	    "\"stages\":{}},\"version\":0,\"actions\":[],\"steps\":[]}]\n");
+	expect("show milters", false, CTL_DONE,
+	    "rspamd: resting, 2 sessions, on-failure tempfail\n"
+	    "    inet:11332@127.0.0.1 resting, 2 sessions, 1 failure, last: "
+	    "timeout\n"
+	    "    verdicts   continue 18 reject 2\n"
+	    "    counted    connections 20 edits 6 failures 2\n"
+	    "    protocol   version 6\n"
+	    "    actions    addhdrs quarantine\n"
+	    "    steps      skip hdr_leadspc\n"
+	    "    STAGE          COUNT     P50 MS     P99 MS\n"
+	    "    content           10      1.280      1.536\n"
+	    "    all               10      1.280      1.536\n"
+	    "clamav: probing, 2 sessions, on-failure tempfail, shadow, phase "
+	    "queue\n");
+}
+
+END_TEST
+
+/* What a filter is shown comes from standard input. */
+static void
+give(const char *mail)
+{
+	int fds[2];
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(
+	    (int)write(fds[1], mail, strlen(mail)), (int)strlen(mail));
+	close(fds[1]);
+	ck_assert_int_eq(dup2(fds[0], STDIN_FILENO), STDIN_FILENO);
+	close(fds[0]);
+}
+
+START_TEST(test_of_a_milter)
+{
+	give("Subject: x\n\nab\r\n");
+	expect("test milter good client 192.0.2.1 from <a@b> to <c@d>", true,
+	    CTL_DONE,
+	    "{\"milter\":\"good\",\"events\":[{\"time\":"
+	    "\"1970-01-01T00:00:01.000Z\",\"event\":\"verdict\","
+	    "\"size\":18,\"client\":\"192.0.2.1\",\"from\":\"a@b\","
+	    "\"to\":\"c@d\"}],\"content_base64\":\"WDogGw0KDQo=\"}\n");
+	give("x");
+	expect("test milter good", false, CTL_DONE,
+	    "1970-01-01T00:00:01.000Z verdict size=1 client=local from= "
+	    "to=postmaster@localhost\n\nX: \033\r\n\r\n");
+	give("");
+	expect("test milter rejects from <>", true, CTL_DONE,
+	    "{\"milter\":\"rejects\",\"events\":[{\"time\":"
+	    "\"1970-01-01T00:00:01.000Z\",\"event\":\"verdict\","
+	    "\"size\":0,\"client\":\"local\",\"from\":\"\","
+	    "\"to\":\"postmaster@localhost\"}],\"content_base64\":null}\n");
+	give("x");
+	expect("test milter bad", false, CTL_REFUSED, NULL);
+	expect("test milter good colour red", false, CTL_USAGE, "");
+	expect("test milter good helo", false, CTL_USAGE, "");
+}
+
+END_TEST
+
 START_TEST(nobody_there)
 {
 	unlink(address.sun_path);
@@ -529,6 +823,11 @@ START_TEST(nobody_there)
 	expect("flush all", true, CTL_SILENT, "");
 	expect("resolve a A", true, CTL_SILENT, "");
 	expect("show routes a@x", true, CTL_SILENT, "");
+	expect("show milters", true, CTL_SILENT, "");
+	expect("quarantine list", true, CTL_SILENT, "");
+	expect("trace " ID, true, CTL_SILENT, "");
+	give("x");
+	expect("test milter a", true, CTL_SILENT, "");
 }
 
 END_TEST
@@ -541,7 +840,8 @@ START_TEST(names_of_commands)
 	} cases[] = {
 		{ "show sessions", true },
 		{ "undo", true },
-		{ "trace", true },
+		{ "test match", true },
+		{ "quarantine", false },
 		{ "monitor", true },
 		{ "show", false },
 		{ "show banana", false },
@@ -579,6 +879,10 @@ main(void)
 	tcase_add_test(c, status_and_stats);
 	tcase_add_test(c, destinations);
 	tcase_add_test(c, names_and_routes);
+	tcase_add_test(c, quarantine);
+	tcase_add_test(c, trace);
+	tcase_add_test(c, milters);
+	tcase_add_test(c, test_of_a_milter);
 	tcase_add_test(c, names_of_commands);
 	tcase_add_test(c, nobody_there);
 	suite_add_tcase(s, c);

@@ -53,6 +53,9 @@ START_TEST(one_filter)
 		{ "not id " ID, TERM_ID, true, ID, 0 },
 		{ "state held", TERM_STATE, false, "held", 0 },
 		{ "not state active", TERM_STATE, true, "active", 0 },
+		{ "state quarantined", TERM_STATE, false, "quarantined", 0 },
+		{ "milter rspamd", TERM_MILTER, false, "rspamd", 0 },
+		{ "not milter rspamd", TERM_MILTER, true, "rspamd", 0 },
 		{ "from <>", TERM_FROM, false, "", 0 },
 		{ "from <a@b.example>", TERM_FROM, false, "a@b.example", 0 },
 		{ "to a@b.example", TERM_TO, false, "a@b.example", 0 },
@@ -121,9 +124,8 @@ START_TEST(refused)
 		{ "not limit 3", false },
 		{ "limit x", false },
 		{ "limit -1", false },
-		{ "state quarantined", false },
 		{ "state new", false },
-		{ "milter rspamd", false },
+		{ "milter", false },
 		{ "client example.com", false },
 		{ "older 5y", false },
 		{ "older h", false },
@@ -160,6 +162,10 @@ START_TEST(too_many)
 		buf_add_str(&line, STR("tries 1 "));
 	buf_add_char(&line, '\0');
 	ck_assert_int_eq(parse(&f, line.p, false), 0);
+	ck_assert_int_eq(filter_add(&f, TERM_STATE, STR("held")), -1);
+	f.n--;
+	ck_assert_int_eq(filter_add(&f, TERM_STATE, STR("held")), 0);
+	ck_assert_uint_eq(f.terms[f.n - 1].kind, TERM_STATE);
 	line.len--;
 	buf_addf(&line, "tries 1%c", '\0');
 	ck_assert_int_eq(parse(&f, line.p, false), -1);

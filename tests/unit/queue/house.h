@@ -59,16 +59,32 @@ static struct {
 	uint64_t received_ms; /* of mail handed in; 0: now */
 	int naccepted, nrefused, why, space;
 	struct answer_bodyfile bodyfile;
+	/* what filters are asked about: the last question */
+	int nasked, nasked_rcpts, body;
+	uint64_t asked_id;
+	uint8_t asked_why, asked_has_file;
+	uint64_t asked_body_size;
+	char asked_msgid[ID_LEN + 1], asked_rcpts[1000], asked_content[8000];
+	char asked_context[100];
 	/* the agent's */
 	struct got got[8];
 	int ngot;
 	/* control's */
+	uint64_t quarantined_since, quarantined_expires;
 	char rows[TEXT];
 	struct answer_done done;
 	bool is_done;
 	int until; /* a count to wait for */
 	int *counter;
 } t;
+
+/* How recipients of mail handed in start, and what is said of it besides. */
+static struct {
+	enum rcpt_start start;
+	bool replaces;
+	const char *filter, *reason, *context, *event, *content;
+	uint64_t body_size; /* when there is no body file */
+} how;
 
 /* --- waiting --- */
 
@@ -117,8 +133,67 @@ on_space(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	t.space = ((const struct tell_space *)msg)->state;
 }
 
+static inline void copy(char *out, size_t size, struct str s);
+
+static uint32_t asked_size; /* bytes of content that are to come */
+
+static inline void
+on_ask_filter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_filter *m = msg;
+
+	(void)ctx, (void)ch;
+	t.asked_id = id;
+	t.asked_why = m->why;
+	t.asked_has_file = m->has_file;
+	t.asked_body_size = m->body_size;
+	t.body = -1;
+	copy(t.asked_msgid, sizeof(t.asked_msgid), m->msgid);
+	copy(t.asked_context, sizeof(t.asked_context), m->context);
+	t.asked_rcpts[0] = t.asked_content[0] = '\0';
+	asked_size = m->inline_size;
+}
+
+static inline void
+on_asked_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_rcpt *m = msg;
+	size_t n = strlen(t.asked_rcpts);
+
+	(void)ctx, (void)ch;
+	ck_assert_uint_eq(id, t.asked_id);
+	snprintf(t.asked_rcpts + n, sizeof(t.asked_rcpts) - n, "(%.*s %.*s %u)",
+	    (int)m->to.len, m->to.p, (int)m->action.len, m->action.p,
+	    (unsigned int)m->start);
+}
+
+static inline void
+on_asked_body(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ctx, (void)ch;
+	ck_assert_uint_eq(id, t.asked_id);
+	t.body = ((const struct tell_body *)msg)->file;
+}
+
+static inline void
+on_asked_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_content *m = msg;
+
+	(void)ctx, (void)ch;
+	ck_assert_uint_eq(id, t.asked_id);
+	copy(t.asked_content, sizeof(t.asked_content), m->bytes);
+	ck_assert_uint_eq(m->bytes.len, asked_size);
+	t.nasked++;
+	seen();
+}
+
 static const struct handler smtpd_handlers[] = {
 	{ TYPE_tell_space, on_space },
+	{ TYPE_ask_filter, on_ask_filter },
+	{ TYPE_tell_rcpt, on_asked_rcpt },
+	{ TYPE_tell_body, on_asked_body },
+	{ TYPE_tell_content, on_asked_content },
 	{ 0, NULL },
 };
 
@@ -263,7 +338,34 @@ on_row_destination(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	    (int)m->reply.len, m->reply.p);
 }
 
+static inline void
+on_row_quarantined(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_quarantined *m = msg;
+	size_t n = strlen(t.rows);
+
+	(void)ctx, (void)ch, (void)id;
+	t.quarantined_since = m->since_ms;
+	t.quarantined_expires = m->expires_ms;
+	snprintf(t.rows + n, sizeof(t.rows) - n, "[%.*s %.*s: %.*s]",
+	    (int)m->from.len, m->from.p, (int)m->filter.len, m->filter.p,
+	    (int)m->reason.len, m->reason.p);
+}
+
+static inline void
+on_row_event(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_event *m = msg;
+	size_t n = strlen(t.rows);
+
+	(void)ctx, (void)ch, (void)id;
+	snprintf(t.rows + n, sizeof(t.rows) - n, "%.*s %.*s\n",
+	    (int)m->event.len, m->event.p, (int)m->text.len, m->text.p);
+}
+
 static const struct handler control_handlers[] = {
+	{ TYPE_row_quarantined, on_row_quarantined },
+	{ TYPE_row_event, on_row_event },
 	{ TYPE_row_destination, on_row_destination },
 	{ TYPE_row_message, on_row_message },
 	{ TYPE_row_rcpt, on_row_rcpt },
@@ -330,6 +432,7 @@ static inline void
 setup(void)
 {
 	memset(&t, 0, sizeof(t));
+	memset(&how, 0, sizeof(how));
 	nwhole = 0;
 	snprintf(t.dir, sizeof(t.dir), "/tmp/postern-queue.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(t.dir));
@@ -376,6 +479,8 @@ stop_queue(bool orderly)
 	timer_stop(t.q->pace.later);
 	loop_after_cancel(t.loop, &t.q->pace.now);
 	timer_stop(t.q->reports.timer);
+	loop_after_cancel(t.loop, &t.q->refilter.run);
+	timer_stop(t.q->refilter.go_on);
 	timer_stop(t.q->due_timer);
 	timer_stop(t.q->run_timer);
 	store_close(&t.q->store);
@@ -420,7 +525,8 @@ static uint64_t bodyfile_number, bodyfile_size;
 static inline void
 send_as(const char *msgid, const char *from, const char *const *to)
 {
-	static const char content[] = "Received: x\r\n\r\nbody\r\n";
+	const char *content =
+	    how.content != NULL ? how.content : "Received: x\r\n\r\nbody\r\n";
 	struct ask_commit m = {
 		.msgid = str_of(msgid),
 		.from = str_of(from),
@@ -430,24 +536,35 @@ send_as(const char *msgid, const char *from, const char *const *to)
 		.client_name = STR("client.example"),
 		.listener = STR("127.0.0.1:25"),
 		.header_size = 15,
-		.inline_size = sizeof(content) - 1,
+		.inline_size = (uint32_t)strlen(content),
 		.bodyfile = bodyfile_number,
-		.body_size = bodyfile_size,
+		.body_size =
+		    bodyfile_number != 0 ? bodyfile_size : how.body_size,
+		.replaces = how.replaces,
+		.filter = str_of(how.filter),
+		.reason = str_of(how.reason),
+		.context = str_of(how.context),
 	};
-	struct tell_content c = { .bytes = { content, sizeof(content) - 1 } };
+	struct tell_content c = { .bytes = str_of(content) };
+	struct tell_event e = { .when_ms = m.received_ms,
+		.event = STR("milter"),
+		.text = str_of(how.event) };
 	uint64_t id;
 
-	if (bodyfile_number != 0)
+	if (bodyfile_number != 0 || how.body_size != 0)
 		c.bytes.len = m.inline_size = m.header_size;
 	while (to[m.nrcpt * 2] != NULL)
 		m.nrcpt++;
 	id = channel_ask(t.smtpd, TYPE_ask_commit, &m, on_answer, NULL);
 	for (; to[0] != NULL; to += 2) {
 		struct tell_rcpt r = { .to = str_of(to[0]),
-			.action = str_of(to[1]) };
+			.action = str_of(to[1]),
+			.start = (uint8_t)how.start };
 
 		channel_tell(t.smtpd, TYPE_tell_rcpt, &r, id);
 	}
+	if (how.event != NULL)
+		channel_tell(t.smtpd, TYPE_tell_event, &e, id);
 	channel_tell(t.smtpd, TYPE_tell_content, &c, id);
 }
 
@@ -541,6 +658,36 @@ change(enum change kind)
 	};
 
 	ask(TYPE_ask_change, &m);
+}
+
+/* smtpd's word about what it was asked last. */
+static inline void
+tell_filtered(enum filtered verdict, const char *reply, bool replaced)
+{
+	struct answer_filtered m = {
+		.verdict = (uint8_t)verdict,
+		.replaced = replaced,
+		.filter = STR("scan"),
+		.reply = str_of(reply),
+	};
+
+	channel_tell(t.smtpd, TYPE_answer_filtered, &m, t.asked_id);
+}
+
+static inline const char *
+trace(const char *msgid)
+{
+	struct ask_trace m = { .msgid = str_of(msgid) };
+
+	return ask(TYPE_ask_trace, &m);
+}
+
+static inline const char *
+quarantine(void)
+{
+	struct ask_quarantine m = { 0 };
+
+	return ask(TYPE_ask_quarantine, &m);
 }
 
 /* Rounds go by until the listing reads like this. */

@@ -165,8 +165,8 @@ spool_on_committed(void *ctx, bool ok, struct store_ref ref)
 static inline uint64_t
 spool_add_body(size_t size, uint64_t bodyfile, uint64_t body_size)
 {
-	static const struct mail_rcpt R = { { "a@b.example", 11 }, { "out", 3 },
-		{ "", 0 } };
+	static const struct mail_rcpt R = { .to = { "a@b.example", 11 },
+		.action = { "out", 3 } };
 	uint64_t seq = store_next_seq(spool.store);
 	struct mail_record m = { .seq = seq,
 		.msgid = STR("0123456789abcdef"),

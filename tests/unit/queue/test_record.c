@@ -3,11 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edges/smtpd_queue.h"
+#include "lib/base/bytes.h"
 #include "queue/record.h"
 
 static const struct mail_rcpt RCPTS[] = {
-	{ { "a@example.net", 13 }, { "out", 3 }, { "", 0 } },
-	{ { "b@example.net", 13 }, { "box", 3 }, { "B@example.net", 13 } },
+	{ { "a@example.net", 13 }, { "out", 3 }, { "", 0 }, START_WAITING },
+	{ { "b@example.net", 13 }, { "box", 3 }, { "B@example.net", 13 },
+	    START_QUARANTINED },
 };
 
 static const struct mail_record MAIL = { .seq = 77,
@@ -23,12 +26,26 @@ static const struct mail_record MAIL = { .seq = 77,
 	.header_size = 8,
 	.bodyfile = 5,
 	.body_size = 1000000,
-	.content = { "A: b\r\n\r\nbody\0more", 18 } };
+	.content = { "A: b\r\n\r\nbody\0more", 18 },
+	.filter = { "scan", 4 },
+	.reason = { "it smells", 9 },
+	.context = { "j=a\0i=b", 7 } };
 
 static void
 same_str(struct str a, struct str b)
 {
 	ck_assert(str_eq(a, b));
+}
+
+static int
+decode(const uint8_t *p, size_t len, uint8_t version, struct mail_decoded *out)
+{
+	struct record_header h = { .kind = RECORD_MAIL,
+		.version = version,
+		.length = (uint32_t)len,
+		.seq = 77 };
+
+	return mail_decode(&h, p, out);
 }
 
 START_TEST(mail_round_trip)
@@ -38,13 +55,16 @@ START_TEST(mail_round_trip)
 	struct mail_decoded d;
 
 	mail_encode(p, &MAIL);
-	ck_assert_int_eq(mail_decode(p, len, 77, &d), 0);
+	ck_assert_int_eq(decode(p, len, RECORD_VERSION, &d), 0);
 	same_str(d.mail.msgid, MAIL.msgid);
 	same_str(d.mail.from, MAIL.from);
 	same_str(d.mail.client, MAIL.client);
 	same_str(d.mail.client_name, MAIL.client_name);
 	same_str(d.mail.listener, MAIL.listener);
 	same_str(d.mail.content, MAIL.content);
+	same_str(d.mail.filter, MAIL.filter);
+	same_str(d.mail.reason, MAIL.reason);
+	same_str(d.mail.context, MAIL.context);
 	ck_assert_uint_eq(d.mail.seq, 77);
 	ck_assert_uint_eq(d.mail.flags, 3);
 	ck_assert_uint_eq(d.mail.received_ms, MAIL.received_ms);
@@ -56,11 +76,64 @@ START_TEST(mail_round_trip)
 		same_str(d.mail.rcpts[i].to, RCPTS[i].to);
 		same_str(d.mail.rcpts[i].action, RCPTS[i].action);
 		same_str(d.mail.rcpts[i].orig, RCPTS[i].orig);
+		ck_assert_uint_eq(d.mail.rcpts[i].start, RCPTS[i].start);
 	}
 	mail_decoded_clear(&d);
 	for (size_t cut = 0; cut < len; cut++)
-		ck_assert_int_eq(mail_decode(p, cut, 77, &d), -1);
+		ck_assert_int_eq(decode(p, cut, RECORD_VERSION, &d), -1);
 	free(p);
+}
+
+END_TEST
+
+/* What an older gateway wrote: a fixed part of 56 bytes, recipients of 6. */
+START_TEST(mail_of_version_1)
+{
+	static const uint8_t tail[] = "0123456789abcdef"
+				      "a@x"
+				      "\3\0\2\0\0\0b@yin"
+				      "A: b\r\n\r\nhi";
+	uint8_t p[56 + sizeof(tail) - 1] = { 0 };
+	struct mail_decoded d;
+
+	put_le64(p, 1700000000000);
+	put_le32(p + 24, 1);
+	put_le32(p + 28, 1);
+	put_le32(p + 32, 8);
+	put_le32(p + 36, 10);
+	put_le16(p + 40, 16);
+	put_le16(p + 42, 3);
+	put_le32(p + 52, 11);
+	memcpy(p + 56, tail, sizeof(tail) - 1);
+	ck_assert_int_eq(decode(p, sizeof(p), 1, &d), 0);
+	same_str(d.mail.msgid, STR("0123456789abcdef"));
+	same_str(d.mail.from, STR("a@x"));
+	same_str(d.mail.rcpts[0].to, STR("b@y"));
+	same_str(d.mail.rcpts[0].action, STR("in"));
+	ck_assert_uint_eq(d.mail.rcpts[0].start, START_WAITING);
+	same_str(d.mail.content, STR("A: b\r\n\r\nhi"));
+	ck_assert_uint_eq(d.mail.context.len, 0);
+	mail_decoded_clear(&d);
+	for (size_t cut = 0; cut < sizeof(p); cut++)
+		ck_assert_int_eq(decode(p, cut, 1, &d), -1);
+}
+
+END_TEST
+
+/* A recipient that starts as nothing we know is not taken for one that may be
+ * delivered. */
+START_TEST(mail_with_an_unknown_start)
+{
+	struct mail_rcpt rcpts[2] = { RCPTS[0], RCPTS[1] };
+	struct mail_record m = MAIL;
+	uint8_t p[512];
+	struct mail_decoded d;
+
+	rcpts[1].start = START_UNFILTERED + 1;
+	m.rcpts = rcpts;
+	ck_assert_uint_le(mail_size(&m), sizeof(p));
+	mail_encode(p, &m);
+	ck_assert_int_eq(decode(p, mail_size(&m), RECORD_VERSION, &d), -1);
 }
 
 END_TEST
@@ -76,7 +149,7 @@ START_TEST(mail_changed_bytes)
 		mail_encode(p, &MAIL);
 		for (unsigned int v = 0; v < 256; v += 51) {
 			p[i] = (uint8_t)v;
-			if (mail_decode(p, len, 77, &d) == 0)
+			if (decode(p, len, RECORD_VERSION, &d) == 0)
 				mail_decoded_clear(&d);
 		}
 	}
@@ -128,7 +201,7 @@ START_TEST(state_round_trip)
 	state_decoded_clear(&d);
 	for (size_t cut = 0; cut < len; cut++)
 		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
-	p[24 + 16] = STATE_RCPT_FAILED + 1;
+	p[24 + 16] = STATE_RCPT_QUARANTINED + 1;
 	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
 }
 
@@ -234,6 +307,8 @@ main(void)
 	int failed;
 
 	tcase_add_test(t, mail_round_trip);
+	tcase_add_test(t, mail_of_version_1);
+	tcase_add_test(t, mail_with_an_unknown_start);
 	tcase_add_test(t, mail_changed_bytes);
 	tcase_add_test(t, mail_too_long_for_the_format);
 	tcase_add_test(t, state_round_trip);

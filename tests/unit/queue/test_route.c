@@ -124,16 +124,19 @@ START_TEST(an_action_that_is_gone)
 
 END_TEST
 
+static const struct action *
+report_action(const char *to)
+{
+	return route_report(&router, str_of(to)).action;
+}
+
 START_TEST(reports_go_by_rule_or_by_mx)
 {
 	const struct action *a;
 	struct rcpt *r;
-	bool refused;
 
 	setup();
-	a = route_report(&router, STR("a@x.example"), &refused);
-	ck_assert_str_eq(a->name, CONFIG_MX_ACTION);
-	ck_assert(!refused);
+	ck_assert_str_eq(report_action("a@x.example")->name, CONFIG_MX_ACTION);
 	/* From local, with the empty sender: what is not for such is passed
 	 * over. */
 	null_sender = local;
@@ -145,18 +148,18 @@ START_TEST(reports_go_by_rule_or_by_mx)
 		.conds = &local, .nconds = 1, .action = &actions[0]
 	};
 	config.nrules = 2;
-	a = route_report(&router, STR("a@x.example"), &refused);
-	ck_assert_ptr_eq(a, &actions[0]);
-	ck_assert(!refused);
+	ck_assert_ptr_eq(report_action("a@x.example"), &actions[0]);
+	ck_assert(!route_report(&router, STR("a@x.example")).quarantine);
+	rules[1].verdict = VERDICT_QUARANTINE;
+	ck_assert_ptr_eq(report_action("a@x.example"), &actions[0]);
+	ck_assert(route_report(&router, STR("a@x.example")).quarantine);
 	rules[1].verdict = VERDICT_REJECT;
-	ck_assert_ptr_null(route_report(&router, STR("a@x.example"), &refused));
-	ck_assert(refused);
+	ck_assert_ptr_null(report_action("a@x.example"));
 	config.nrules = 0;
-	ck_assert_ptr_null(route_report(&router, STR("no address"), &refused));
-	ck_assert(refused);
+	ck_assert_ptr_null(report_action("no address"));
 	/* The same when it is a stored one's turn again. */
 	r = rcpt_from("", ROUTE_REPORT_LISTENER);
-	a = route_decide(&router, r);
+	a = route_decide(&router, r).action;
 	ck_assert_ptr_nonnull(a);
 	ck_assert_str_eq(a->name, CONFIG_MX_ACTION);
 }
@@ -166,11 +169,13 @@ END_TEST
 START_TEST(only_ours_are_reports)
 {
 	setup();
-	ck_assert_ptr_null(route_decide(&router, rcpt_from("", "submit")));
+	ck_assert_ptr_null(
+	    route_decide(&router, rcpt_from("", "submit")).action);
 	index_clear(&ix);
 	setup();
 	ck_assert_ptr_null(route_decide(
-	    &router, rcpt_from("a@x.example", ROUTE_REPORT_LISTENER)));
+	    &router, rcpt_from("a@x.example", ROUTE_REPORT_LISTENER))
+			       .action);
 }
 
 END_TEST

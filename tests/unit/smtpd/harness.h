@@ -44,6 +44,7 @@ struct fake {
 	char starts[4000]; /* one digit for each recipient */
 	char events[8000];
 	size_t context_len;
+	bool replaces;
 	uint32_t flags, nrcpt, rcpts_seen, header_size, inline_size;
 	uint64_t body_size, bodyfile;
 	int file_fd;
@@ -131,6 +132,7 @@ fake_commit(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	copy(f->filter, sizeof(f->filter), m->filter);
 	copy(f->reason, sizeof(f->reason), m->reason);
 	f->context_len = m->context.len;
+	f->replaces = m->replaces;
 	f->to[0] = f->orig[0] = f->starts[0] = f->events[0] = '\0';
 	f->flags = m->flags;
 	f->nrcpt = m->nrcpt;

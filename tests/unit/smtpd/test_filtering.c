@@ -374,10 +374,11 @@ END_TEST
 START_TEST(quarantined_by_rule)
 {
 	h.config->rules[0].verdict = VERDICT_QUARANTINE;
+	h.config->rules[0].line = 7;
 	whole_mail("250");
 	ck_assert_str_eq(h.fake.starts, "1");
-	ck_assert_str_eq(h.fake.filter, "");
-	ck_assert_str_eq(h.fake.reason, "match");
+	ck_assert_str_eq(h.fake.filter, "rules");
+	ck_assert_str_eq(h.fake.reason, "set aside by the rule in line 7");
 	ck_assert_uint_gt(h.fake.context_len, 0);
 }
 
