@@ -5,6 +5,10 @@
 
 #include "lib/ipc/channel.h"
 
+/* Questions of one smtpd without their answer: as many connections may be on
+ * their way to it. */
+enum { DIALS_MAX = 4096 };
+
 /* Filter and socket by name and index in the dialer's configuration. */
 #define ASK_DIAL(F)        \
 	F(str, milter, 64) \
@@ -16,8 +20,11 @@ WIRE_DECLARE(ask_dial, ASK_DIAL)
 #define ANSWER_DIALED(F) F(fd, socket, 0)
 WIRE_DECLARE(answer_dialed, ANSWER_DIALED)
 
-/* It cannot be: no such filter, no such path, refused at once, no address. */
-#define ANSWER_NOT_DIALED(F) F(str, why, 200)
+/* It cannot be: no such filter, no such path, refused at once, no address, or
+ * the dialer itself has not what it takes. */
+#define ANSWER_NOT_DIALED(F) \
+	F(u8, ours, 1) /* nothing is known of the filter */ \
+	F(str, why, 200)
 WIRE_DECLARE(answer_not_dialed, ANSWER_NOT_DIALED)
 
 /* clang-format off */

@@ -179,15 +179,18 @@ lint-words:
 INSTALL := install
 install: all
 	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(SYSCONFDIR) $(DESTDIR)$(MANDIR)/man5 \
-		$(DESTDIR)$(MANDIR)/man8
+		$(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -m 755 $(PROGRAM_BIN) $(FILTER_BIN) $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(ROLE_BIN) $(DESTDIR)$(LIBEXECDIR)
-	for m in $(wildcard man/*.5 man/*.8); do \
-		$(INSTALL) -m 644 $$m $(DESTDIR)$(MANDIR)/man$${m##*.}/ || exit 1; \
+	for m in $(wildcard man/*.[1-8]); do \
+		$(INSTALL) -m 644 -D $$m \
+			$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; \
 	done
-	test ! -e etc/postern.conf || test -e $(DESTDIR)$(SYSCONFDIR)/postern.conf || \
-		$(INSTALL) -m 644 etc/postern.conf $(DESTDIR)$(SYSCONFDIR)/postern.conf
+	for c in $(wildcard etc/*.conf); do \
+		test -e $(DESTDIR)$(SYSCONFDIR)/$${c##*/} || \
+			$(INSTALL) -m 644 -t $(DESTDIR)$(SYSCONFDIR) $$c || \
+			exit 1; \
+	done
 	test ! -e etc/postern.service || { \
 		$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		sed 's,@SBINDIR@,$(SBINDIR),' etc/postern.service \

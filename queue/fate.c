@@ -429,6 +429,7 @@ retry_later(struct queue *q, struct rcpt *r, bool unheard)
 	rcpt_set_state(&q->index, r, RCPT_DEFERRED);
 	retry_add(&q->retry, r, now + ms);
 	queue_set_due(q);
+	report_deferred(q, r);
 	rcpt_changed(q, r);
 }
 

@@ -18,27 +18,12 @@
 #include "queue/from_smtpd.h"
 #include "queue/quarantine.h"
 #include "queue/queue.h"
+#include "queue/refilter_job.h"
 
 enum {
 	QUESTIONS_MAX = 16,  /* open ones of one worker */
 	RUN_MAX = 100,       /* begun in one go */
-	CHANGED_MAX = 1000,  /* recipients that met another fate meanwhile */
 	INLINE_MAX = 2359296 /* of ask_filter */
-};
-
-struct refilter_job {
-	LIST_ENTRY(refilter_job) next;
-	struct queue *q;
-	struct smtpd_peer *peer; /* NULL: gone, while we read */
-	struct entry *entry;     /* kept busy */
-	uint64_t id;             /* of the question; 0: not asked yet */
-	enum filter_why why;
-	bool expecting; /* a mail in its place was handed in */
-	bool replaced;  /* and is there: it is the entry now */
-	bool reading;
-	char msgid[ID_LEN + 1];
-	uint32_t nrcpt;
-	uint32_t *rcpts; /* owned: their indexes */
 };
 
 static const char *const whys[] = {
@@ -102,22 +87,21 @@ refilter_run_soon(struct queue *q)
 
 /* --- the end of a question --- */
 
-static struct rcpt *
-rcpt_of(const struct refilter_job *job, uint32_t i)
+struct rcpt *
+job_rcpt(const struct refilter_job *job, uint32_t i)
 {
 	return &job->entry->rcpts[job->rcpts[i]];
 }
 
-/* Is r as it was when the filters were asked? */
-static bool
-is_asked(const struct refilter_job *job, const struct rcpt *r)
+bool
+job_is_asked(const struct refilter_job *job, const struct rcpt *r)
 {
 	if (!wants_filters(r))
 		return false;
 	return (r->state == RCPT_QUARANTINED) == (job->why == FILTER_RESCAN);
 }
 
-static void
+void
 job_let_go(struct refilter_job *job)
 {
 	struct entry *e = job->entry;
@@ -187,9 +171,9 @@ static void
 apply(struct refilter_job *job, enum filtered verdict, const struct heard *h)
 {
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		struct rcpt *r = rcpt_of(job, i);
+		struct rcpt *r = job_rcpt(job, i);
 
-		if (is_asked(job, r))
+		if (job_is_asked(job, r))
 			outcomes[verdict](job->q, r, h);
 	}
 }
@@ -204,9 +188,9 @@ lost(struct refilter_job *job)
 	};
 
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		struct rcpt *r = rcpt_of(job, i);
+		struct rcpt *r = job_rcpt(job, i);
 
-		if (!is_asked(job, r))
+		if (!job_is_asked(job, r))
 			continue;
 		if (r->state != RCPT_QUARANTINED && r->attempts == 0)
 			r->attempts++; /* job_end has it again */
@@ -278,9 +262,9 @@ give_up(struct refilter_job *job, const struct fault *why)
 
 	log_warn(&ctx, "unreadable", "why=%s", log_cstr(why->text));
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		struct rcpt *r = rcpt_of(job, i);
+		struct rcpt *r = job_rcpt(job, i);
 
-		if (!is_asked(job, r))
+		if (!job_is_asked(job, r))
 			continue;
 		if (r->state == RCPT_QUARANTINED)
 			quarantine_wait_on(job->q, r);
@@ -308,7 +292,7 @@ static void
 tell_rcpts(const struct refilter_job *job, struct channel *ch)
 {
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		const struct rcpt *r = rcpt_of(job, i);
+		const struct rcpt *r = job_rcpt(job, i);
 		struct tell_rcpt m = {
 			.to = rcpt_to(r),
 			.action = word_str(r->action),
@@ -455,7 +439,7 @@ job_new(struct queue *q, struct rcpt *first, struct smtpd_peer *p)
 			continue;
 		/* Those in the line for another reason come back to it. */
 		refilter_del(q, r);
-		if (is_asked(job, r))
+		if (job_is_asked(job, r))
 			job->rcpts[job->nrcpt++] = i;
 	}
 	e->filtering = 1;
@@ -539,182 +523,4 @@ refilter_lose(struct queue *q, struct smtpd_peer *p)
 		lost(job);
 		job_end(job);
 	}
-}
-
-static struct refilter_job *
-job_of(struct queue *q, const struct entry *e)
-{
-	struct refilter_job *job;
-
-	LIST_FOREACH(job, &q->refilter.jobs, next)
-		if (job->entry == e)
-			return job;
-	return NULL;
-}
-
-/* Is it with the new mail that r goes on? Held ones do, and stay so. */
-static bool
-goes_on(const struct refilter_job *job, const struct rcpt *r)
-{
-	return is_asked(job, r) ||
-	       (r->state == RCPT_HELD && (r->marks & MARK_UNFILTERED) != 0);
-}
-
-/* Is there anything left to do for others than those? */
-static bool
-has_others(const struct refilter_job *job)
-{
-	const struct entry *e = job->entry;
-	uint32_t at = 0;
-
-	for (uint32_t i = 0; i < e->nrcpt; i++) {
-		const struct rcpt *r = &e->rcpts[i];
-		bool mine = at < job->nrcpt && job->rcpts[at] == i;
-
-		at += mine ? 1 : 0;
-		if (mine && goes_on(job, r))
-			continue;
-		if (rcpt_is_open(r) || (r->marks & MARK_REPORT) != 0)
-			return true;
-	}
-	return false;
-}
-
-/* The first that goes on; NULL: none does. */
-static const struct rcpt *
-first_left(const struct refilter_job *job)
-{
-	for (uint32_t i = 0; i < job->nrcpt; i++)
-		if (goes_on(job, rcpt_of(job, i)))
-			return rcpt_of(job, i);
-	return NULL;
-}
-
-struct replacement
-refilter_expect(struct queue *q, const struct smtpd_peer *p, struct str msgid)
-{
-	const struct rcpt *r;
-	struct refilter_job *job;
-
-	LIST_FOREACH(job, &q->refilter.jobs, next) {
-		if (job->peer != p || job->id == 0 || job->expecting ||
-		    !str_eq(str_of(job->msgid), msgid))
-			continue;
-		job->expecting = true;
-		r = first_left(job);
-		if (r == NULL)
-			break;
-		return (struct replacement){
-			.seq = job->entry->seq,
-			.apart = has_others(job),
-			.bodyfile = job->entry->bodyfile,
-			.body_size = job->entry->body_size,
-			.filter = word_str(r->relay),
-			.reason = word_str(r->reply),
-		};
-	}
-	return (struct replacement){ 0 };
-}
-
-/* What became of `old' while it was filtered becomes of the one in e. */
-static void
-follow(struct queue *q, struct entry *e, const struct rcpt *old)
-{
-	for (uint32_t i = 0; i < e->nrcpt; i++) {
-		struct rcpt *r = &e->rcpts[i];
-
-		if (!str_eq(rcpt_to(r), rcpt_to(old)))
-			continue;
-		if (old->state == RCPT_HELD && r->state == RCPT_ACTIVE)
-			fate_held(q, r, NULL);
-		else if (old->state != RCPT_HELD)
-			fate_taken_over(q, r, NULL);
-	}
-}
-
-/* -1: there is too much to be followed. */
-static int
-follow_all(struct refilter_job *job, struct entry *e)
-{
-	uint32_t nchanged = 0;
-
-	for (uint32_t i = 0; i < job->nrcpt; i++)
-		nchanged += is_asked(job, rcpt_of(job, i)) ? 0 : 1;
-	if (nchanged > CHANGED_MAX)
-		return -1;
-	for (uint32_t i = 0; i < job->nrcpt && nchanged > 0; i++)
-		if (!is_asked(job, rcpt_of(job, i)))
-			follow(job->q, e, rcpt_of(job, i));
-	return 0;
-}
-
-/* The old one is over, or at least for those. */
-static void
-end_old(struct refilter_job *job, const char *id)
-{
-	struct queue *q = job->q;
-	struct entry *old = job->entry;
-
-	for (uint32_t i = 0; i < job->nrcpt; i++) {
-		struct rcpt *r = rcpt_of(job, i);
-
-		if (goes_on(job, r))
-			fate_taken_over(q, r, id);
-	}
-	if (id == NULL)
-		fate_finish(q, old);
-	else
-		trace_add(q->trace, old->msgid,
-		    &(struct trace_event){
-			.kind = TRACE_REPLACED, .texts = { str_of(id) } });
-	job_let_go(job);
-}
-
-/* What the new one has of the old one: its age, since when it is quarantined,
- * and whether its sender knows that it is late. */
-static void
-inherit(struct refilter_job *job, struct entry *e, const struct rcpt *from)
-{
-	bool warned = (from->marks & MARK_WARNED) != 0;
-
-	e->born_ms = job->entry->born_ms;
-	if (e->nquarantined == 0 && !warned)
-		return;
-	for (uint32_t i = 0; i < e->nrcpt; i++) {
-		if (e->rcpts[i].state == RCPT_QUARANTINED)
-			e->rcpts[i].due_ms = from->due_ms;
-		if (warned)
-			rcpt_mark(&e->rcpts[i], MARK_WARNED);
-	}
-	fate_restate(job->q, e);
-}
-
-/* From now on the question is about e. */
-static void
-job_move(struct refilter_job *job, struct entry *e)
-{
-	job->entry = e;
-	job->replaced = true;
-	job->nrcpt = e->nrcpt;
-	job->rcpts = xreallocarray(job->rcpts, e->nrcpt, sizeof(*job->rcpts));
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		job->rcpts[i] = i;
-	e->filtering = 1;
-	fate_keep(e);
-}
-
-bool
-refilter_replace(struct queue *q, struct entry *e, uint64_t old_seq, bool apart)
-{
-	struct entry *old = index_find_seq(&q->index, old_seq);
-	struct refilter_job *job = old == NULL ? NULL : job_of(q, old);
-
-	if (job == NULL || (!apart && has_others(job)) ||
-	    first_left(job) == NULL || follow_all(job, e) != 0)
-		return false;
-	inherit(job, e, first_left(job));
-	q->refilter.replaced++;
-	end_old(job, apart ? e->msgid : NULL);
-	job_move(job, e);
-	return true;
 }

@@ -225,6 +225,18 @@ look(struct queue *q)
 	return now;
 }
 
+void
+report_deferred(struct queue *q, struct rcpt *r)
+{
+	const struct reports *rs = &q->reports;
+	struct entry *e = rcpt_entry(r);
+
+	if (rs->warn_ms != 0 && e->seq < rs->warn_seq && e->from_len > 0 &&
+	    (r->marks & MARK_WARNED) == 0 && rs->count < JOBS_MAX &&
+	    entry_age(e, queue_now_ms(q)) >= rs->warn_ms)
+		job_of(q, e)->late = true;
+}
+
 /* Never more than a little at once: the queue has other things to do. */
 static void
 on_timer(void *ctx)

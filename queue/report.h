@@ -44,6 +44,9 @@ void report_start(struct queue *q);
 /* r, now RCPT_BOUNCED, failed; at_ms: when (monotonic), 0: without an
  * attempt. */
 void report_failed(struct queue *q, struct rcpt *r, uint64_t at_ms);
+/* r is tried again later. Mail that was in quarantine when those of its age
+ * were looked at for delay is looked at here. */
+void report_deferred(struct queue *q, struct rcpt *r);
 /* A recovered message: what its sender was not told yet is told. */
 void report_resume(struct queue *q, struct entry *e);
 /* Is there a failure its sender is still to be told of? */

@@ -202,6 +202,7 @@ static void
 on_done(void *ctx, const struct milter_answer *a)
 {
 	struct try *t = ctx;
+	const struct milter_result *r;
 	struct buf b;
 
 	buf_init(&b, 16384);
@@ -214,8 +215,10 @@ on_done(void *ctx, const struct milter_answer *a)
 	case MILTER_ACCEPT:
 	case MILTER_CONTINUE:
 	case MILTER_QUARANTINE:
-		tell_envelope(t, scan_result(t->scan));
-		choose_parts(t, scan_result(t->scan));
+		/* Once: a new body is ours then. */
+		r = scan_result(t->scan);
+		tell_envelope(t, r);
+		choose_parts(t, r);
 		t->part = 0;
 		break;
 	case MILTER_DISCARD:

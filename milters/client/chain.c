@@ -55,7 +55,7 @@ on_member(void *ctx, struct member *member)
 
 	(void)member;
 	enter(m);
-	if (round_take(m) && !m->freed)
+	if (round_take(m))
 		loop_after(m->loop, &m->deliver);
 	leave(m);
 }

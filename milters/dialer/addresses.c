@@ -191,6 +191,12 @@ addresses_open(int socket)
 	};
 	struct host *h;
 
+	/* What the former one was asked is asked again. */
+	LIST_FOREACH(h, &hosts, next) {
+		if (h->ask != 0)
+			channel_cancel(resolver, h->ask);
+		h->ask = 0;
+	}
 	channel_free(&resolver);
 	resolver = channel_new(loop, socket, &dialer_resolver_edge, EDGE_A,
 	    handlers, on_closed, NULL);

@@ -10,10 +10,9 @@
 #include "lib/base/alloc.h"
 #include "lib/ipc/channel.h"
 #include "milters/dialer/addresses.h"
+#include "milters/dialer/crowd.h"
 #include "milters/dialer/reach.h"
 
-/* Of one process, for a host whose addresses are not there yet. */
-enum { WAITS_MAX = 10000 };
 
 enum dialer_counter { DIALED, REFUSED, WAITING, COUNTERS };
 
@@ -32,13 +31,14 @@ struct peer {
 	size_t ndials;
 };
 
-/* A question that waits for addresses. */
+/* A question that waits: for addresses, or at a socket that is full. */
 struct dial {
 	LIST_ENTRY(dial) next;
 	struct peer *peer;
 	uint64_t id;
 	uint16_t port;
-	struct addresses_wait *wait;
+	struct addresses_wait *addresses;
+	struct crowd_wait *crowd;
 };
 
 static struct loop *loop;
@@ -62,13 +62,23 @@ from_smtpd_set_config(struct config *c)
 
 /* --- answers --- */
 
+/* Who does not read the answers is not asked for more questions. */
 static void
-refuse(struct peer *p, uint64_t id, const char *why)
+tell(struct peer *p, uint16_t type, const void *msg, uint64_t id)
 {
-	struct answer_not_dialed m = { .why = str_head(str_of(why), 200) };
+	channel_tell(p->channel, type, msg, id);
+	if (channel_is_full(p->channel))
+		channel_pause(p->channel);
+}
+
+static void
+refuse(struct peer *p, uint64_t id, const struct fault *why)
+{
+	struct answer_not_dialed m = { .ours = why->class == FAULT_OURS,
+		.why = str_head(str_of(why->text), 200) };
 
 	counters[REFUSED].value++;
-	channel_tell(p->channel, TYPE_answer_not_dialed, &m, id);
+	tell(p, TYPE_answer_not_dialed, &m, id);
 }
 
 /* The connection goes on at once: fd, or why there is none. */
@@ -78,18 +88,35 @@ answer(struct peer *p, uint64_t id, int fd, const struct fault *why)
 	struct answer_dialed m = { .socket = fd };
 
 	if (fd == -1) {
-		refuse(p, id, why->text);
+		refuse(p, id, why);
 		return;
 	}
 	counters[DIALED].value++;
-	channel_tell(p->channel, TYPE_answer_dialed, &m, id);
+	tell(p, TYPE_answer_dialed, &m, id);
 	close(fd);
-	/* Who does not read the answers gets no more of them. */
-	if (channel_is_full(p->channel))
-		channel_pause(p->channel);
 }
 
-/* --- by name --- */
+/* --- who waits --- */
+
+/* NULL, and it is answered: too many wait. */
+static struct dial *
+dial_new(struct peer *p, uint64_t id)
+{
+	struct fault why = { 0 };
+
+	if (p->ndials == DIALS_MAX) {
+		fault_set(&why, FAULT_OURS, "too many connections at once");
+		refuse(p, id, &why);
+		return NULL;
+	}
+	struct dial *d = xcalloc(1, sizeof(*d));
+	d->peer = p;
+	d->id = id;
+	LIST_INSERT_HEAD(&p->dials, d, next);
+	p->ndials++;
+	counters[WAITING].value++;
+	return d;
+}
 
 static void
 dial_free(struct dial *d)
@@ -99,6 +126,32 @@ dial_free(struct dial *d)
 	counters[WAITING].value--;
 	free(d);
 }
+
+/* --- by path --- */
+
+static void
+on_connected(void *ctx, int fd, const struct fault *why)
+{
+	struct dial *d = ctx;
+
+	answer(d->peer, d->id, fd, why);
+	dial_free(d);
+}
+
+/* No longer than the session that asks has patience. */
+static void
+dial_path(struct peer *p, uint64_t id, const char *path, uint64_t ms)
+{
+	struct dial *d = dial_new(p, id);
+
+	if (d == NULL)
+		return;
+	struct crowd_wait *w = crowd_connect(path, ms, on_connected, d);
+	if (w != NULL)
+		d->crowd = w;
+}
+
+/* --- by name --- */
 
 /* The first of them that does not fail at once. */
 static void
@@ -119,28 +172,22 @@ on_addresses(void *ctx, const struct addr *list, size_t n, const char *none)
 static void
 dial_host(struct peer *p, uint64_t id, const struct milter_socket *s)
 {
-	if (p->ndials == WAITS_MAX) {
-		refuse(p, id, "too many wait for addresses");
+	struct dial *d = dial_new(p, id);
+
+	if (d == NULL)
 		return;
-	}
-	struct dial *d = xcalloc(1, sizeof(*d));
-	d->peer = p;
-	d->id = id;
 	d->port = s->port;
-	LIST_INSERT_HEAD(&p->dials, d, next);
-	p->ndials++;
-	counters[WAITING].value++;
 	struct addresses_wait *w =
 	    addresses_get(str_of(s->host), s->ipv6, on_addresses, d);
 	if (w != NULL)
-		d->wait = w;
+		d->addresses = w;
 }
 
 /* --- the question --- */
 
 /* NULL: our configuration has no such socket. */
-static const struct milter_socket *
-find_socket(const struct ask_dial *m)
+static const struct milter *
+find_milter(const struct ask_dial *m)
 {
 	const struct milter *f =
 	    config == NULL ? NULL : config_find_milter(config, m->milter);
@@ -148,23 +195,30 @@ find_socket(const struct ask_dial *m)
 	if (f == NULL || m->socket >= f->nsockets ||
 	    !str_eq(str_of(f->sockets[m->socket].text), m->address))
 		return NULL;
-	return &f->sockets[m->socket];
+	return f;
 }
 
 static void
 on_ask_dial(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
-	const struct milter_socket *s = find_socket(msg);
+	const struct ask_dial *m = msg;
+	const struct milter *f = find_milter(m);
+	const struct milter_socket *s;
 	struct peer *p = ctx;
 	struct fault why = { 0 };
 
 	(void)ch;
-	if (s == NULL)
-		refuse(p, id, "the configuration has no such socket any more");
-	else if (s->host != NULL)
+	if (f == NULL) {
+		fault_set(&why, FAULT_OURS,
+		    "the configuration has no such socket any more");
+		refuse(p, id, &why);
+		return;
+	}
+	s = &f->sockets[m->socket];
+	if (s->host != NULL)
 		dial_host(p, id, s);
 	else if (s->path != NULL)
-		answer(p, id, reach_path(s->path, &why), &why);
+		dial_path(p, id, s->path, f->connect_timeout);
 	else
 		answer(p, id, reach_addr(&s->addr, s->port, &why), &why);
 }
@@ -177,7 +231,8 @@ peer_free(struct peer *p)
 	struct dial *d, *next;
 
 	LIST_FOREACH_SAFE(d, &p->dials, next, next) {
-		addresses_cancel(&d->wait);
+		addresses_cancel(&d->addresses);
+		crowd_cancel(&d->crowd);
 		dial_free(d);
 	}
 	LIST_REMOVE(p, next);

@@ -10,7 +10,7 @@
  * Edges: smtpd_dialer, dialer_resolver, control_all, all_parent.
  * If it dies: sessions that need a new filter find it failed, until it is
  * back; connections that were handed on go on.
- * Read next: from_smtpd.c, reach.c, addresses.c.
+ * Read next: from_smtpd.c, reach.c, crowd.c, addresses.c.
  */
 #include <unistd.h>
 
@@ -18,6 +18,7 @@
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
 #include "milters/dialer/addresses.h"
+#include "milters/dialer/crowd.h"
 #include "milters/dialer/from_smtpd.h"
 #include "milters/dialer/reach.h"
 
@@ -26,6 +27,7 @@ prepare(struct loop *l)
 {
 	reach_init();
 	addresses_init(l);
+	crowd_init(l);
 	from_smtpd_init(l);
 }
 

@@ -132,11 +132,12 @@ open_socket(int family, struct fault *why)
 }
 
 int
-reach_path(const char *path, struct fault *why)
+reach_path(const char *path, bool *full, struct fault *why)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int fd;
 
+	*full = false;
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return fault_set(why, FAULT_PERM, "the path is too long");
 	memcpy(sun.sun_path, path, strlen(path));
@@ -147,6 +148,7 @@ reach_path(const char *path, struct fault *why)
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		int error = errno;
 		close(fd);
+		*full = error == EAGAIN;
 		return say_why(error, path, why);
 	}
 	return fd;

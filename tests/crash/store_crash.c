@@ -85,10 +85,11 @@ fill_content(uint64_t seq, size_t len)
 static void
 make_mail(uint64_t seq, struct mail_record *m, struct mail_rcpt r[static 2])
 {
-	r[0] =
-	    (struct mail_rcpt){ STR("one@example.net"), STR("out"), STR("") };
-	r[1] = (struct mail_rcpt){ STR("two@example.net"), STR("out"),
-		STR("Two@example.net") };
+	r[0] = (struct mail_rcpt){ .to = STR("one@example.net"),
+		.action = STR("out") };
+	r[1] = (struct mail_rcpt){ .to = STR("two@example.net"),
+		.action = STR("out"),
+		.orig = STR("Two@example.net") };
 	*m = (struct mail_record){ .seq = seq,
 		.msgid = STR("0123456789abcdef"),
 		.from = STR("sender@example.org"),

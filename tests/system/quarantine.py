@@ -205,10 +205,10 @@ def a_large_one():
         _, _, found, body = gw.delivered(2)
         equal((found[-1], body), (b"X-Scan: 2", split(data)[1]), "new header")
         three = one_aside(gw, f, data=data)
-        f.script = {"eom": [replace_body(body[:700000 // 72 * 72]) +
-                            CONTINUE]}
+        new = (b"n" * 70 + b"\r\n") * 9000
+        f.script = {"eom": [replace_body(new) + CONTINUE]}
         gw.json("quarantine", "rescan", three)
-        equal(gw.delivered(3)[3], body[:700000 // 72 * 72], "new body")
+        equal(gw.delivered(3)[3], new, "new body")
         gw.wait_empty()
 
 

@@ -259,4 +259,23 @@ teardown(void)
 	loop_free(&w.loop);
 }
 
+/* Commands that have a reply, and the question they belong to. */
+static const struct {
+	char command;
+	enum milter_stage stage;
+} places[] = {
+	{ 'O', MILTER_CONNECT },
+	{ 'C', MILTER_CONNECT },
+	{ 'H', MILTER_HELO },
+	{ 'M', MILTER_MAIL },
+	{ 'R', MILTER_RCPT },
+	{ 'T', MILTER_DATA },
+	{ 'L', MILTER_CONTENT },
+	{ 'N', MILTER_CONTENT },
+	{ 'B', MILTER_CONTENT },
+	{ 'E', MILTER_CONTENT },
+};
+
+enum { PLACES = sizeof(places) / sizeof(places[0]) };
+
 #endif

@@ -207,7 +207,9 @@ START_TEST(one_probes)
 	/* What the old connection does says nothing of the new ones. */
 	health_good(h, 6, 0, 0);
 	ck_assert_int_eq(report().state, MILTER_PROBING);
+	m->rest = 600000;
 	health_bad(h, "old");
+	ck_assert_int_eq(report().state, MILTER_PROBING);
 	health_release(&h);
 	ck_assert_ptr_null(hold());
 	/* Given up without a word: the next one may try. */
@@ -219,7 +221,6 @@ START_TEST(one_probes)
 	h = hold();
 	ck_assert_ptr_nonnull(h);
 	/* Not through a message yet: one more failure is enough. */
-	m->rest = 600000;
 	health_bad(h, "again");
 	ck_assert_int_eq(report().state, MILTER_RESTING);
 	health_release(&h);
