@@ -22,7 +22,7 @@ WIRE_DECLARE(answer_dialed, ANSWER_DIALED)
 
 /* It cannot be: no such filter, no such path, refused at once, no address, or
  * the dialer itself has not what it takes. */
-#define ANSWER_NOT_DIALED(F) \
+#define ANSWER_NOT_DIALED(F)                                \
 	F(u8, ours, 1) /* nothing is known of the filter */ \
 	F(str, why, 200)
 WIRE_DECLARE(answer_not_dialed, ANSWER_NOT_DIALED)

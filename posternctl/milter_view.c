@@ -104,7 +104,7 @@ json_times(struct json *j, const struct milter_sum *s)
 	json_ms(j, "p99", all, P99);
 	json_key(j, "stages");
 	json_open(j, '{');
-	for (uint8_t i = 0; i < ROW_MILTER_STAGES; i++) {
+	for (size_t i = 0; i < ROW_MILTER_STAGES; i++) {
 		if (count(s->latency[i]) == 0)
 			continue;
 		json_key(j, name_milter_stage(i));
@@ -146,7 +146,7 @@ json_verdicts(struct json *j, const struct milter_sum *s)
 {
 	json_key(j, "verdicts");
 	json_open(j, '{');
-	for (uint8_t i = 0; i < ROW_MILTER_VERDICTS; i++)
+	for (size_t i = 0; i < ROW_MILTER_VERDICTS; i++)
 		json_key_number(j, name_milter_verdict(i), s->verdicts[i]);
 	json_close(j, '}');
 }
@@ -270,7 +270,7 @@ text_counted(struct buf *line, const struct milter_sum *s)
 		{ "differed", s->differed },
 	};
 
-	for (uint8_t i = 0; i < ROW_MILTER_VERDICTS; i++)
+	for (size_t i = 0; i < ROW_MILTER_VERDICTS; i++)
 		verdicts[i] =
 		    (struct number){ name_milter_verdict(i), s->verdicts[i] };
 	text_numbers(line, "verdicts", verdicts, ROW_MILTER_VERDICTS);
@@ -324,7 +324,7 @@ text_milter(struct buf *line, const struct milter_sum *s)
 	buf_addf(line, "    %-10s %9s %10s %10s", "STAGE", "COUNT", "P50 MS",
 	    "P99 MS");
 	end_line(line);
-	for (uint8_t i = 0; i < ROW_MILTER_STAGES; i++)
+	for (size_t i = 0; i < ROW_MILTER_STAGES; i++)
 		text_time(line, name_milter_stage(i), s->latency[i]);
 	text_time(line, "all", all);
 }

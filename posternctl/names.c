@@ -41,7 +41,7 @@ name_milter_state(uint8_t state)
 }
 
 const char *
-name_milter_stage(uint8_t stage)
+name_milter_stage(size_t stage)
 {
 	static const char *const names[ROW_MILTER_STAGES] = { "connect", "helo",
 		"mail", "rcpt", "data", "unknown", "content" };
@@ -50,7 +50,7 @@ name_milter_stage(uint8_t stage)
 }
 
 const char *
-name_milter_verdict(uint8_t verdict)
+name_milter_verdict(size_t verdict)
 {
 	static const char *const names[ROW_MILTER_VERDICTS] = { "accept",
 		"continue", "quarantine", "discard", "tempfail", "reject",

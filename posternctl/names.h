@@ -2,6 +2,7 @@
 #ifndef POSTERN_POSTERNCTL_NAMES_H
 #define POSTERN_POSTERNCTL_NAMES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Of enum message_state, enum rcpt_state. */
@@ -9,7 +10,7 @@ const char *name_message_state(uint8_t state);
 const char *name_rcpt_state(uint8_t state);
 /* Of a filter or its socket, and by their places in a row_milter. */
 const char *name_milter_state(uint8_t state);
-const char *name_milter_stage(uint8_t stage);
-const char *name_milter_verdict(uint8_t verdict);
+const char *name_milter_stage(size_t stage);
+const char *name_milter_verdict(size_t verdict);
 
 #endif

@@ -11,7 +11,7 @@ enum {
 	NOFILE_SMALL = 1024,
 	NOFILE_QUEUE = 8192,
 	NOFILE_RESOLVER = 2048, /* sockets of questions, most of them UDP */
-	NOFILE_DIALER = 4096,   /* connections until they are handed on */
+	NOFILE_DIALS = 4096,    /* DIALS_MAX of each smtpd */
 	NOFILE_MAX = 1048576,
 	/* Connections to filters that there is room for from the start, so
 	 * that a reload may bring filters. */
@@ -125,11 +125,12 @@ smtpd_nofile(const struct config *c)
 		       filter_connections(c) + NOFILE_OWN);
 }
 
+/* Connections until they are handed on: the kernel counts them for as long as
+ * nobody has taken them over. */
 static uint64_t
 dialer_nofile(const struct config *c)
 {
-	(void)c;
-	return NOFILE_DIALER;
+	return at_most(c->smtpd_workers * NOFILE_DIALS + NOFILE_OWN);
 }
 
 static uint64_t

@@ -42,14 +42,18 @@ fail_start(struct gateway *gw, const struct process *p, const char *why)
 }
 
 /* Channels to everyone who runs; in a wave's start only to those before us,
- * since those behind us do the same. */
+ * since those behind us do the same. Backwards, the queue last: it has mail
+ * for the newcomer to filter at once, and he needs the dialer for that. */
 static void
 connect_to_running(struct process *p, const struct process *end)
 {
 	struct gateway *gw = p->gw;
-	for (struct process *q = gw->processes; q < end; q++)
+
+	for (size_t i = (size_t)(end - gw->processes); i-- > 0;) {
+		struct process *q = &gw->processes[i];
 		if (q != p && q->state != PROCESS_DOWN && q->ch != NULL)
 			spawn_connect(p, q);
+	}
 	spawn_connect_parent(p);
 }
 

@@ -233,9 +233,9 @@ admission_set_config(const struct config *c)
 void
 admission_clear(void)
 {
-	struct source *s;
+	struct source *s, *next;
 
-	while ((s = TAILQ_FIRST(&used)) != NULL)
+	TAILQ_FOREACH_SAFE(s, &used, entry, next)
 		forget(s);
 	memset(&here, 0, sizeof(here));
 }

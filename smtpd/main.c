@@ -79,6 +79,7 @@ on_go(struct fault *why)
 {
 	(void)why;
 	listener_start();
+	scan_queue_go();
 	return 0;
 }
 

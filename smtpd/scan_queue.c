@@ -18,7 +18,7 @@ enum {
 
 static TAILQ_HEAD(, job) jobs = TAILQ_HEAD_INITIALIZER(jobs);
 static size_t njobs, nrunning;
-static bool stopped;
+static bool begun;
 static struct loop *loop;
 static struct timer *again;
 static struct deferred turn;
@@ -128,6 +128,8 @@ start_some(void *ctx)
 	struct job *j, *next;
 
 	(void)ctx;
+	if (!begun)
+		return;
 	for (j = TAILQ_FIRST(&jobs); j != NULL && nrunning < SCANS_AT_ONCE;
 	     j = next) {
 		next = TAILQ_NEXT(j, entry);
@@ -150,6 +152,14 @@ scan_queue_init(struct loop *l)
 	loop = l;
 	again = timer_new(l, start_some, NULL);
 	deferred_init(&turn, start_some, NULL);
+}
+
+void
+scan_queue_go(void)
+{
+	begun = true;
+	if (njobs > 0)
+		loop_after(loop, &turn);
 }
 
 /* --- its parts --- */
@@ -232,7 +242,7 @@ scan_queue_on_filter(
 	struct job *j;
 
 	(void)ctx;
-	if (stopped || njobs >= SCANS_AT_ONCE + SCANS_WAITING) {
+	if (njobs >= SCANS_AT_ONCE + SCANS_WAITING) {
 		channel_tell(ch, TYPE_answer_filtered, &later, id);
 		return;
 	}
@@ -341,27 +351,11 @@ scan_queue_lost(void)
 void
 scan_queue_stop(void)
 {
-	struct job *j, *next;
-
-	stopped = true;
-	TAILQ_FOREACH_SAFE(j, &jobs, entry, next) {
-		/* What is being stored would be shown a second time. */
-		if (j->state == JOB_STORING)
-			continue;
-		job_set_verdict(j, FILTERED_TEMPFAIL, NULL, "stopping");
-		j->verdict.replaced = 0;
-		job_answer(j);
-	}
+	begun = false;
 }
 
 size_t
 scan_queue_count(void)
 {
 	return njobs;
-}
-
-void
-scan_queue_restart(void)
-{
-	stopped = false;
 }

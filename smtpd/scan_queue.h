@@ -16,15 +16,16 @@ enum {
 
 /* Where they run; with each new channel. */
 void scan_queue_init(struct loop *l);
+/* Everybody is there who has to be asked: they begin. */
+void scan_queue_go(void);
 /* Rows of the handlers of the queue's channel. */
 handler_fn scan_queue_on_filter, scan_queue_on_rcpt, scan_queue_on_body,
     scan_queue_on_content;
 /* The channel that they came by is gone. */
 void scan_queue_lost(void);
-/* No more: those that are there are to be asked again later. */
+/* No more begin. The queue asks others what it has no answer to when this
+ * process ends. */
 void scan_queue_stop(void);
 size_t scan_queue_count(void);
-/* For tests: as if never stopped. */
-void scan_queue_restart(void);
 
 #endif

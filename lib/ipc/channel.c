@@ -18,7 +18,8 @@ enum {
 	READ_SIZE = 262144, /* bytes one recvmsg may bring */
 	READS_A_ROUND = 4,  /* then the others have their turn */
 	TYPE_HELLO = 0,
-	ROWS_MAX = 64 /* messages of one edge */
+	ROWS_MAX = 64,   /* messages of one edge */
+	FD_WEIGHT = 1024 /* a descriptor that waits to be sent */
 };
 
 /* The first message each way. */
@@ -45,6 +46,7 @@ struct channel {
 	struct outbox out;
 	struct buf in; /* the start of a frame that has not all come */
 	int in_fd;     /* came, its frame has not been handled yet; or -1 */
+	bool in_lost;  /* it came, but there was no room for it here */
 	bool greeted;  /* the peer's hello was seen and is ours */
 	bool was_full, paused, failing, freed;
 	void (*drained)(void *);
@@ -150,6 +152,13 @@ channel_free(struct channel **p)
 
 /* --- the way out --- */
 
+/* Bytes, and for each descriptor as many as it is worth. */
+static size_t
+load(const struct channel *ch)
+{
+	return outbox_unsent(&ch->out) + ch->out.nfds * FD_WEIGHT;
+}
+
 static void
 want(struct channel *ch)
 {
@@ -172,8 +181,7 @@ on_flush(void *arg)
 	if (outbox_send(&ch->out, ch->fd, &totals.send_calls) != 0)
 		outbox_clear(&ch->out);
 	want(ch);
-	if (ch->was_full &&
-	    outbox_unsent(&ch->out) < ch->edge->queue_bytes / 4) {
+	if (ch->was_full && load(ch) < ch->edge->queue_bytes / 4) {
 		ch->was_full = false;
 		if (ch->drained != NULL)
 			ch->drained(ch->drained_ctx);
@@ -189,7 +197,7 @@ queue_frame(struct channel *ch, uint16_t type, const struct wire_msg *wire,
 	if (outbox_add(&ch->out, f, wire, msg, ch->edge->max_message) != 0)
 		return -1;
 	totals.sent++;
-	if (outbox_unsent(&ch->out) >= ch->edge->queue_bytes)
+	if (load(ch) >= ch->edge->queue_bytes)
 		ch->was_full = true;
 	loop_after(ch->loop, &ch->flush);
 	return 0;
@@ -304,6 +312,25 @@ deliver(struct channel *ch, const struct edge_row *row, const void *msg,
 	return NULL;
 }
 
+/* We have no descriptor left for what came with this answer: whoever asked
+ * hears that. The peer did nothing wrong. */
+static const char *
+fail_one(struct channel *ch, const struct edge_row *row, uint64_t id)
+{
+	struct fault why = { 0 };
+	answer_fn *fn;
+	void *ctx;
+
+	ch->in_lost = false;
+	if (ch->by_type[row->type] != NULL ||
+	    pending_take(&ch->pending, id, &fn, &ctx) != 0)
+		return "no descriptor left to take one";
+	fault_set(&why, FAULT_OURS, "no descriptor left");
+	if (fn != NULL)
+		fn(ctx, &why, 0, NULL);
+	return NULL;
+}
+
 /* One whole frame. Returns why it breaks the contract, or NULL. */
 static const char *
 take_frame(struct channel *ch, const struct frame *f, struct str payload)
@@ -320,7 +347,7 @@ take_frame(struct channel *ch, const struct frame *f, struct str payload)
 	/* A descriptor waits for the frame that claims it; frames that came
 	 * in the same call may stand before that one. */
 	bool has_fd = (f->flags & FRAME_HAS_FD) != 0;
-	if (has_fd && ch->in_fd < 0)
+	if (has_fd && ch->in_fd < 0 && !ch->in_lost)
 		return "descriptor missing";
 	if (f->type == TYPE_HELLO)
 		return take_hello(ch, payload);
@@ -328,6 +355,8 @@ take_frame(struct channel *ch, const struct frame *f, struct str payload)
 	const char *why = check_row(ch, row);
 	if (why != NULL)
 		return why;
+	if (has_fd && ch->in_lost)
+		return fail_one(ch, row, f->id);
 	assert(row->wire->size <= sizeof(msg.room));
 	int fd = has_fd ? ch->in_fd : -1;
 	if (wire_decode(row->wire, payload, fd, msg.room) != 0)
@@ -363,14 +392,17 @@ take_frames(struct channel *ch, struct str s)
 	return done;
 }
 
-/* Takes descriptors from a received message; too many break the contract. */
+/* Takes descriptors from a received message; too many break the contract. The
+ * kernel gives none at all when our table of them is full. */
 static const char *
 take_fds(struct channel *ch, struct msghdr *m)
 {
 	const char *why = NULL;
 
-	if ((m->msg_flags & MSG_CTRUNC) != 0)
-		why = "too many descriptors";
+	if ((m->msg_flags & MSG_CTRUNC) != 0) {
+		ch->in_lost = CMSG_FIRSTHDR(m) == NULL;
+		why = ch->in_lost ? NULL : "too many descriptors";
+	}
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
 	     c = CMSG_NXTHDR(m, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -427,7 +459,7 @@ take_bytes(struct channel *ch, struct str s)
 		buf_add_str(&ch->in, str_skip(s, done));
 	if (kept.failed || ch->in.failed)
 		channel_fail(ch, "message too long");
-	if (ch->fd >= 0 && ch->in.len == 0 && ch->in_fd >= 0)
+	if (ch->fd >= 0 && ch->in.len == 0 && (ch->in_fd >= 0 || ch->in_lost))
 		channel_fail(ch, "descriptor without a message");
 	buf_clear(&kept);
 }
@@ -454,7 +486,7 @@ read_some(struct channel *ch)
 			return;
 		}
 		take_bytes(ch, (struct str){ room, (size_t)n });
-		if ((size_t)n < sizeof(room) && ch->in_fd < 0)
+		if ((size_t)n < sizeof(room) && ch->in_fd < 0 && !ch->in_lost)
 			return; /* most likely all there was */
 	}
 }
@@ -555,7 +587,7 @@ channel_breach(const struct channel *ch)
 bool
 channel_is_full(const struct channel *ch)
 {
-	return ch->fd >= 0 && outbox_unsent(&ch->out) >= ch->edge->queue_bytes;
+	return ch->fd >= 0 && load(ch) >= ch->edge->queue_bytes;
 }
 
 void

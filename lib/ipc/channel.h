@@ -71,7 +71,8 @@ int channel_tell(
 
 /* Called exactly once, never before channel_ask returned: with the answer's
  * type and message, or with fault set (FAULT_OURS) and msg NULL when the
- * channel died. A fd in msg is the callee's. */
+ * channel died, or there was no descriptor left for what came with it. A fd in
+ * msg is the callee's. */
 typedef void answer_fn(
     void *ctx, const struct fault *fault, uint16_t type, const void *msg);
 /* Sends the request and returns its id (never 0), under which parts can be
@@ -86,7 +87,8 @@ void channel_cancel(struct channel *ch, uint64_t id);
 /* Asks still without their answer. */
 size_t channel_npending(const struct channel *ch);
 
-/* More than the edge's queue_bytes wait to be sent: whoever feeds this
+/* More than the edge's queue_bytes wait to be sent, where a descriptor counts
+ * for 1 KiB: whoever feeds this
  * channel stops reading its own sources until on_drained. */
 bool channel_is_full(const struct channel *ch);
 /* Called each time the channel falls below a quarter of the bound after it

@@ -153,7 +153,10 @@ outbox_send(struct outbox *o, int fd, uint64_t *calls)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		/* The last: of our user more are on their way than we may have
+		 * open. They get there. */
+		if (n < 0 && (errno == EAGAIN || errno == ENOBUFS ||
+				 errno == ETOOMANYREFS))
 			break;
 		return -1;
 	}

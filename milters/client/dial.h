@@ -13,8 +13,8 @@ struct dial; /* one question to the dialer */
 struct dialed {
 	int fd;          /* connecting or connected, the callee's; -1: why */
 	const char *why; /* lives during the call */
-	bool ours;       /* there is no dialer to ask: nothing is known of the
-			  * filter */
+	bool ours;       /* the dialer is not there, or has not what it takes:
+			  * nothing is known of the filter */
 };
 
 /* Exactly once, never before dial_begin returned. */
@@ -24,5 +24,8 @@ struct dial *dial_begin(struct loop *l, const struct milter *m, uint32_t socket,
     dialed_fn *fn, void *ctx);
 /* fn will not be called any more. Clears the pointer; NULL is allowed. */
 void dial_cancel(struct dial **p);
+/* The same, when it took too long. True: it is the dialer that answers
+ * nobody; the filter is not to blame. */
+bool dial_give_up(struct dial **p);
 
 #endif

@@ -117,7 +117,7 @@ view_reserve(struct edit_fields *f)
 {
 	if (f->nview < f->view_cap)
 		return;
-	f->view_cap = f->view_cap < 32 ? 32 : 2 * f->view_cap;
+	f->view_cap *= 2;
 	f->view =
 	    xreallocarray(f->view, f->view_cap, sizeof(struct header_node *));
 }
@@ -125,17 +125,17 @@ view_reserve(struct edit_fields *f)
 static void
 view_make(struct edit_fields *f)
 {
-	struct header_node *n;
+	struct header_node **view, *n;
+	size_t room = f->headers->count + 32;
 
 	if (f->view != NULL)
 		return;
-	view_reserve(f);
-	TAILQ_FOREACH(n, &f->headers->list, entry) {
-		if (n->deleted)
-			continue;
-		view_reserve(f);
-		f->view[f->nview++] = n;
-	}
+	view = xreallocarray(NULL, room, sizeof(struct header_node *));
+	TAILQ_FOREACH(n, &f->headers->list, entry)
+		if (!n->deleted && f->nview < room)
+			view[f->nview++] = n;
+	f->view = view;
+	f->view_cap = room;
 }
 
 /* Where the index'th shown field of that name stands; nview: nowhere. */

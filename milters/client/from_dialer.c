@@ -1,9 +1,9 @@
 /* What the dialer says: answers only. */
 #include "milters/client/from_dialer.h"
 
-enum { PENDING_MAX = 4096 }; /* questions without their answer */
-
 static struct channel *channel;
+static uint64_t heard; /* answers of the present one */
+static bool silent;    /* it hangs, as far as we know */
 
 static void
 on_closed(void *ctx, struct channel *ch)
@@ -19,6 +19,7 @@ void
 from_dialer_start(struct loop *l, int socket)
 {
 	from_dialer_stop();
+	silent = false;
 	channel = channel_new(
 	    l, socket, &smtpd_dialer_edge, EDGE_A, handlers, on_closed, NULL);
 }
@@ -34,7 +35,26 @@ from_dialer_channel(void)
 {
 	if (channel == NULL || !channel_is_open(channel) ||
 	    channel_is_full(channel) ||
-	    channel_npending(channel) >= PENDING_MAX)
+	    channel_npending(channel) >= DIALS_MAX || silent)
 		return NULL;
 	return channel;
+}
+
+uint64_t
+from_dialer_heard(void)
+{
+	return heard;
+}
+
+void
+from_dialer_answered(void)
+{
+	heard++;
+	silent = false;
+}
+
+void
+from_dialer_is_silent(void)
+{
+	silent = true;
 }

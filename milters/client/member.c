@@ -274,10 +274,14 @@ static void
 on_late(void *ctx)
 {
 	struct member *m = ctx;
+	bool answered = true;
 
-	dial_cancel(&m->dial);
 	timer_free(&m->late);
-	if (is_unreachable(m, "no connection in time") || advance(m))
+	if (dial_give_up(&m->dial))
+		fail(m, "the dialer does not answer");
+	else
+		answered = is_unreachable(m, "no connection in time");
+	if (answered || advance(m))
 		deliver(m);
 }
 

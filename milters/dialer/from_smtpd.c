@@ -13,7 +13,6 @@
 #include "milters/dialer/crowd.h"
 #include "milters/dialer/reach.h"
 
-
 enum dialer_counter { DIALED, REFUSED, WAITING, COUNTERS };
 
 static struct counter counters[] = {
@@ -62,13 +61,16 @@ from_smtpd_set_config(struct config *c)
 
 /* --- answers --- */
 
-/* Who does not read the answers is not asked for more questions. */
-static void
+/* Who does not read the answers asks no more. Returns -1 when the descriptor
+ * in it could not be taken. */
+static int
 tell(struct peer *p, uint16_t type, const void *msg, uint64_t id)
 {
-	channel_tell(p->channel, type, msg, id);
+	int r = channel_tell(p->channel, type, msg, id);
+
 	if (channel_is_full(p->channel))
 		channel_pause(p->channel);
+	return r;
 }
 
 static void
@@ -86,13 +88,18 @@ static void
 answer(struct peer *p, uint64_t id, int fd, const struct fault *why)
 {
 	struct answer_dialed m = { .socket = fd };
+	struct fault none = { 0 };
 
 	if (fd == -1) {
 		refuse(p, id, why);
 		return;
 	}
-	counters[DIALED].value++;
-	tell(p, TYPE_answer_dialed, &m, id);
+	if (tell(p, TYPE_answer_dialed, &m, id) == 0) {
+		counters[DIALED].value++;
+	} else {
+		fault_errno(&none, FAULT_OURS, "descriptor");
+		refuse(p, id, &none);
+	}
 	close(fd);
 }
 
@@ -209,7 +216,7 @@ on_ask_dial(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 	(void)ch;
 	if (f == NULL) {
-		fault_set(&why, FAULT_OURS,
+		fault_set(&why, FAULT_PERM,
 		    "the configuration has no such socket any more");
 		refuse(p, id, &why);
 		return;

@@ -155,7 +155,7 @@ judge(const struct seen *s, struct judgement *out)
 	const struct rules *rules = s->rules;
 
 	*out = (struct judgement){ .edits = xcalloc(
-				       rules->n + 1, sizeof(out->edits[0])) };
+				       rules->n + 1, sizeof(struct rule *)) };
 	for (size_t i = 0; i < rules->n && out->decision == NULL; i++) {
 		const struct rule *r = &rules->rules[i];
 

@@ -19,8 +19,8 @@ mime_is_ascii_set(struct str set)
 	return set.len == 0;
 }
 
-int
-mime_hex(char c)
+static int
+hex(char c)
 {
 	static const char digits[] = "0123456789abcdef";
 	const char *at = c == '\0' ? NULL : strchr(digits, chr_lower(c));
@@ -35,10 +35,11 @@ mime_decode_hex(struct str in, char sign, struct buf *out)
 	bool good = true;
 
 	for (; in.len > 0; in = str_skip(in, 1)) {
-		if (in.p[0] == sign && in.len > 2 && mime_hex(in.p[1]) >= 0 &&
-		    mime_hex(in.p[2]) >= 0) {
-			buf_add_char(out,
-			    (char)(mime_hex(in.p[1]) << 4 | mime_hex(in.p[2])));
+		int high = in.len > 2 ? hex(in.p[1]) : -1;
+		int low = in.len > 2 ? hex(in.p[2]) : -1;
+
+		if (in.p[0] == sign && high >= 0 && low >= 0) {
+			buf_add_char(out, (char)(high * 16 + low));
 			in = str_skip(in, 2);
 		} else if (in.p[0] == sign) {
 			good = false;

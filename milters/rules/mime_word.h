@@ -9,7 +9,6 @@
 
 /* ASCII stands in it as ASCII. */
 bool mime_is_ascii_set(struct str set);
-int mime_hex(char c);
 /* %XX or =XX by sign (with = also _ for a blank). False: one was broken. */
 bool mime_decode_hex(struct str in, char sign, struct buf *out);
 

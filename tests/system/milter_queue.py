@@ -85,7 +85,7 @@ def each_verdict():
 def nothing_is_lost_in_between():
     """A filter that hangs, and the gateway dies; twice, then it passes."""
     f = Filter({"eom": Silent()})
-    with late(f) as gw:
+    with late(f, before="queue retry 1s\n") as gw:
         mids = [taken(gw.one(f"t{n}", data=letter(f"t{n}", size)))
                 for n, size in enumerate((0, 100000, 500000))]
         f.wait("eom", 3)

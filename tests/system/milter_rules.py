@@ -316,7 +316,7 @@ def behind_the_gateway():
     with Rules(rules) as r:
         os.chmod(r.path, 0o777)
         with Filtered({"rules": r.spec}) as gw:
-            equal(gw.one(data=EXE), "554 5.7.1 no programs", "reply")
+            equal(gw.one(data=EXE), (554, "5.7.1 no programs"), "reply")
             gw.one(data=b"X-Mark: 1\r\nSubject: fine\r\n\r\nhi\r\n")
             found, body = gw.delivered()[2:]
             equal(found[1:], [b"Subject: fine", b"X-Checked: yes"], "fields")

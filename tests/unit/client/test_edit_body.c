@@ -6,7 +6,7 @@
 
 START_TEST(test_body)
 {
-	static const struct {
+	const struct {
 		struct str sent;
 		const char *want;
 	} cases[] = {

@@ -390,7 +390,7 @@ END_TEST
 /* Each needs its bit, and no other. */
 START_TEST(test_actions)
 {
-	static const struct {
+	const struct {
 		char code;
 		uint32_t action;
 		struct str payload;

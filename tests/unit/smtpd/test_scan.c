@@ -134,6 +134,7 @@ scan_setup(void)
 	h.config->listeners[0].milters = h.config->report_milters;
 	filters_start();
 	listener_set_config(h.config);
+	scan_queue_go();
 	question = (struct ask_filter){ .msgid = STR(ID),
 		.why = FILTER_REPORT,
 		.from = STR(""),
@@ -159,7 +160,7 @@ scan_teardown(void)
 	if (body_fd >= 0)
 		close(body_fd);
 	listener_set_config(NULL);
-	scan_queue_restart();
+	scan_queue_stop();
 	filters_teardown();
 }
 
@@ -412,6 +413,21 @@ END_TEST
 
 /* --- many, and the end --- */
 
+/* The queue asks as soon as it is there itself. */
+START_TEST(before_the_others_are_there)
+{
+	scan_queue_stop();
+	send_question();
+	harness_settle(&h);
+	ck_assert_uint_eq(scan_queue_count(), 1);
+	ck_assert_uint_eq(f->nconns, 0);
+	scan_queue_go();
+	harness_until(&h, all_answered);
+	EXPECT(FILTERED_PASS, 0);
+}
+
+END_TEST
+
 static bool
 all_wait(struct harness *x)
 {
@@ -477,11 +493,19 @@ START_TEST(stopping)
 	while (held() == 0)
 		harness_settle(&h);
 	scan_queue_stop();
+	send_question();
+	f->hold['E'] = false;
+	filter_release(f);
+	while (nanswers == 0)
+		harness_settle(&h);
+	ck_assert_uint_eq(asked[0].answer.verdict, FILTERED_PASS);
+	harness_settle(&h);
+	/* What came behind gets no answer but the end of the channel. */
+	ck_assert_uint_eq(scan_queue_count(), 1);
+	ck_assert_uint_eq(f->nconns, 1);
+	from_queue_stop();
 	harness_until(&h, all_answered);
-	EXPECT(FILTERED_TEMPFAIL, 0);
-	ask();
-	EXPECT(FILTERED_TEMPFAIL, 0);
-	ck_assert_uint_eq(scan_queue_count(), 0);
+	ck_assert(asked[1].failed);
 }
 
 END_TEST
@@ -524,8 +548,8 @@ main(void)
 		without_a_context_the_listener_decides, phases, a_field_more,
 		a_file_stays, another_body, recipients, no_recipient_left,
 		a_refused_recipient_stays, other_verdicts, a_failure_keeps_it,
-		not_stored, so_many_at_once, the_queue_goes, stopping,
-		nonsense };
+		not_stored, before_the_others_are_there, so_many_at_once,
+		the_queue_goes, stopping, nonsense };
 
 	return run_tests_in("scan", tests, sizeof(tests) / sizeof(tests[0]),
 	    scan_setup, scan_teardown);
