@@ -142,12 +142,13 @@ enum filtered {
 	FILTERED_PASS,
 	FILTERED_QUARANTINE, /* reply: the reason */
 	FILTERED_DISCARD,
-	FILTERED_REJECT,  /* its sender is told, unless it is a report */
-	FILTERED_TEMPFAIL /* to be asked again later */
+	FILTERED_REJECT,   /* its sender is told, unless it is a report */
+	FILTERED_TEMPFAIL, /* to be asked again later */
+	FILTERED_STOPPING  /* the worker goes: it takes no more questions */
 };
 
 #define ANSWER_FILTERED(F)                                               \
-	F(u8, verdict, FILTERED_TEMPFAIL)                                \
+	F(u8, verdict, FILTERED_STOPPING)                                \
 	F(u8, replaced, 1) /* a commit in its place was answered well */ \
 	F(str, filter, 64)                                               \
 	F(str, reply, 600)

@@ -6,13 +6,13 @@
 #include "lib/rules/rules.h"
 
 /* The name of the client at this address: its PTR, confirmed when the name
- * has that address. */
+ * has that address. Otherwise anybody could have written it. */
 #define ASK_CLIENT(F) F(str, address, 64) /* text of IPv4 or IPv6 */
 WIRE_DECLARE(ask_client, ASK_CLIENT)
 
 #define ANSWER_CLIENT(F)                                                    \
 	F(u8, state, CLIENT_NAME_FAULT) /* enum client_name, not PENDING */ \
-	F(str, name, 255) /* of CONFIRMED; a valid host name, lower case */ \
+	F(str, name, 255) /* confirmed or not; empty: no valid host name */ \
 	F(u32, ttl_s, 86400)
 WIRE_DECLARE(answer_client, ANSWER_CLIENT)
 

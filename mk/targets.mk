@@ -52,7 +52,7 @@ asan:
 interop: deps
 	@tools/install-packages python3 util-linux $(DEPS_INTEROP)
 	@$(MAKE) --no-print-directory B=$(B) all
-	@tests/run -b $(B) interop
+	@tests/run -j 1 -b $(B) interop
 
 crash: all $(CRASH)
 	@POSTERN_ROUNDS=$(CRASH_ROUNDS) POSTERN_STRIDE=1 \

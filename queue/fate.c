@@ -1,274 +1,15 @@
-/* Delivered, deferred, bounced, expired, held, removed: log and record. */
+/* Delivered, deferred, bounced, expired, held, removed: what that changes, and
+ * the log. fate_record.c tells the store. */
 #include "queue/fate.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "lib/base/alloc.h"
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/report.h"
 #include "queue/requeue.h"
-
-/* --- the record --- */
-
-static const uint8_t stored_state[] = {
-	[RCPT_ACTIVE] = STATE_RCPT_WAITING,
-	[RCPT_DEFERRED] = STATE_RCPT_WAITING,
-	[RCPT_HELD] = STATE_RCPT_HELD,
-	[RCPT_DELIVERED] = STATE_RCPT_DELIVERED,
-	[RCPT_BOUNCED] = STATE_RCPT_BOUNCED,
-	[RCPT_REMOVED] = STATE_RCPT_REMOVED,
-	[RCPT_QUARANTINED] = STATE_RCPT_QUARANTINED,
-};
-
-/* A time to come, as wall time for the record; of a quarantined one: since
- * when. */
-static uint64_t
-next_wall_ms(const struct queue *q, const struct rcpt *r)
-{
-	uint64_t now = queue_now_ms(q);
-
-	if (r->state == RCPT_QUARANTINED)
-		return quarantine_since_ms(q, r);
-	if (r->place != PLACE_RETRY || !rcpt_is_open(r))
-		return 0;
-	return clock_wall_ms() + (r->due_ms > now ? r->due_ms - now : 0);
-}
-
-static struct state_rcpt *
-room_for(struct changes *ch, uint32_t n)
-{
-	if (n > ch->cap) {
-		ch->cap = n < 16 ? 16 : n;
-		ch->states =
-		    xreallocarray(ch->states, ch->cap, sizeof(*ch->states));
-	}
-	return ch->states;
-}
-
-/* What is wished for during an attempt is how it goes on if we do not see its
- * end. */
-static uint8_t
-state_to_store(const struct rcpt *r)
-{
-	if (r->state == RCPT_BOUNCED && (r->marks & MARK_REPORT) != 0)
-		return STATE_RCPT_FAILED;
-	if (rcpt_is_open(r) && (r->marks & MARK_REMOVE) != 0)
-		return STATE_RCPT_REMOVED;
-	if (rcpt_is_open(r) && (r->marks & MARK_HOLD) != 0)
-		return STATE_RCPT_HELD;
-	return stored_state[r->state];
-}
-
-static void
-describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
-{
-	*out = (struct state_rcpt){
-		.index = r->index,
-		.state = state_to_store(r),
-		.attempts = r->attempts,
-		.next_ms = next_wall_ms(q, r),
-		.reply = word_str(r->reply),
-		.relay = word_str(r->relay),
-	};
-	if ((r->marks & MARK_WARNED) != 0)
-		out->state |= STATE_RCPT_WARNED;
-	if ((r->marks & MARK_UNFILTERED) != 0)
-		out->state |= STATE_RCPT_UNFILTERED;
-	requeue_describe(q, r, out);
-}
-
-static void
-add_states(struct queue *q, struct entry *e, uint32_t n, uint64_t operation)
-{
-	struct state_record rec = {
-		.seq = e->seq,
-		/* By age, so that a jump of the clock does not get in. */
-		.when_ms = e->received_ms + entry_age(e, queue_now_ms(q)),
-		.operation = operation,
-		.rcpts = q->changes.states,
-		.nrcpt = n,
-	};
-
-	if (n > 0)
-		store_add_state(q->store, e->ref, &rec);
-}
-
-void
-fate_record(struct queue *q, struct entry *e, struct rcpt *const *rcpts,
-    uint32_t n, uint64_t operation)
-{
-	struct state_rcpt *states = room_for(&q->changes, n);
-
-	for (uint32_t i = 0; i < n; i++) {
-		describe(q, rcpts[i], &states[i]);
-		rcpt_unmark(rcpts[i], MARK_CHANGED);
-	}
-	add_states(q, e, n, operation);
-	pace_later(&q->pace);
-}
-
-/* --- the list of changed messages --- */
-
-void
-fate_init(struct queue *q)
-{
-	q->changes = (struct changes){ 0 };
-	q->changes.last = &q->changes.first;
-}
-
-static void
-entry_changed(struct queue *q, struct entry *e)
-{
-	struct changes *ch = &q->changes;
-
-	pace_later(&q->pace);
-	if (e->changed)
-		return;
-	e->changed = 1;
-	e->changed_next = NULL;
-	*ch->last = e;
-	ch->last = &e->changed_next;
-}
-
-static void
-rcpt_changed(struct queue *q, struct rcpt *r)
-{
-	rcpt_mark(r, MARK_CHANGED);
-	entry_changed(q, rcpt_entry(r));
-}
-
-/* Is there something an administrator may want to see or to undo? */
-static bool
-is_worth_keeping(const struct queue *q, const struct entry *e)
-{
-	if (e->over || q->config->queue.undo == 0)
-		return false;
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		if (e->rcpts[i].state != RCPT_DELIVERED)
-			return true;
-	return false;
-}
-
-static void
-forget(struct queue *q, struct entry *e)
-{
-	if (e->nbusy > 0)
-		return; /* fate_release comes back to it */
-	if (e->reporting)
-		report_forget(q, e);
-	if (e->rcpts[0].place == PLACE_RETRY)
-		retry_del(&q->retry, &e->rcpts[0]);
-	store_finish(q->store, e->ref, e->seq);
-	cache_drop(&q->cache, e);
-	index_del(&q->index, &e);
-	queue_check_limit(q);
-}
-
-static void
-record_changed(struct queue *q, struct entry *e)
-{
-	struct state_rcpt *states = room_for(&q->changes, e->nrcpt);
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < e->nrcpt; i++) {
-		struct rcpt *r = &e->rcpts[i];
-
-		if ((r->marks & MARK_CHANGED) == 0)
-			continue;
-		rcpt_unmark(r, MARK_CHANGED);
-		describe(q, r, &states[n++]);
-	}
-	add_states(q, e, n, 0);
-}
-
-/* Nothing is to be done any more, but it is kept for a while: rcpts[0] then
- * stands in the retry list for the whole message. */
-static void
-keep_for_undo(struct queue *q, struct entry *e)
-{
-	if (e->nbusy > 0)
-		return; /* fate_release comes back to it */
-	cache_drop(&q->cache, e);
-	if (e->rcpts[0].place != PLACE_NONE)
-		return;
-	retry_add(
-	    &q->retry, &e->rcpts[0], queue_now_ms(q) + q->config->queue.undo);
-	queue_set_due(q);
-}
-
-static void
-flush_entry(struct queue *q, struct entry *e)
-{
-	if (entry_is_open(e) || report_is_due(e)) {
-		record_changed(q, e);
-	} else if (is_worth_keeping(q, e)) {
-		record_changed(q, e);
-		keep_for_undo(q, e);
-	} else {
-		forget(q, e);
-	}
-}
-
-void
-fate_flush(void *ctx)
-{
-	struct queue *q = ctx;
-	struct changes *ch = &q->changes;
-	struct entry *e;
-
-	while ((e = ch->first) != NULL) {
-		ch->first = e->changed_next;
-		if (ch->first == NULL)
-			ch->last = &ch->first;
-		e->changed = 0;
-		flush_entry(q, e);
-	}
-}
-
-void
-fate_close(struct queue *q, struct entry *e)
-{
-	entry_changed(q, e);
-}
-
-void
-fate_finish(struct queue *q, struct entry *e)
-{
-	e->over = 1;
-	entry_changed(q, e);
-}
-
-void
-fate_restate(struct queue *q, struct entry *e)
-{
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		rcpt_mark(&e->rcpts[i], MARK_CHANGED);
-	record_changed(q, e);
-	pace_later(&q->pace);
-}
-
-void
-fate_keep(struct entry *e)
-{
-	e->nbusy++;
-}
-
-void
-fate_release(struct queue *q, struct entry *e)
-{
-	assert(e->nbusy > 0);
-	if (--e->nbusy > 0)
-		return;
-	if (e->reporting)
-		report_idle(q, e);
-	if (!entry_is_open(e))
-		entry_changed(q, e);
-}
 
 /* --- the log, and the trace --- */
 
@@ -360,7 +101,7 @@ fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h)
 
 	rcpt_set_state(&q->index, r, RCPT_DELIVERED);
 	log_fate(q, r, TRACE_DELIVERED, &said);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 static void
@@ -379,7 +120,7 @@ fate_bounced(struct queue *q, struct rcpt *r, const struct heard *h)
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
 	log_fate(q, r, TRACE_BOUNCED, &said);
 	report_failed(q, r, queue_now_ms(q));
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 static void
@@ -401,7 +142,7 @@ expire(struct queue *q, struct rcpt *r)
 	keep_reply(q, r, &(struct heard){ .reply = h.reply, .relay = h.relay });
 	rcpt_set_state(&q->index, r, RCPT_BOUNCED);
 	report_failed(q, r, 0);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 static bool
@@ -430,7 +171,7 @@ retry_later(struct queue *q, struct rcpt *r, bool unheard)
 	retry_add(&q->retry, r, now + ms);
 	queue_set_due(q);
 	report_deferred(q, r);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 bool
@@ -497,7 +238,7 @@ fate_held(struct queue *q, struct rcpt *r, const char *why)
 		rcpt_set_word(&q->index, &r->reply, str_of(why));
 	rcpt_set_state(&q->index, r, RCPT_HELD);
 	trace_rcpt(q, r, TRACE_HELD);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 void
@@ -509,7 +250,7 @@ fate_removed(struct queue *q, struct rcpt *r)
 	trace_rcpt(q, r, TRACE_REMOVED);
 	rcpt_unmark(r, MARK_REPORT | MARK_UNFILTERED);
 	rcpt_set_state(&q->index, r, RCPT_REMOVED);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 void
@@ -517,7 +258,7 @@ fate_active(struct queue *q, struct rcpt *r)
 {
 	rcpt_unmark(r, MARK_UNREADABLE | MARK_REPORT);
 	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 /* --- filters --- */
@@ -539,7 +280,7 @@ fate_refused(struct queue *q, struct rcpt *r, const struct heard *h)
 	/* What we tell of ourselves begets nothing. */
 	if (!route_is_report(rcpt_entry(r)))
 		report_failed(q, r, 0);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 void
@@ -549,7 +290,7 @@ fate_dropped(struct queue *q, struct rcpt *r, enum trace_kind kind,
 	rcpt_unmark(r, MARK_UNFILTERED);
 	log_fate(q, r, kind, h);
 	rcpt_set_state(&q->index, r, RCPT_REMOVED);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 void
@@ -570,7 +311,7 @@ fate_quarantined(
 	rcpt_set_word(&q->index, &r->reply, reason);
 	rcpt_set_word(&q->index, &r->relay, filter);
 	rcpt_set_state(&q->index, r, RCPT_QUARANTINED);
-	rcpt_changed(q, r);
+	fate_changed(q, r);
 }
 
 void
@@ -600,9 +341,9 @@ fate_taken_over(struct queue *q, struct rcpt *r, const char *id)
 	rcpt_unmark(r, MARK_UNFILTERED);
 	rcpt_set_state(&q->index, r, RCPT_REMOVED);
 	forget_reply(q, r);
-	if (id == NULL)
-		return;
-	snprintf(text, sizeof(text), "2.0.0 goes on as %s", id);
-	rcpt_set_word(&q->index, &r->reply, str_of(text));
-	rcpt_changed(q, r);
+	if (id != NULL) {
+		snprintf(text, sizeof(text), "2.0.0 goes on as %s", id);
+		rcpt_set_word(&q->index, &r->reply, str_of(text));
+	}
+	fate_changed(q, r);
 }

@@ -71,6 +71,8 @@ void fate_active(struct queue *q, struct rcpt *r);
 /* Too old: expired now, and true. */
 bool fate_expire(struct queue *q, struct rcpt *r);
 
+/* r is not what the store has of it: it is told with its next commit. */
+void fate_changed(struct queue *q, struct rcpt *r);
 /* An administrator's change made these n recipients of e what they are: a
  * record of its own, which carries the operation's number. */
 void fate_record(struct queue *q, struct entry *e, struct rcpt *const *rcpts,

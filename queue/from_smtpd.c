@@ -191,8 +191,7 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 	}
 	c->entry->ref = ref;
 	c->entry->committed = 1;
-	if (rep->seq == 0 ||
-	    refilter_replace(q, c->entry, rep->seq, rep->apart)) {
+	if (rep->seq == 0 || refilter_replace(q, c->peer, c->entry, rep)) {
 		keep_entry(c, ref);
 	} else {
 		drop_entry(q, c->entry);

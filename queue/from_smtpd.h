@@ -3,6 +3,7 @@
 #define POSTERN_QUEUE_FROM_SMTPD_H
 
 #include <bsd/sys/queue.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "queue/intake.h"
@@ -22,6 +23,7 @@ struct smtpd_peer {
 	uint32_t nbodyfiles;
 	LIST_HEAD(, commit) commits;
 	uint32_t nquestions; /* ask_filter without an answer */
+	bool stopping;       /* it takes no more of them */
 };
 
 /* A channel to smtpd `instance`; a former one is dead. Nothing is taken from

@@ -217,7 +217,7 @@ start_rcpt(struct index *ix, struct rcpt *r, const struct mail_record *m)
 	case START_QUARANTINED:
 		r->reply = word_get(&ix->words, m->reason);
 		r->relay = word_get(&ix->words, m->filter);
-		r->due_ms = m->received_ms;
+		r->in.since_ms = m->received_ms;
 		r->state = RCPT_QUARANTINED;
 		break;
 	}

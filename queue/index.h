@@ -55,6 +55,7 @@ struct rcpt {
 	union {
 		struct destination *destination; /* PLACE_WAITING */
 		struct work *work;               /* PLACE_WORK */
+		uint64_t since_ms;               /* RCPT_QUARANTINED, wall */
 	} in;
 	struct word *action; /* its name */
 	struct word *reply;  /* the last; NULL: none */
@@ -122,8 +123,7 @@ void index_init(struct index *ix);
 void index_clear(struct index *ix);
 
 /* A new entry from a record, all recipients as they start and nowhere; in the
- * index. NULL when its msgid or seq is in use. now_ms: monotonic. A
- * quarantined recipient's due_ms is the wall time since when it is that. */
+ * index. NULL when its msgid or seq is in use. now_ms: monotonic. */
 struct entry *index_add(
     struct index *ix, const struct mail_record *m, uint64_t now_ms);
 /* The same for one that is to take the place of another of its msgid, which

@@ -30,22 +30,6 @@ left_ms(const struct queue *q, const struct rcpt *r)
 }
 
 static uint64_t
-age_ms(const struct queue *q, const struct rcpt *r)
-{
-	uint64_t left = left_ms(q, r);
-
-	return q->quarantine_ms > left ? q->quarantine_ms - left : 0;
-}
-
-uint64_t
-quarantine_since_ms(const struct queue *q, const struct rcpt *r)
-{
-	uint64_t wall = clock_wall_ms(), age = age_ms(q, r);
-
-	return wall > age ? wall - age : 0;
-}
-
-static uint64_t
 due_at(const struct queue *q, uint64_t age)
 {
 	uint64_t left = q->quarantine_ms > age ? q->quarantine_ms - age : 0;
@@ -75,6 +59,8 @@ quarantine_put(
 {
 	bool was = r->state == RCPT_QUARANTINED;
 
+	if (!was)
+		r->in.since_ms = clock_wall_ms();
 	fate_quarantined(q, r, filter, reason);
 	/* One that was looked at again and stays has waited already. */
 	if (was)
@@ -174,7 +160,7 @@ tell_message(struct quarantined *l, const struct entry *e, const struct rcpt *r)
 		.size = entry_size(e),
 		.filter = str_head(word_str(r->relay), 64),
 		.reason = str_head(word_str(r->reply), 600),
-		.since_ms = quarantine_since_ms(q, r),
+		.since_ms = r->in.since_ms,
 	};
 
 	if (q->config->queue.quarantine_ttl != 0)

@@ -28,9 +28,6 @@ void quarantine_by_rule(struct queue *q, struct rcpt *r);
 /* Its time is over. */
 void quarantine_expire(struct queue *q, struct rcpt *r);
 
-/* Wall time. */
-uint64_t quarantine_since_ms(const struct queue *q, const struct rcpt *r);
-
 /* Another configuration: times to expire may have changed. */
 void quarantine_set_config(struct queue *q);
 

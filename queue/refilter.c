@@ -38,6 +38,7 @@ static const char *const verdicts[] = {
 	[FILTERED_DISCARD] = "discard",
 	[FILTERED_REJECT] = "reject",
 	[FILTERED_TEMPFAIL] = "tempfail",
+	[FILTERED_STOPPING] = "stopping",
 };
 
 /* --- the line --- */
@@ -149,7 +150,11 @@ pass(struct queue *q, struct rcpt *r, const struct heard *h)
 static void
 set_aside(struct queue *q, struct rcpt *r, const struct heard *h)
 {
-	quarantine_put(q, r, h->relay, h->reply);
+	/* By no filter: why it is there already is still the reason. */
+	if (r->state == RCPT_QUARANTINED && h->relay.len == 0)
+		quarantine_wait_on(q, r);
+	else
+		quarantine_put(q, r, h->relay, h->reply);
 }
 
 static void
@@ -165,6 +170,7 @@ static void (*const outcomes[])(
 	[FILTERED_DISCARD] = discard,
 	[FILTERED_REJECT] = fate_refused,
 	[FILTERED_TEMPFAIL] = put_off,
+	[FILTERED_STOPPING] = NULL, /* another worker is asked */
 };
 
 static void
@@ -239,6 +245,11 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 		return;
 	}
 	verdict = m->verdict;
+	if (verdict == FILTERED_STOPPING) {
+		job->peer->stopping = true;
+		job_end(job);
+		return;
+	}
 	h.relay = m->filter;
 	h.reply = m->reply.len > 0 ? m->reply : str_of(default_reply(verdict));
 	tell_verdict(job, verdict, &h, m->replaced != 0);
@@ -405,7 +416,7 @@ choose_peer(struct queue *q)
 	struct smtpd_peer *p, *best = NULL;
 
 	LIST_FOREACH(p, &q->smtpds, next)
-		if (p->nquestions < QUESTIONS_MAX &&
+		if (!p->stopping && p->nquestions < QUESTIONS_MAX &&
 		    channel_is_open(p->channel) &&
 		    !channel_is_full(p->channel) &&
 		    (best == NULL || p->nquestions < best->nquestions))
@@ -471,10 +482,10 @@ on_run(void *ctx)
 	struct smtpd_peer *p;
 	struct rcpt *r;
 
-	for (int i = 0; i < RUN_MAX && !q->stopping; i++) {
+	for (int i = 0; i < RUN_MAX; i++) {
 		r = TAILQ_FIRST(&q->refilter.line);
 		p = r == NULL ? NULL : choose_peer(q);
-		if (p == NULL)
+		if (p == NULL || q->stopping)
 			return; /* an answer, a worker, a channel comes back */
 		job_start(job_new(q, r, p));
 	}

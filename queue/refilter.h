@@ -57,18 +57,21 @@ void refilter_lose(struct queue *q, struct smtpd_peer *p);
 /* A mail handed in to take the place of the one that p is asked about. */
 struct replacement {
 	uint64_t seq; /* of the old mail; 0: there is no such question */
+	uint64_t question;
 	/* The old one stays for recipients that were not asked about: the new
 	 * one needs an id of its own. */
 	bool apart;
 	uint64_t bodyfile, body_size; /* the old one's */
-	struct str filter, reason;    /* likewise; valid until it is over */
+	/* likewise, when it was quarantined; valid until it is over */
+	struct str filter, reason;
 };
 struct replacement refilter_expect(
     struct queue *q, const struct smtpd_peer *p, struct str msgid);
-/* e is durable at its ref: it takes the place of old_seq, and the verdict to
+/* e is durable at its ref: it takes the old one's place, and the verdict to
  * come is about it; what was done to the recipients meanwhile is done to e's.
- * False: it must not be there, because the old one went its way. */
-bool refilter_replace(
-    struct queue *q, struct entry *e, uint64_t old_seq, bool apart);
+ * False: it must not be there, because the old one went its way. p: NULL when
+ * it is gone, and its word with it. */
+bool refilter_replace(struct queue *q, const struct smtpd_peer *p,
+    struct entry *e, const struct replacement *rep);
 
 #endif

@@ -2,18 +2,23 @@
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/refilter_job.h"
 
 enum { CHANGED_MAX = 1000 }; /* recipients that met another fate meanwhile */
 
+/* The question it was the answer to; NULL: nobody waits for that any more,
+ * perhaps another worker is asked by now. */
 static struct refilter_job *
-job_of(struct queue *q, const struct entry *e)
+job_of(
+    struct queue *q, const struct smtpd_peer *p, const struct replacement *rep)
 {
 	struct refilter_job *job;
 
 	LIST_FOREACH(job, &q->refilter.jobs, next)
-		if (job->entry == e)
+		if (p != NULL && job->peer == p && job->id == rep->question &&
+		    job->entry->seq == rep->seq)
 			return job;
 	return NULL;
 }
@@ -61,6 +66,7 @@ refilter_expect(struct queue *q, const struct smtpd_peer *p, struct str msgid)
 {
 	const struct rcpt *r;
 	struct refilter_job *job;
+	bool aside;
 
 	LIST_FOREACH(job, &q->refilter.jobs, next) {
 		if (job->peer != p || job->id == 0 || job->expecting ||
@@ -70,13 +76,15 @@ refilter_expect(struct queue *q, const struct smtpd_peer *p, struct str msgid)
 		r = first_left(job);
 		if (r == NULL)
 			break;
+		aside = r->state == RCPT_QUARANTINED;
 		return (struct replacement){
 			.seq = job->entry->seq,
+			.question = job->id,
 			.apart = has_others(job),
 			.bodyfile = job->entry->bodyfile,
 			.body_size = job->entry->body_size,
-			.filter = word_str(r->relay),
-			.reason = word_str(r->reply),
+			.filter = aside ? word_str(r->relay) : STR(""),
+			.reason = aside ? word_str(r->reply) : STR(""),
 		};
 	}
 	return (struct replacement){ 0 };
@@ -137,22 +145,27 @@ end_old(struct refilter_job *job, const char *id)
 }
 
 /* What the new one has of the old one: its age, since when it is quarantined,
- * and whether its sender knows that it is late. */
+ * how often it was tried, and whether its sender knows that it is late. */
 static void
 inherit(struct refilter_job *job, struct entry *e, const struct rcpt *from)
 {
 	bool warned = (from->marks & MARK_WARNED) != 0;
+	bool aside = from->state == RCPT_QUARANTINED;
 
 	e->born_ms = job->entry->born_ms;
-	if (e->nquarantined == 0 && !warned)
-		return;
 	for (uint32_t i = 0; i < e->nrcpt; i++) {
-		if (e->rcpts[i].state == RCPT_QUARANTINED)
-			e->rcpts[i].due_ms = from->due_ms;
+		struct rcpt *r = &e->rcpts[i];
+
+		r->attempts = from->attempts;
+		if (aside && r->state == RCPT_QUARANTINED) {
+			r->due_ms = from->due_ms;
+			r->in.since_ms = from->in.since_ms;
+		}
 		if (warned)
-			rcpt_mark(&e->rcpts[i], MARK_WARNED);
+			rcpt_mark(r, MARK_WARNED);
 	}
-	fate_restate(job->q, e);
+	if (aside || warned)
+		fate_restate(job->q, e);
 }
 
 /* From now on the question is about e. */
@@ -169,18 +182,34 @@ job_move(struct refilter_job *job, struct entry *e)
 	fate_keep(e);
 }
 
-bool
-refilter_replace(struct queue *q, struct entry *e, uint64_t old_seq, bool apart)
+/* Recipients that the filters added and a rule of today sets aside: not for
+ * the filters to let go. */
+static void
+set_aside_new(const struct refilter_job *job)
 {
-	struct entry *old = index_find_seq(&q->index, old_seq);
-	struct refilter_job *job = old == NULL ? NULL : job_of(q, old);
+	for (uint32_t i = 0; i < job->nrcpt; i++) {
+		struct rcpt *r = job_rcpt(job, i);
 
-	if (job == NULL || (!apart && has_others(job)) ||
+		if (r->state != RCPT_QUARANTINED || job_is_asked(job, r))
+			continue;
+		rcpt_set_state(&job->q->index, r, RCPT_ACTIVE);
+		quarantine_by_rule(job->q, r);
+	}
+}
+
+bool
+refilter_replace(struct queue *q, const struct smtpd_peer *p, struct entry *e,
+    const struct replacement *rep)
+{
+	struct refilter_job *job = job_of(q, p, rep);
+
+	if (job == NULL || (!rep->apart && has_others(job)) ||
 	    first_left(job) == NULL || follow_all(job, e) != 0)
 		return false;
 	inherit(job, e, first_left(job));
 	q->refilter.replaced++;
-	end_old(job, apart ? e->msgid : NULL);
+	end_old(job, rep->apart ? e->msgid : NULL);
 	job_move(job, e);
+	set_aside_new(job);
 	return true;
 }

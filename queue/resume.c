@@ -105,8 +105,9 @@ read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 	if ((s->state & STATE_RCPT_UNFILTERED) != 0)
 		rcpt_mark(r, MARK_UNFILTERED);
 	r->attempts = s->attempts;
-	/* Wall, until resume(). */
-	r->due_ms = state == RCPT_QUARANTINED ? s->next_ms : 0;
+	/* Wall, until resume_rcpt. */
+	r->due_ms = 0;
+	r->in.since_ms = state == RCPT_QUARANTINED ? s->next_ms : 0;
 	rcpt_set_word(&q->index, &r->reply, s->reply);
 	rcpt_set_word(&q->index, &r->relay, s->relay);
 	if (s->action.len > 0) {
@@ -182,7 +183,8 @@ resume_rcpt(struct queue *q, struct rcpt *r, uint64_t wall_ms)
 		ms = retry_clamp(&q->config->queue, r->due_ms, wall_ms);
 		retry_add(&q->retry, r, queue_now_ms(q) + ms);
 	} else if (r->state == RCPT_QUARANTINED) {
-		quarantine_wait(q, r, last > r->due_ms ? last - r->due_ms : 0);
+		ms = r->in.since_ms;
+		quarantine_wait(q, r, last > ms ? last - ms : 0);
 	}
 }
 

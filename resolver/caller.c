@@ -95,7 +95,7 @@ judge(struct caller *c)
 		}
 	}
 	finish(c, is_faulty ? CLIENT_NAME_FAULT : CLIENT_NAME_UNCONFIRMED,
-	    STR(""));
+	    str_of(c->claims[0].name));
 }
 
 static void

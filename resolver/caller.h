@@ -15,7 +15,8 @@ struct caller;
 
 struct caller_found {
 	enum client_name state; /* never PENDING */
-	struct str name;        /* of CONFIRMED: valid, lower case */
+	struct str name;        /* valid, lower case; confirmed only if state
+				 * says so; empty: none */
 	uint32_t ttl_s;
 };
 

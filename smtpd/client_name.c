@@ -24,7 +24,7 @@ struct caller {
 	RB_ENTRY(caller) node;     /* while kept */
 	TAILQ_ENTRY(caller) entry; /* while kept: in `used` */
 	struct commands waiting;
-	char *name; /* owned; of CLIENT_NAME_CONFIRMED, else NULL */
+	char *name; /* owned; of the PTR, confirmed or not; NULL: none */
 	uint64_t until_ms;
 	unsigned int refs;
 	struct addr addr;
@@ -153,15 +153,24 @@ caller_state(const struct caller *c)
 }
 
 struct str
-caller_name(const struct caller *c)
+caller_ptr(const struct caller *c)
 {
 	return str_of(c != NULL ? c->name : NULL);
+}
+
+struct str
+caller_name(const struct caller *c)
+{
+	return caller_state(c) == CLIENT_NAME_CONFIRMED ? caller_ptr(c) :
+							  STR("");
 }
 
 const char *
 caller_text(const struct caller *c)
 {
-	return c != NULL && c->name != NULL ? c->name : "unknown";
+	struct str name = caller_name(c);
+
+	return name.len > 0 ? name.p : "unknown";
 }
 
 void
@@ -176,7 +185,7 @@ caller_set(
     struct caller *c, enum client_name state, struct str name, uint32_t ttl_s)
 {
 	c->state = (uint8_t)state;
-	if (state == CLIENT_NAME_CONFIRMED)
+	if (name.len > 0)
 		c->name = str_dup(name);
 	c->until_ms = clock_mono_ms() + (uint64_t)ttl_s * 1000;
 	if (ttl_s == 0)

@@ -25,13 +25,16 @@ void caller_unref(struct caller **c);
 enum client_name caller_state(const struct caller *c);
 /* When it is confirmed, else empty; lives as long as the reference. */
 struct str caller_name(const struct caller *c);
+/* What its PTR says, which may be somebody else's name; empty: nothing. Only
+ * for filters, who are told which it is. */
+struct str caller_ptr(const struct caller *c);
 /* The same for the log and for Received, "unknown" when it is not. */
 const char *caller_text(const struct caller *c);
 
 /* command_resume when the name is no longer CLIENT_NAME_PENDING, which it is
  * now. */
 void caller_wait(struct caller *c, struct command *command);
-/* The answer to from_resolver_ask: holds for ttl_s. */
+/* The answer to from_resolver_ask, name: of the PTR; holds for ttl_s. */
 void caller_set(
     struct caller *c, enum client_name state, struct str name, uint32_t ttl_s);
 /* Keeps none of the answers there are. */

@@ -163,7 +163,8 @@ add_received(struct session *s)
 static void
 data_commit(struct command *c)
 {
-	enum body_fault f = c->session->body->fault;
+	/* The queue may be another than the one that its file is of. */
+	enum body_fault f = body_finish(c->session->body);
 
 	if (f == BODY_FINE) {
 		commit_begin(c);
@@ -203,8 +204,10 @@ data_filtered(struct command *c)
 static void
 data_end(struct session *s)
 {
-	if (body_finish(s->body) == BODY_FINE)
+	if (body_finish(s->body) == BODY_FINE) {
 		add_received(s);
+		filtering_strip(s);
+	}
 	if (s->filtering != NULL && s->body->fault == BODY_FINE)
 		data_filter(s->command);
 	else

@@ -19,7 +19,7 @@ enum stage
 open_apply(struct session *s, struct command *c)
 {
 	/* It had time enough to wait for us, and did not (RFC 5321 4.3.1). */
-	if (stream_unread(s->stream) > 0) {
+	if (session_has_input(s)) {
 		c->close = true;
 		return command_refuse(
 		    c, "early-talker", "554 5.5.1 The server speaks first");

@@ -186,9 +186,7 @@ log_refusal(const struct command *c)
 static bool
 is_followed(const struct command *c)
 {
-	const struct stream *stream = c->session->stream;
-
-	return c->followed || (stream != NULL && stream_unread(stream) > 0);
+	return c->followed || session_has_input(c->session);
 }
 
 /* Counts what the reply means for the client's standing; may replace it. */
@@ -207,8 +205,8 @@ judge(struct command *c)
 	}
 	/* What was sent right behind a DATA that we refuse is content, and
 	 * must not be read as commands. */
-	if ((c->verb->flags & VERB_CONTENT) != 0 && is_followed(c) &&
-	    c->stage != STAGE_OF_APPLY && c->reply[0] >= '4')
+	if ((c->verb->flags & VERB_CONTENT) != 0 &&
+	    c->stage != STAGE_OF_APPLY && c->reply[0] >= '4' && is_followed(c))
 		c->close = true;
 	if (c->reply[0] == '5')
 		p = limits_error(s);

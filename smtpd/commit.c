@@ -113,13 +113,17 @@ send_rcpts(struct channel *ch, uint64_t id, const struct tx *tx)
 
 /* What it takes to show it to filters once more, should that be so. */
 static void
-make_context(struct session *s, struct buf *out)
+make_context(const struct session *s, struct buf *out)
 {
 	const struct tx *tx = s->tx;
+	struct facts facts;
 
 	buf_init(out, COMMIT_CONTEXT_MAX);
-	if (tx->reason != NULL || filtering_has(tx->set, true))
-		context_make(&filtering_need(s)->facts.m, tx->set, out);
+	if (tx->reason == NULL && !filtering_has(tx->set, true))
+		return;
+	filtering_learn(&facts, s);
+	context_make(&facts.m, tx->set, out);
+	facts_clear(&facts);
 }
 
 static void

@@ -114,31 +114,33 @@ static const struct str resolve_words[] = {
 
 void
 facts_set_client(struct facts *f, const struct addr *client, uint16_t port,
-    enum client_name state, struct str name)
+    enum client_name state, struct str ptr)
 {
 	bool local = client->family == ADDR_LOCAL;
 	bool known = local || state == CLIENT_NAME_CONFIRMED;
 	char text[ADDR_TEXT_MAX], literal[ADDR_TEXT_MAX];
-	char trace[PATH_DOMAIN_MAX + ADDR_TEXT_MAX + 8], number[8];
-	struct str addr = STR("127.0.0.1"), tagged, bracketed, ptr;
+	char trace[PATH_DOMAIN_MAX + ADDR_TEXT_MAX + 24], number[8];
+	struct str addr = STR("127.0.0.1"), tagged, bracketed;
+	const char *forged = ptr.len > 0 && !known ? " (may be forged)" : "";
 
 	if (local)
-		name = STR("localhost");
-	else
+		ptr = STR("localhost");
+	else if (ptr.len == 0)
+		ptr = STR("unknown");
+	if (!local)
 		addr = str_of(addr_format(client, text));
 	bracketed = str_of(addr_format_literal(client, literal));
 	tagged = client->family == ADDR_V6 ?
 		     str_head(str_skip(bracketed, 1), bracketed.len - 2) :
 		     addr;
-	ptr = known ? name : STR("unknown");
 	ptr = str_head(ptr, PATH_DOMAIN_MAX);
-	snprintf(trace, sizeof(trace), "%.*s [%.*s]", (int)ptr.len, ptr.p,
-	    (int)addr.len, addr.p);
+	snprintf(trace, sizeof(trace), "%.*s [%.*s]%s", (int)ptr.len, ptr.p,
+	    (int)addr.len, addr.p, forged);
 	snprintf(number, sizeof(number), "%u", local ? 0U : (unsigned int)port);
 	const struct fact facts[] = {
 		{ &f->m.client_addr, tagged },
 		{ &f->m.client_port, str_of(number) },
-		{ &f->m.client_name, known ? name : bracketed },
+		{ &f->m.client_name, known ? ptr : bracketed },
 		{ &f->m.client_ptr, ptr },
 		{ &f->m.client_resolve,
 		    local ? STR("OK") : resolve_words[state] },

@@ -35,9 +35,10 @@ void facts_clear(struct facts *f);
  * ("192.0.2.1:25"); if_addr: the address the client came to, or NULL. */
 void facts_set_gateway(struct facts *f, struct str hostname, struct str tag,
     struct str listener_name, const struct addr *if_addr);
-/* client->family ADDR_LOCAL: as localhost. name: of CLIENT_NAME_CONFIRMED. */
+/* client->family ADDR_LOCAL: as localhost. ptr: what the PTR says, confirmed
+ * or not; empty: nothing. */
 void facts_set_client(struct facts *f, const struct addr *client, uint16_t port,
-    enum client_name state, struct str name);
+    enum client_name state, struct str ptr);
 void facts_set_helo(struct facts *f, struct str helo);
 /* written: the address as it stood in the command, args what stood behind it;
  * from as we keep it. */

@@ -189,7 +189,6 @@ edit_content(struct body *b, const struct milter_result *r)
 		body_set_content(b, &fresh);
 	else
 		content_free(&fresh);
-	body_finish(b);
 }
 
 static enum stage
@@ -233,17 +232,16 @@ judge(struct filtering *f, struct command *c)
 	return filtering_refuse(c, &f->answer);
 }
 
-/* Filters and whoever reads the mail believe what we say, so only we may say
- * it. */
-static void
-strip(struct filtering *f)
+void
+filtering_strip(const struct session *s)
 {
-	struct session *s = f->session;
 	unsigned int n;
 
-	if (s->tx->set == NULL || s->tx->set->n == 0)
+	if (s->tx->set == NULL)
 		return;
 	n = auth_results_strip(s->body, str_of(session_hostname(s)));
+	if (s->listener->hostname != NULL)
+		n += auth_results_strip(s->body, str_of(s->config->hostname));
 	if (n > 0)
 		log_info(&s->tx->log, "forged-results", "removed=%u", n);
 }
@@ -270,7 +268,6 @@ enum stage
 filtering_content(struct filtering *f, struct command *c)
 {
 	if (!f->asked) {
-		strip(f);
 		if (!filtering_has(f->session->tx->set, false))
 			return STAGE_GO;
 		begin(f);

@@ -55,7 +55,7 @@ open_filters(struct session *s, struct command *c)
 		return STAGE_WAITING;
 	case STAGE_ANSWERED:
 		/* Who spoke meanwhile hears of that instead. */
-		if (stream_unread(s->stream) == 0)
+		if (!session_has_input(s))
 			return refuse_session(f, c, true);
 		break;
 	case STAGE_GO:
@@ -134,9 +134,7 @@ begin_mail(struct filtering *f, struct command *c)
 		return command_refuse(c, "filtering-full", too_busy);
 	tx = f->tx =
 	    tx_new(&s->log, &c->path, &c->params, c->written, mail_args(c));
-	f->facts.m.smtputf8 = tx->params.smtputf8;
-	facts_set_mail(&f->facts, str_of(tx->msgid), tx->written, tx->args,
-	    str_of(tx->from));
+	filtering_learn_mail(&f->facts, tx);
 	milters_choose(f->milters, f->set, false);
 	return STAGE_GO;
 }

@@ -28,8 +28,9 @@ filtering_has(const struct milter_set *set, bool phase_queue)
 	return false;
 }
 
-bool
-filtering_excepts(const struct listener *l, const struct addr *client)
+/* Nothing of this client on this listener is shown to filters. */
+static bool
+is_excepted(const struct listener *l, const struct addr *client)
 {
 	return (l->flags & LISTENER_NO_MILTERS) != 0 ||
 	       (l->no_milters_from != NULL &&
@@ -38,24 +39,26 @@ filtering_excepts(const struct listener *l, const struct addr *client)
 
 /* `milters { }' is none. */
 static const struct milter_set *
-some(const struct milter_set *set)
+unless_excepted(const struct milter_set *set, const struct listener *l,
+    const struct addr *client)
 {
-	return set != NULL && set->n > 0 ? set : NULL;
+	return set != NULL && set->n > 0 && !is_excepted(l, client) ? set :
+								      NULL;
 }
 
 const struct milter_set *
 filtering_set(const struct listener *l, const struct addr *client)
 {
-	return filtering_excepts(l, client) ? NULL : some(l->milters);
+	return unless_excepted(l->milters, l, client);
 }
 
 const struct milter_set *
 filtering_rcpt_set(const struct session *s, const struct rule *rule)
 {
-	if (rule->milters == NULL)
-		return s->filtering != NULL ? s->filtering->set : NULL;
-	return filtering_excepts(s->listener, &s->client) ? NULL :
-							    some(rule->milters);
+	const struct listener *l = s->listener;
+
+	return unless_excepted(
+	    rule->milters != NULL ? rule->milters : l->milters, l, &s->client);
 }
 
 /* --- what they say without being asked, and what they need --- */
@@ -135,24 +138,29 @@ local_addr(const struct session *s, struct addr *a)
 	return a;
 }
 
-static void
-learn(struct filtering *f)
+void
+filtering_learn(struct facts *f, const struct session *s)
 {
-	const struct session *s = f->session;
 	struct addr local;
 
-	facts_set_gateway(&f->facts, str_of(session_hostname(s)),
+	facts_init(f);
+	facts_set_gateway(f, str_of(session_hostname(s)),
 	    str_of(s->listener->tag), str_of(s->listener_name),
 	    local_addr(s, &local));
-	facts_set_client(&f->facts, &s->client, s->port, policy_name_state(s),
-	    caller_name(s->caller));
+	facts_set_client(f, &s->client, s->port, policy_name_state(s),
+	    caller_ptr(s->caller));
 	if (s->helo != NULL)
-		facts_set_helo(&f->facts, str_of(s->helo));
-	if (s->tx == NULL)
-		return;
-	f->facts.m.smtputf8 = s->tx->params.smtputf8;
-	facts_set_mail(&f->facts, str_of(s->tx->msgid), s->tx->written,
-	    s->tx->args, str_of(s->tx->from));
+		facts_set_helo(f, str_of(s->helo));
+	if (s->tx != NULL)
+		filtering_learn_mail(f, s->tx);
+}
+
+void
+filtering_learn_mail(struct facts *f, const struct tx *tx)
+{
+	f->m.smtputf8 = tx->params.smtputf8;
+	facts_set_mail(
+	    f, str_of(tx->msgid), tx->written, tx->args, str_of(tx->from));
 }
 
 struct filtering *
@@ -165,9 +173,8 @@ filtering_need(struct session *s)
 	f = s->filtering = xcalloc(1, sizeof(*f));
 	f->session = s;
 	f->set = filtering_set(s->listener, &s->client);
-	facts_init(&f->facts);
 	mail_events_init(&f->events);
-	learn(f);
+	filtering_learn(&f->facts, s);
 	f->milters = milters_new(s->loop, s->config, &f->facts.m, &ops, f);
 	milters_choose(f->milters, f->set, false);
 	return f;
@@ -178,6 +185,7 @@ static void
 forget(struct filtering *f)
 {
 	tx_free(&f->tx);
+	f->facts.m.smtputf8 = false;
 	mail_events_clear(&f->events);
 	f->asked = f->answered = f->judged = false;
 	if (f->counted)

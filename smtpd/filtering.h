@@ -34,10 +34,8 @@ struct filtering {
 	struct mail_events events; /* of the present transaction */
 };
 
-/* Nothing of this client on this listener is shown to filters. */
-bool filtering_excepts(const struct listener *l, const struct addr *client);
-/* The filters that its sessions are shown to from their beginning; NULL:
- * none. */
+/* The filters of this client on this listener, unless a rule says otherwise;
+ * NULL: none. */
 const struct milter_set *filtering_set(
     const struct listener *l, const struct addr *client);
 /* Those of a recipient for whom this rule decided; NULL: none. */
@@ -47,6 +45,10 @@ const struct milter_set *filtering_rcpt_set(
 bool filtering_has(const struct milter_set *set, bool phase_queue);
 /* The session's; made if there is none. */
 struct filtering *filtering_need(struct session *s);
+/* Fills f (which was not in use) with what is known of a session and of its
+ * transaction, if it has one; with a transaction. */
+void filtering_learn(struct facts *f, const struct session *s);
+void filtering_learn_mail(struct facts *f, const struct tx *tx);
 /* Clears the pointer; NULL is allowed. The filters hear QUIT. */
 void filtering_free(struct filtering **f);
 /* The transaction is over (or there was none): it no longer counts, filters
@@ -61,6 +63,9 @@ int filtering_count(struct filtering *f);
  * refused with a filter's words. */
 enum stage filtering_ask(
     struct filtering *f, struct command *c, enum milter_stage stage);
+/* Whoever reads the mail, and its filters, now or behind the queue, believe
+ * what we say: what claims to be by us goes out of its header. */
+void filtering_strip(const struct session *s);
 /* The same for the content of the session's body. With STAGE_GO the body and
  * the envelope are as the filters want them; STAGE_ANSWERED may be a 250. */
 enum stage filtering_content(struct filtering *f, struct command *c);

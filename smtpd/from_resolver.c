@@ -62,12 +62,10 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 		return;
 	}
 	state = (enum client_name)m->state;
-	if (state == CLIENT_NAME_CONFIRMED) {
-		if (is_host_name(m->name))
-			name = m->name;
-		else
-			state = CLIENT_NAME_UNCONFIRMED;
-	}
+	if (is_host_name(m->name))
+		name = m->name;
+	else if (state == CLIENT_NAME_CONFIRMED)
+		state = CLIENT_NAME_UNCONFIRMED;
 	ttl_s = m->ttl_s < TTL_MAX_S ? m->ttl_s : TTL_MAX_S;
 	caller_set(ctx, state, name, ttl_s);
 }

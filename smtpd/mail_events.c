@@ -10,6 +10,7 @@
 
 enum {
 	EVENTS_MAX = 256, /* of one mail; what comes later is only logged */
+	CONTENT_MAX = 32, /* of these: places that only content has */
 	TEXT_MAX = 1024
 };
 
@@ -40,14 +41,21 @@ mail_events_clear(struct mail_events *list)
 	list->n = 0;
 }
 
+/* Many recipients leave room for what was said of the content. */
+static bool
+has_room(const struct mail_events *list, enum milter_stage stage)
+{
+	return list->n < (size_t)(stage == MILTER_CONTENT ?
+				      EVENTS_MAX :
+				      EVENTS_MAX - CONTENT_MAX);
+}
+
 static void
 keep(struct mail_events *list, const char *event, struct str pairs)
 {
 	struct mail_event *e;
 	struct buf b;
 
-	if (list->n == EVENTS_MAX)
-		return;
 	buf_init(&b, pairs.len);
 	log_add_text(&b, pairs);
 	struct str text = str_head(buf_str(&b), TEXT_MAX);
@@ -96,7 +104,7 @@ mail_events_add_milter(struct mail_events *list, const struct log_ctx *log,
 	/* Also of a failure: one for each message. That somebody should act is
 	 * said when the filter is left alone. */
 	log_info(log, "milter", "%s", b.p);
-	if (list != NULL)
+	if (list != NULL && has_room(list, e->stage))
 		keep(list, "milter", str_head(buf_str(&b), b.len - 1));
 	buf_clear(&b);
 }

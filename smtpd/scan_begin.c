@@ -73,14 +73,20 @@ is_wanted(const struct job *j, const struct milter *m)
 }
 
 static void
+add(struct job *j, const struct milter *m, uint32_t step)
+{
+	if (!is_wanted(j, m))
+		return;
+	scan_set_add(&j->set, m, step, j->ask.why == FILTER_RESCAN);
+	if (!m->shadow)
+		j->obeyed = true;
+}
+
+static void
 choose_from(struct job *j, const struct milter_set *set)
 {
-	bool strict = j->ask.why == FILTER_RESCAN;
-
 	for (size_t i = 0; set != NULL && i < set->n; i++)
-		if (is_wanted(j, set->members[i].milter))
-			scan_set_add(&j->set, set->members[i].milter,
-			    set->members[i].step, strict);
+		add(j, set->members[i].milter, set->members[i].step);
 }
 
 /* By their names then, as they are configured now. */
@@ -93,9 +99,10 @@ choose_known(struct job *j)
 		const struct milter *m =
 		    config_find_milter(j->config, k->members[i].name);
 
-		if (m != NULL && is_wanted(j, m))
-			scan_set_add(&j->set, m, k->members[i].step,
-			    j->ask.why == FILTER_RESCAN);
+		if (m != NULL)
+			add(j, m, k->members[i].step);
+		else
+			j->missing = true;
 	}
 }
 
@@ -103,6 +110,7 @@ static void
 choose(struct job *j, const struct listener *l)
 {
 	j->set.set.n = 0;
+	j->obeyed = j->missing = false;
 	if (j->ask.why == FILTER_REPORT)
 		choose_from(j, j->config->report_milters);
 	else if (j->context != NULL && j->context->nmembers > 0)
@@ -201,13 +209,22 @@ on_event(void *ctx, const struct milter_event *e)
 
 static const struct scan_ops ops = { on_done, on_event };
 
-/* Nobody is there to be asked: what was set aside stays so. */
+/* Is there somebody to be asked? What was set aside is let go by all that it
+ * met, or not at all. */
+static bool
+can_be_asked(const struct job *j)
+{
+	if (j->ask.why == FILTER_RESCAN && (j->missing || !j->obeyed))
+		return false;
+	return j->set.set.n > 0;
+}
+
 static void
 nobody(struct job *j)
 {
 	if (j->ask.why == FILTER_RESCAN)
 		job_set_verdict(j, FILTERED_QUARANTINE, NULL,
-		    "none of its filters is configured any more");
+		    "a filter of it is not configured any more");
 	else
 		job_set_verdict(j, FILTERED_PASS, NULL, NULL);
 	job_answer(j);
@@ -234,7 +251,7 @@ job_begin(struct job *j, struct config *config)
 	l = find_listener(config, j->ask.listener);
 	learn_session(j, l);
 	choose(j, l);
-	if (j->set.set.n == 0) {
+	if (!can_be_asked(j)) {
 		nobody(j);
 		return true;
 	}

@@ -9,7 +9,7 @@
 #include "smtpd/scan_job.h"
 
 /* Of ask_commit, with room for a body in memory. */
-enum { HEADER_MAX = 2097152 };
+enum { HEADER_MAX = 2097152, RCPTS_MAX = 100000 };
 
 /* --- recipients --- */
 
@@ -68,9 +68,10 @@ add_rcpt(struct job *j, struct str addr, uint8_t start)
 	q.rcpt_local = to.local;
 	q.rcpt_domain = to.domain;
 	v = rules_decide(j->config, &q);
-	if (v.rule == NULL || !rules_takes(v.rule))
+	if (v.rule == NULL || !rules_takes(v.rule) || j->nrcpts >= RCPTS_MAX)
 		log_warn(&j->log, "rcpt-not-added", "to=%s why=%s",
-		    log_str(buf_str(&b)), log_cstr("rule"));
+		    log_str(buf_str(&b)),
+		    log_cstr(j->nrcpts >= RCPTS_MAX ? "recipients" : "rule"));
 	else
 		job_add_rcpt(j, buf_str(&b), str_of(v.rule->action->name),
 		    STR(""),
@@ -117,6 +118,21 @@ edit_rcpts(struct job *j, const struct milter_result *r)
 			add_rcpt(j, r->rcpts[i].addr, start);
 		else
 			del_rcpt(j, r->rcpts[i].addr);
+}
+
+/* As we keep it; out: room for it. */
+static struct str
+sender(const struct job *j, const char *from, struct buf *out)
+{
+	struct path p;
+
+	if (from == NULL || from[0] == '\0')
+		return from == NULL ? j->ask.from : STR("");
+	if (complete(j, str_of(from), &p, out))
+		return buf_str(out);
+	log_warn(&j->log, "sender-not-changed", "from=%s why=syntax",
+	    log_cstr(from));
+	return j->ask.from;
 }
 
 /* --- the commit --- */
@@ -182,9 +198,9 @@ describe_body(struct job *j, struct ask_commit *m, size_t header)
 static void
 commit(struct job *j, struct channel *ch, const struct milter_result *r)
 {
+	struct buf from;
 	struct ask_commit m = {
 		.msgid = j->ask.msgid,
-		.from = r->from != NULL ? str_of(r->from) : j->ask.from,
 		.flags = j->ask.flags,
 		.received_ms = j->ask.received_ms,
 		.client = j->ask.client,
@@ -195,9 +211,12 @@ commit(struct job *j, struct channel *ch, const struct milter_result *r)
 		.context = j->ask.context,
 	};
 
+	buf_init(&from, PATH_FORMAT_MAX);
+	m.from = sender(j, r->from, &from);
 	describe_body(j, &m, r->header.len);
 	j->state = JOB_STORING;
 	j->commit = channel_ask(ch, TYPE_ask_commit, &m, on_commit, j);
+	buf_clear(&from);
 	send_rcpts(j, ch);
 	if (j->body != NULL) {
 		content_send(j->body, ch, j->commit, r->header);
@@ -211,7 +230,6 @@ static bool
 fits(const struct job *j, const struct milter_result *r)
 {
 	return r->header.len <= HEADER_MAX &&
-	       (r->from == NULL || strlen(r->from) <= ENVELOPE_ADDRESS_MAX) &&
 	       (j->body == NULL || content_finish(j->body) == CONTENT_FINE);
 }
 

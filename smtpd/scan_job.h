@@ -52,6 +52,8 @@ struct job {
 	struct context *context;
 	struct facts facts;
 	struct scan_set set;
+	bool obeyed;  /* one of them is no shadow */
+	bool missing; /* one that it met is not configured any more */
 	struct scan_rcpt *shown; /* owned: rcpts, as filters see them */
 	struct scan_mail mail;
 	struct scan *scan;

@@ -18,7 +18,7 @@ enum {
 
 static TAILQ_HEAD(, job) jobs = TAILQ_HEAD_INITIALIZER(jobs);
 static size_t njobs, nrunning;
-static bool begun;
+static bool begun, stopped;
 static struct loop *loop;
 static struct timer *again;
 static struct deferred turn;
@@ -158,6 +158,7 @@ void
 scan_queue_go(void)
 {
 	begun = true;
+	stopped = false;
 	if (njobs > 0)
 		loop_after(loop, &turn);
 }
@@ -242,7 +243,9 @@ scan_queue_on_filter(
 	struct job *j;
 
 	(void)ctx;
-	if (njobs >= SCANS_AT_ONCE + SCANS_WAITING) {
+	if (stopped)
+		later.verdict = FILTERED_STOPPING;
+	if (stopped || njobs >= SCANS_AT_ONCE + SCANS_WAITING) {
 		channel_tell(ch, TYPE_answer_filtered, &later, id);
 		return;
 	}
@@ -351,7 +354,16 @@ scan_queue_lost(void)
 void
 scan_queue_stop(void)
 {
+	struct job *j, *next;
+
 	begun = false;
+	stopped = true;
+	TAILQ_FOREACH_SAFE(j, &jobs, entry, next) {
+		if (j->state != JOB_GATHERING && j->state != JOB_WAITING)
+			continue;
+		job_set_verdict(j, FILTERED_STOPPING, NULL, NULL);
+		job_answer(j);
+	}
 }
 
 size_t

@@ -23,8 +23,8 @@ handler_fn scan_queue_on_filter, scan_queue_on_rcpt, scan_queue_on_body,
     scan_queue_on_content;
 /* The channel that they came by is gone. */
 void scan_queue_lost(void);
-/* No more begin. The queue asks others what it has no answer to when this
- * process ends. */
+/* No more begin, which the queue is told. It asks others what it has no answer
+ * to when this process ends. */
 void scan_queue_stop(void);
 size_t scan_queue_count(void);
 

@@ -399,13 +399,15 @@ static const struct stream_ops ops = { on_data, on_drained, on_timeout,
 
 /* --- the beginning --- */
 
-/* Bytes are there before we said a word (RFC 5321 4.3.1). */
-static bool
-talks_early(const struct session *s)
+bool
+session_has_input(const struct session *s)
 {
 	char c;
 
-	return recv(stream_fd(s->stream), &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	if (s->stream == NULL)
+		return false;
+	return stream_unread(s->stream) > 0 ||
+	       recv(stream_fd(s->stream), &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 static void
@@ -467,13 +469,14 @@ session_new(const struct session_args *a)
 	stats_add(STAT_CONNECTIONS, 1);
 	s->stream = stream_new(a->loop, a->fd, false, &ops, s);
 	log_connect(s);
-	if (talks_early(s)) {
+	/* Before we said a word (RFC 5321 4.3.1). */
+	if (session_has_input(s)) {
 		line_end_early(
 		    s, "early-talker", "554 5.5.1 The server speaks first");
 		return s;
 	}
 	ask_who_calls(s);
-	if (filtering_set(s->listener, &s->client) != NULL)
+	if (filtering_has(filtering_set(s->listener, &s->client), false))
 		command_begin_open(s);
 	else
 		greet(s);

@@ -94,6 +94,8 @@ struct session_args {
 struct session *session_new(const struct session_args *a);
 /* Writes one reply (its last CRLF is added). */
 void session_say(struct session *s, const char *reply);
+/* The client has sent more than was looked at; it may lie in the kernel. */
+bool session_has_input(const struct session *s);
 /* Says reply (NULL: nothing more) and ends the connection in order: the
  * client gets to read it even when it goes on sending. reason: one word. */
 void session_end(struct session *s, const char *reply, const char *reason);

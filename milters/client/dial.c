@@ -1,6 +1,7 @@
 /* Questions to the dialer, each called back once whatever becomes of it. */
 #include "milters/client/dial.h"
 
+#include <bsd/sys/queue.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -8,13 +9,22 @@
 #include "milters/client/from_dialer.h"
 
 struct dial {
+	TAILQ_ENTRY(dial) entry; /* of those that wait for a dialer */
 	struct loop *loop;
+	const struct milter *milter;
+	uint32_t socket;
+	bool waits; /* there is no dialer yet, or it is being started anew */
 	bool asked; /* the channel answers, also when nobody waits any more */
+	bool again; /* the dialer before died over it, or with it */
 	uint64_t heard; /* answers there were before it */
 	dialed_fn *fn;  /* NULL: given up */
 	void *ctx;
 	struct deferred nobody;
 };
+
+static TAILQ_HEAD(dials, dial) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+
+static void put(struct dial *d);
 
 static void
 done(struct dial *d, const struct dialed *is)
@@ -35,6 +45,18 @@ on_nobody(void *ctx)
 	done(ctx, &(struct dialed){ -1, "the dialer is not there", true });
 }
 
+/* The next dialer is asked, once: what kills them goes no further. */
+static void
+lose(struct dial *d, const struct fault *fault)
+{
+	if (d->fn == NULL || d->again) {
+		done(d, &(struct dialed){ -1, fault->text, true });
+		return;
+	}
+	d->again = true;
+	put(d);
+}
+
 static void
 on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 {
@@ -43,7 +65,7 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	char *why;
 
 	if (fault != NULL) {
-		done(ctx, &(struct dialed){ -1, fault->text, true });
+		lose(ctx, fault);
 		return;
 	}
 	from_dialer_answered();
@@ -56,27 +78,53 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	}
 }
 
+static void
+put(struct dial *d)
+{
+	struct ask_dial ask = { .milter = str_of(d->milter->name),
+		.socket = (uint8_t)d->socket,
+		.address = str_of(d->milter->sockets[d->socket].text) };
+	struct channel *channel = from_dialer_channel();
+
+	d->asked = channel != NULL;
+	d->waits = !from_dialer_is_there();
+	d->heard = from_dialer_heard();
+	if (d->asked)
+		channel_ask(channel, TYPE_ask_dial, &ask, on_answer, d);
+	else if (d->waits)
+		TAILQ_INSERT_TAIL(&waiting, d, entry);
+	else
+		loop_after(d->loop, &d->nobody);
+}
+
 struct dial *
 dial_begin(struct loop *l, const struct milter *m, uint32_t socket,
     dialed_fn *fn, void *ctx)
 {
-	struct ask_dial ask = { .milter = str_of(m->name),
-		.socket = (uint8_t)socket,
-		.address = str_of(m->sockets[socket].text) };
-	struct channel *channel = from_dialer_channel();
 	struct dial *d = xcalloc(1, sizeof(*d));
 
 	d->loop = l;
-	d->asked = channel != NULL;
-	d->heard = from_dialer_heard();
+	d->milter = m;
+	d->socket = socket;
 	d->fn = fn;
 	d->ctx = ctx;
 	deferred_init(&d->nobody, on_nobody, d);
-	if (channel != NULL)
-		channel_ask(channel, TYPE_ask_dial, &ask, on_answer, d);
-	else
-		loop_after(l, &d->nobody);
+	put(d);
 	return d;
+}
+
+void
+dial_resume(void)
+{
+	struct dials all = TAILQ_HEAD_INITIALIZER(all);
+	struct dial *d;
+
+	/* Some may have to wait again. */
+	TAILQ_CONCAT(&all, &waiting, entry);
+	while ((d = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, d, entry);
+		put(d);
+	}
 }
 
 void
@@ -90,6 +138,8 @@ dial_cancel(struct dial **p)
 	d->fn = NULL;
 	if (d->asked)
 		return;
+	if (d->waits)
+		TAILQ_REMOVE(&waiting, d, entry);
 	loop_after_cancel(d->loop, &d->nobody);
 	free(d);
 }
@@ -98,9 +148,10 @@ bool
 dial_give_up(struct dial **p)
 {
 	bool silent = (*p)->asked && (*p)->heard == from_dialer_heard();
+	bool waits = (*p)->waits;
 
 	if (silent)
 		from_dialer_is_silent();
 	dial_cancel(p);
-	return silent;
+	return silent || waits;
 }

@@ -17,15 +17,20 @@ struct dialed {
 			  * nothing is known of the filter */
 };
 
-/* Exactly once, never before dial_begin returned. */
+/* Exactly once, never before dial_begin returned. While there is no dialer
+ * (yet, or it is being started anew) the question waits for the next, for as
+ * long as the asker does; if that one dies, too, it is answered. */
 typedef void dialed_fn(void *ctx, const struct dialed *d);
 
+/* m outlives the question. */
 struct dial *dial_begin(struct loop *l, const struct milter *m, uint32_t socket,
     dialed_fn *fn, void *ctx);
 /* fn will not be called any more. Clears the pointer; NULL is allowed. */
 void dial_cancel(struct dial **p);
 /* The same, when it took too long. True: it is the dialer that answers
- * nobody; the filter is not to blame. */
+ * nobody, or is not there; the filter is not to blame. */
 bool dial_give_up(struct dial **p);
+/* There is a dialer now: those that waited ask it. */
+void dial_resume(void);
 
 #endif

@@ -386,8 +386,8 @@ obstacle(const struct edits *e, uint32_t step, const struct edits_sum *sum)
 	return NULL;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): a callback with its context */
 int
+/* NOLINTNEXTLINE(readability-function-size): a callback with its context */
 edits_apply(struct edits *e, uint32_t step, uint32_t first,
     struct edits_sum *sum, const char **fault,
     void (*conflict)(void *ctx, const struct header_node *n), void *ctx)

@@ -30,11 +30,16 @@ from_dialer_stop(void)
 	channel_free(&channel);
 }
 
+bool
+from_dialer_is_there(void)
+{
+	return channel != NULL && channel_is_open(channel);
+}
+
 struct channel *
 from_dialer_channel(void)
 {
-	if (channel == NULL || !channel_is_open(channel) ||
-	    channel_is_full(channel) ||
+	if (!from_dialer_is_there() || channel_is_full(channel) ||
 	    channel_npending(channel) >= DIALS_MAX || silent)
 		return NULL;
 	return channel;

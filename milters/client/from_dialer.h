@@ -8,6 +8,7 @@
  * answer on it gets a fault. */
 void from_dialer_start(struct loop *l, int socket);
 void from_dialer_stop(void);
+bool from_dialer_is_there(void);
 /* NULL: there is none now, or it has more than it can do, or it hangs. */
 struct channel *from_dialer_channel(void);
 

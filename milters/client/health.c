@@ -351,7 +351,8 @@ health_bad(struct hold *h, const char *fault)
 		p->row++;
 	free(p->fault);
 	p->fault = xstrdup(fault);
-	if (p->row < m->failures || (p->down && p->probe != h))
+	/* Who rests is judged by who probes it alone. */
+	if (p->down ? p->probe != h : p->row < m->failures)
 		return;
 	if (!p->down)
 		log_warn(NULL, "milter-rests",

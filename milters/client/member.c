@@ -12,14 +12,15 @@ static const struct {
 	enum told leaves;  /* once it was */
 	enum scope refuses;
 	enum scope discards;
+	enum scope accepts;
 } stages[MILTER_STAGES] = {
-	[MILTER_CONNECT] = { TOLD_NOTHING, TOLD_CONNECT, SCOPE_SESSION, SCOPE_EVENT },
-	[MILTER_HELO]    = { TOLD_CONNECT, TOLD_HELO,    SCOPE_SESSION, SCOPE_EVENT },
-	[MILTER_MAIL]    = { TOLD_HELO,    TOLD_MAIL,    SCOPE_MESSAGE, SCOPE_MESSAGE },
-	[MILTER_RCPT]    = { TOLD_MAIL,    TOLD_MAIL,    SCOPE_EVENT,   SCOPE_MESSAGE },
-	[MILTER_DATA]    = { TOLD_MAIL,    TOLD_MAIL,    SCOPE_MESSAGE, SCOPE_MESSAGE },
-	[MILTER_UNKNOWN] = { TOLD_HELO,    TOLD_HELO,    SCOPE_EVENT,   SCOPE_EVENT },
-	[MILTER_CONTENT] = { TOLD_MAIL,    TOLD_HELO,    SCOPE_EVENT,   SCOPE_EVENT },
+	[MILTER_CONNECT] = { TOLD_NOTHING, TOLD_CONNECT, SCOPE_SESSION, SCOPE_EVENT,   SCOPE_SESSION },
+	[MILTER_HELO]    = { TOLD_CONNECT, TOLD_HELO,    SCOPE_SESSION, SCOPE_EVENT,   SCOPE_SESSION },
+	[MILTER_MAIL]    = { TOLD_HELO,    TOLD_MAIL,    SCOPE_MESSAGE, SCOPE_MESSAGE, SCOPE_MESSAGE },
+	[MILTER_RCPT]    = { TOLD_MAIL,    TOLD_MAIL,    SCOPE_EVENT,   SCOPE_MESSAGE, SCOPE_MESSAGE },
+	[MILTER_DATA]    = { TOLD_MAIL,    TOLD_MAIL,    SCOPE_MESSAGE, SCOPE_MESSAGE, SCOPE_MESSAGE },
+	[MILTER_UNKNOWN] = { TOLD_HELO,    TOLD_HELO,    SCOPE_EVENT,   SCOPE_EVENT,   SCOPE_EVENT },
+	[MILTER_CONTENT] = { TOLD_MAIL,    TOLD_HELO,    SCOPE_EVENT,   SCOPE_EVENT,   SCOPE_EVENT },
 };
 
 /* What comes next for a filter that knows so much. */
@@ -155,9 +156,8 @@ scope_of(enum milter_stage stage, enum milter_verdict v)
 	case MILTER_CONTINUE:
 	case MILTER_QUARANTINE:
 		break;
-	case MILTER_ACCEPT: /* talk knows when it is for the message */
-		return stages[stage].refuses == SCOPE_SESSION ? SCOPE_SESSION :
-								SCOPE_EVENT;
+	case MILTER_ACCEPT:
+		return stages[stage].accepts;
 	case MILTER_DISCARD:
 		return stages[stage].discards;
 	case MILTER_TEMPFAIL:
@@ -233,16 +233,17 @@ on_answer(void *ctx, const struct talk_answer *a)
 }
 
 static void
-on_lost(void *ctx, const char *fault)
+on_lost(void *ctx, const struct talk_answer *a)
 {
 	struct member *m = ctx;
+	bool in_message = m->told == TOLD_MAIL && m->decided == SCOPE_EVENT;
 
-	if (m->told < TOLD_MAIL) {
+	if (in_message || !a->lost)
+		health_bad(m->hold, a->fault);
+	if (in_message)
+		fail(m, a->fault);
+	else /* it has said all, or knows nothing yet */
 		disconnect(m);
-		return;
-	}
-	health_bad(m->hold, fault);
-	fail(m, fault);
 }
 
 static const struct talk_ops talk_ops = { on_answer, on_lost };

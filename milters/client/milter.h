@@ -43,7 +43,8 @@ struct milter_facts {
 	struct str client_name;    /* confirmed, else "[address]" */
 	struct str client_ptr;     /* from the PTR alone, else "unknown" */
 	struct str client_resolve; /* OK FAIL FORGED TEMP */
-	struct str trace;          /* _: "name [address]" */
+	struct str trace;          /* _: "name [address]", and behind it " (may
+				    * be forged)" for a name not confirmed */
 	/* of the session */
 	struct str helo;
 	struct str tls_version, cipher, cipher_bits, cert_subject, cert_issuer;

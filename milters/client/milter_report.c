@@ -1,5 +1,6 @@
 /* What can be looked into, and the filters of the process as a whole. */
 #include "lib/base/latency.h"
+#include "milters/client/dial.h"
 #include "milters/client/from_dialer.h"
 #include "milters/client/health.h"
 #include "milters/client/milter.h"
@@ -48,6 +49,7 @@ void
 milters_set_dialer(struct loop *l, int socket)
 {
 	from_dialer_start(l, socket);
+	dial_resume();
 }
 
 void

@@ -111,7 +111,8 @@ judge(struct milters *m, struct member *member)
 {
 	const struct member_answer *a = &member->answer;
 
-	if (member->edits != NULL && edits_storage_failed(member->edits)) {
+	if (member->edits != NULL && edits_storage_failed(member->edits) &&
+	    (a->fault != NULL || a->verdict <= MILTER_CONTINUE)) {
 		set_word(member, MILTER_TEMPFAIL,
 		    m->message->body_failed ? REPLY_NO_FILE : REPLY_NO_ROOM);
 	} else if (a->fault != NULL) {

@@ -105,11 +105,14 @@ answer_fault(struct talk *t)
 void
 talk_tell_death(struct talk *t)
 {
+	struct talk_answer a;
+
 	answer_fault(t);
+	a = t->answer;
 	if (t->open)
 		talk_answer_now(t);
 	else
-		t->ops->on_lost(t->ctx, t->fault);
+		t->ops->on_lost(t->ctx, &a);
 }
 
 /* --- to the filter --- */
@@ -119,6 +122,8 @@ reply_timeout(const struct talk *t)
 {
 	if (t->waiting == EVENT_OFFER)
 		return t->milter->connect_timeout;
+	if (t->waiting == EVENT_NONE) /* for its reading, of content */
+		return t->milter->content_timeout;
 	return t->waiting < EVENT_HEADER ? t->milter->command_timeout :
 					   t->milter->content_timeout;
 }
@@ -127,14 +132,14 @@ reply_timeout(const struct talk *t)
 static void
 wait_for(struct talk *t, enum event e)
 {
-	uint64_t total = t->milter->total_timeout;
+	uint64_t total = t->milter->total_timeout, ms;
 
 	t->waiting = e;
-	uint64_t ms = reply_timeout(t);
-	if (e != EVENT_END && total < ms)
-		total = ms;
-	t->total_at_ms = loop_now_ms(t->loop) + total;
-	stream_deadline(t->stream, ms < total ? ms : total);
+	ms = reply_timeout(t);
+	if (e < EVENT_HEADER)
+		t->total_at_ms =
+		    loop_now_ms(t->loop) + (total < ms ? ms : total);
+	talk_wait_on(t);
 }
 
 /* It works on: more time, but not for ever. */
@@ -266,6 +271,8 @@ begin(struct talk *t)
 		talk_send(t, t->question, (struct str){ NULL, 0 });
 		return;
 	}
+	/* One limit for all of it: so long the client has patience. */
+	t->total_at_ms = loop_now_ms(t->loop) + t->milter->total_timeout;
 	edits_negotiated(t->show.edits,
 	    (t->agreed.steps & STEP_LEAD_SPACE) != 0, t->agreed.actions);
 	talk_show(t);

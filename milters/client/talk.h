@@ -34,8 +34,8 @@ struct talk_ops {
 	/* The answer to the question that was asked; exactly once, never from
 	 * inside a call. */
 	void (*on_answer)(void *ctx, const struct talk_answer *a);
-	/* Nothing was asked, and the connection ended. */
-	void (*on_lost)(void *ctx, const char *fault);
+	/* Nothing was asked, and the connection ended: fault and lost. */
+	void (*on_lost)(void *ctx, const struct talk_answer *a);
 };
 
 /* fd: connected, or on its way; taken over. The negotiation begins at once;

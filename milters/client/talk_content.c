@@ -115,7 +115,7 @@ block(struct talk *t)
 		t->more = timer_new(t->loop, on_more, t);
 	timer_set(t->more, 0);
 	t->blocked = true;
-	stream_deadline(t->stream, t->milter->content_timeout);
+	talk_wait_on(t);
 }
 
 void

@@ -39,7 +39,7 @@ leave(struct crowd_wait *w, int fd, const struct fault *why)
 	fn(ctx, fd, why);
 }
 
-/* In their order, as far as it goes. */
+/* In their order, as far as it goes; then those whose time is over. */
 static void
 try(struct crowd *c)
 {
@@ -48,14 +48,11 @@ try(struct crowd *c)
 	uint64_t now_ms = clock_mono_ms();
 	bool full = false;
 
-	while (!full && (w = TAILQ_FIRST(&c->waits)) != NULL) {
-		int fd = reach_path(c->path, &full, &why);
-		if (!full)
+	TAILQ_FOREACH_SAFE(w, &c->waits, next, next) {
+		int fd = full ? -1 : reach_path(c->path, &full, &why);
+		if (!full || w->until_ms <= now_ms)
 			leave(w, fd, &why);
 	}
-	TAILQ_FOREACH_SAFE(w, &c->waits, next, next)
-		if (w->until_ms <= now_ms)
-			leave(w, -1, &why);
 }
 
 static void

@@ -95,8 +95,8 @@ go_on(const struct seen *s, unsigned long no_reply)
 	return (s->steps & no_reply) != 0 ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): libmilter's */
 static sfsistat
+/* NOLINTNEXTLINE(readability-function-size): libmilter's */
 on_negotiate(SMFICTX *ctx, unsigned long acts, unsigned long steps,
     unsigned long unused0, unsigned long unused1, unsigned long *acts_out,
     unsigned long *steps_out, unsigned long *unused2, unsigned long *unused3)

@@ -8,6 +8,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -288,7 +289,7 @@ stats_file = "$D/db/stats.ucl"; rrd = "$D/db/rspamd.rrd";
 gtube_patterns = "all"; enable_test_patterns = true; local_addrs = [];
 dns { nameserver = ["127.0.0.1:1"]; timeout = 0.1s; retransmits = 1; }
 control_socket = "$D/run/control.sock mode=0600";
-filters = "regexp";
+filters = "regexp"; disable_hyperscan = true;
 """)
         self.write(f"{over}/logging.inc",
                    'type = "console"; level = "info";\n')
@@ -319,7 +320,6 @@ skip_authenticated = false;
 
 def answers(proc, address, port):
     """Waits until there is somebody."""
-    import socket
 
     def there():
         if proc.poll() is not None:

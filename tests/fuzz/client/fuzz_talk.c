@@ -136,10 +136,10 @@ on_answer(void *ctx, const struct talk_answer *a)
 }
 
 static void
-on_lost(void *ctx, const char *fault)
+on_lost(void *ctx, const struct talk_answer *a)
 {
 	(void)ctx;
-	check(fault[0] != '\0' && nanswers == nquestions);
+	check(a->fault[0] != '\0' && nanswers == nquestions);
 	loop_after(loop, &next);
 }
 

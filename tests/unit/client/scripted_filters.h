@@ -44,6 +44,7 @@ struct filter {
 	const char *refuse[2];  /* by socket: why it cannot be connected */
 	bool deaf[2];           /* by socket: ends when it is greeted */
 	bool silent_dial;       /* its dialling is not answered */
+	unsigned int dials;
 	int connections;
 	char log[512];    /* the commands, but O and D */
 	char fields[512]; /* of the last message: NAME:VALUE; */
@@ -274,6 +275,7 @@ on_ask_dial(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	ck_assert_uint_lt(i, FILTERS);
 	ck_assert(str_eq(ask->address,
 	    str_of(w.config->milters[i].sockets[ask->socket].text)));
+	f->dials++;
 	if (f->silent_dial)
 		return;
 	if (f->refuse[ask->socket] != NULL) {

@@ -48,11 +48,11 @@ on_answer(void *ctx, const struct talk_answer *a)
 }
 
 static inline void
-on_lost(void *ctx, const char *why)
+on_lost(void *ctx, const struct talk_answer *a)
 {
 	(void)ctx;
 	nlost++;
-	snprintf(fault, sizeof(fault), "%s", why);
+	snprintf(fault, sizeof(fault), "%s", a->fault);
 	loop_stop(loop);
 }
 

@@ -156,6 +156,55 @@ START_TEST(lost_in_the_message)
 
 END_TEST
 
+static bool
+it_is_lost(void)
+{
+	return report_of('a').sessions == 0;
+}
+
+/* It has said all that it had to say of the message. */
+START_TEST(lost_when_it_was_done)
+{
+	static const char stages[] = "MRT";
+
+	filter('a')->reply[(unsigned char)stages[_i]] = "a";
+	session_start(set_of("a"));
+	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_CONTINUE);
+	for (enum milter_stage s = MILTER_RCPT; s <= MILTER_DATA; s++) {
+		if ((int)s - MILTER_MAIL > _i && !it_is_lost()) {
+			filter_restart(filter('a'));
+			run_until(it_is_lost);
+		}
+		ck_assert_int_eq(ask(s), MILTER_CONTINUE);
+	}
+	if (!it_is_lost()) {
+		filter_restart(filter('a'));
+		run_until(it_is_lost);
+	}
+	ck_assert_int_eq(filter_mail(HEADER, "b\r\n"), MILTER_CONTINUE);
+	ck_assert_uint_eq(report_of('a').failures, 0);
+	milters_end_message(w.m);
+	filter('a')->log[0] = '\0';
+	filter('a')->reply[(unsigned char)stages[_i]] = NULL;
+	ck_assert_int_eq(message(), MILTER_CONTINUE);
+	ck_assert_str_eq(filter('a')->log, "CHMRTLLNBE");
+}
+
+END_TEST
+
+/* A second reply, when nobody waits for one. */
+START_TEST(it_speaks_unasked)
+{
+	session_start(set_of("a"));
+	ck_assert_int_eq(ask(MILTER_HELO), MILTER_CONTINUE);
+	peer_send(TAILQ_FIRST(&filter('a')->peers), 'c', STR(""));
+	run_until(it_is_lost);
+	ck_assert_uint_eq(report_of('a').failures, 1);
+	ck_assert_int_eq(message(), MILTER_CONTINUE);
+}
+
+END_TEST
+
 START_TEST(two_at_once)
 {
 	struct milter_answer a;
@@ -292,6 +341,18 @@ START_TEST(no_room_for_a_body)
 
 END_TEST
 
+/* It wants none of the mail: where the new body was to go is no matter. */
+START_TEST(no_room_and_refused)
+{
+	filter('a')->reply['E'] = "b new\r\n|y 550 5.7.1 no";
+	session_start(set_of("a"));
+	stub_room = MILTER_NO_ROOM;
+	ck_assert_int_eq(message(), MILTER_REJECT);
+	ck_assert_str_eq(w.reply, "550 5.7.1 no");
+}
+
+END_TEST
+
 static void *waiting_body;
 
 static enum milter_room
@@ -341,21 +402,36 @@ END_TEST
 
 /* --- the dialer --- */
 
+/* It is waited for as long as for a connection. */
 START_TEST(no_dialer)
 {
+	struct milter_answer a;
+
 	milters_clear();
 	milters_set_config(w.loop, w.config, 1);
+	milter('a')->connect_timeout = 1;
 	session_start(set_of("a"));
 	ck_assert_int_eq(ask(MILTER_CONNECT), MILTER_CONTINUE);
 	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_TEMPFAIL);
 	/* The filter is not to blame. */
 	ck_assert_uint_eq(report_of('a').failures, 0);
+	milter('a')->connect_timeout = 60000;
+	w.answers = 0;
+	ck_assert(!milters_ask(w.m, MILTER_MAIL, &a));
 	dialer_start();
+	ck_assert_int_eq(asked(false, &a), MILTER_CONTINUE);
 	ck_assert_int_eq(message(), MILTER_CONTINUE);
 }
 
 END_TEST
 
+static bool
+was_dialed(void)
+{
+	return filter('a')->dials > 0;
+}
+
+/* Its successor is asked. */
 START_TEST(the_dialer_dies)
 {
 	struct milter_answer a;
@@ -364,12 +440,10 @@ START_TEST(the_dialer_dies)
 	session_start(set_of("a"));
 	w.answers = 0;
 	ck_assert(!milters_ask(w.m, MILTER_MAIL, &a));
-	if (_i == 0)
-		channel_free(&w.dialer);
-	else
-		dialer_start();
-	run_until(is_answered);
-	ck_assert_int_eq(w.answer.verdict, MILTER_TEMPFAIL);
+	run_until(was_dialed);
+	filter('a')->silent_dial = false;
+	dialer_start();
+	ck_assert_int_eq(asked(false, &a), MILTER_CONTINUE);
 	ck_assert_uint_eq(report_of('a').failures, 0);
 }
 
@@ -382,8 +456,51 @@ START_TEST(the_dialer_does_not_answer)
 	milter('a')->connect_timeout = 1;
 	session_start(set_of("a"));
 	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_TEMPFAIL);
+	/* The filter is not to blame, and nobody waits as long again. */
+	ck_assert_uint_eq(report_of('a').failures, 0);
+	milter('a')->connect_timeout = milter('b')->connect_timeout = 3600000;
+	milters_free(&w.m);
+	session_start(set_of("a"));
+	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_TEMPFAIL);
+	milters_free(&w.m);
+	session_start(set_of("b"));
+	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_TEMPFAIL);
+	/* Another one. */
+	filter('a')->silent_dial = false;
+	dialer_start();
+	milters_free(&w.m);
+	session_start(set_of("ab"));
+	ck_assert_int_eq(message(), MILTER_CONTINUE);
+}
+
+END_TEST
+
+static bool
+a_is_late(void)
+{
+	return report_of('a').sockets[0].fault != NULL;
+}
+
+/* Others get theirs: it is this filter's host that takes so long. */
+START_TEST(the_dialer_answers_others)
+{
+	struct milters *first;
+	struct milter_answer a;
+
+	second_socket('a');
+	filter('a')->silent_dial = true;
+	milter('a')->connect_timeout = 200;
+	session_start(set_of("a"));
+	ck_assert(!milters_ask(w.m, MILTER_MAIL, &a));
+	first = w.m;
+	w.m = NULL;
+	session_start(set_of("b"));
+	ck_assert_int_eq(ask(MILTER_MAIL), MILTER_CONTINUE);
+	filter('a')->silent_dial = false;
+	run_until(a_is_late);
 	ck_assert_str_eq(
-	    report_of('a').sockets[1].fault, "no connection in time");
+	    report_of('a').sockets[0].fault, "no connection in time");
+	milters_free(&first);
 }
 
 END_TEST
@@ -434,6 +551,8 @@ main(void)
 	tcase_add_test(c, started_anew_between_messages);
 	tcase_add_test(c, it_ends_at_each_mail);
 	tcase_add_test(c, lost_in_the_message);
+	tcase_add_loop_test(c, lost_when_it_was_done, 0, 3);
+	tcase_add_test(c, it_speaks_unasked);
 	tcase_add_test(c, two_at_once);
 	tcase_add_loop_test(c, another_socket, 0, 2);
 	tcase_add_test(c, breaker);
@@ -441,10 +560,12 @@ main(void)
 	tcase_add_test(c, half_open);
 	tcase_add_test(c, a_body_broken_off);
 	tcase_add_test(c, no_room_for_a_body);
+	tcase_add_test(c, no_room_and_refused);
 	tcase_add_loop_test(c, a_body_has_to_wait, 0, 2);
 	tcase_add_test(c, no_dialer);
-	tcase_add_loop_test(c, the_dialer_dies, 0, 2);
+	tcase_add_test(c, the_dialer_dies);
 	tcase_add_test(c, the_dialer_does_not_answer);
+	tcase_add_test(c, the_dialer_answers_others);
 	tcase_add_test(c, connections_have_an_end);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);

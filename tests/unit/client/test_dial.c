@@ -1,6 +1,7 @@
 /* Questions to the dialer: each is called back once, whatever happens. */
 #include <fcntl.h>
 
+#include "milters/client/from_dialer.h"
 #include "tests/unit/client/chain_world.h"
 
 static struct {
@@ -76,19 +77,35 @@ START_TEST(not_connected)
 
 END_TEST
 
+/* It waits for the first dialer, or the next. */
 START_TEST(nobody_there)
 {
 	milters_clear();
 	begin();
+	loop_settle(w.loop);
+	ck_assert_int_eq(got.n, 0);
+	dialer_start();
 	run_until(is_called);
-	ck_assert_int_eq(got.fd, -1);
-	ck_assert(got.ours);
-	ck_assert_str_eq(got.why, "the dialer is not there");
+	ck_assert_int_ge(got.fd, 0);
+	close(got.fd);
 	milters_set_config(w.loop, w.config, 1);
 }
 
 END_TEST
 
+static bool
+dialer_is_gone(void)
+{
+	return !from_dialer_is_there();
+}
+
+static bool
+dialer_was_asked(void)
+{
+	return filter('a')->dials > 0;
+}
+
+/* It dies with the question: before its successor is there, or after. */
 START_TEST(it_dies)
 {
 	filter('a')->silent_dial = true;
@@ -96,13 +113,36 @@ START_TEST(it_dies)
 	if (_i == 0)
 		channel_free(&w.dialer);
 	else if (_i == 1)
-		dialer_start();
-	else
 		milters_clear();
+	if (_i < 2) {
+		run_until(dialer_is_gone);
+		loop_settle(w.loop);
+		ck_assert_int_eq(got.n, 0);
+	}
+	filter('a')->silent_dial = false;
+	dialer_start();
 	run_until(is_called);
 	ck_assert_int_eq(got.n, 1);
-	ck_assert(got.ours);
+	ck_assert_int_ge(got.fd, 0);
+	close(got.fd);
 	milters_set_config(w.loop, w.config, 1);
+}
+
+END_TEST
+
+/* What kills one dialer after the other is not passed on for ever. */
+START_TEST(two_die)
+{
+	filter('a')->silent_dial = true;
+	begin();
+	dialer_start();
+	run_until(dialer_was_asked);
+	ck_assert_int_eq(got.n, 0);
+	channel_free(&w.dialer);
+	run_until(is_called);
+	ck_assert_int_eq(got.n, 1);
+	ck_assert_int_eq(got.fd, -1);
+	ck_assert(got.ours);
 }
 
 END_TEST
@@ -146,6 +186,7 @@ main(void)
 	tcase_add_test(c, not_connected);
 	tcase_add_test(c, nobody_there);
 	tcase_add_loop_test(c, it_dies, 0, 3);
+	tcase_add_test(c, two_die);
 	tcase_add_loop_test(c, given_up, 0, 3);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);

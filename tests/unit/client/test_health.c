@@ -229,6 +229,28 @@ START_TEST(one_probes)
 
 END_TEST
 
+/* However well those do that were there before: who rests is judged by the
+ * probe. */
+START_TEST(a_probe_fails_beside_others)
+{
+	struct hold *h, *old;
+
+	use("one", 1, 1);
+	old = hold();
+	m->rest = 0;
+	fail_times(3);
+	health_proved(old);
+	h = hold();
+	m->rest = 600000;
+	health_bad(h, "still");
+	health_release(&h);
+	ck_assert_int_eq(report().state, MILTER_RESTING);
+	ck_assert_ptr_null(hold());
+	health_release(&old);
+}
+
+END_TEST
+
 START_TEST(a_probe_that_fails)
 {
 	struct hold *h;
@@ -376,6 +398,7 @@ main(void)
 	tcase_add_test(c, a_whole_message_is);
 	tcase_add_test(c, one_probes);
 	tcase_add_test(c, a_probe_that_fails);
+	tcase_add_test(c, a_probe_fails_beside_others);
 	tcase_add_test(c, limits);
 	tcase_add_test(c, what_a_reload_keeps);
 	tcase_add_test(c, reports);

@@ -201,6 +201,22 @@ START_TEST(test_endless_progress)
 
 END_TEST
 
+/* Each of its replies is in time, all of them are not. */
+START_TEST(test_one_limit_for_a_content)
+{
+	static char many[20000 * 5 + 1];
+
+	for (size_t i = 0; i + 1 < sizeof(many); i += 5)
+		memcpy(many + i, "A:b\r\n", 6);
+	headers_clear(&headers);
+	headers_init(&headers, str_of(many), 0);
+	milter.total_timeout = 1;
+	ck_assert(!converse());
+	expect_fault("no reply to header in time");
+}
+
+END_TEST
+
 START_TEST(test_progress_gives_time)
 {
 	struct buf *b = &peer.replies['M'];
@@ -371,6 +387,7 @@ main(void)
 	tcase_add_loop_test(c, test_late_at_each_event, 0, 10);
 	tcase_add_test(c, test_trickling);
 	tcase_add_loop_test(c, test_endless_progress, 0, 8);
+	tcase_add_test(c, test_one_limit_for_a_content);
 	tcase_add_test(c, test_progress_gives_time);
 	tcase_add_test(c, test_big_body_from_a_file);
 	tcase_add_test(c, test_reads_nothing);

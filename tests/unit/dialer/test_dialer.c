@@ -20,6 +20,7 @@
 #include "lib/base/log.h"
 #include "lib/ipc/channel.h"
 #include "milters/dialer/addresses.h"
+#include "milters/dialer/crowd.h"
 #include "milters/dialer/from_smtpd.h"
 #include "milters/dialer/reach.h"
 
@@ -237,6 +238,7 @@ setup(void)
 	snprintf(text, sizeof(text), "unix:%s", path);
 	reach_init();
 	addresses_init(loop);
+	crowd_init(loop);
 	from_smtpd_init(loop);
 	config = config_new();
 	connect_session(0);
@@ -329,17 +331,74 @@ START_TEST(says_what_is_missing)
 
 END_TEST
 
+/* Until time is over. */
 START_TEST(says_when_it_is_full)
 {
 	int filter = listen_unix(0), fd;
 
 	add_path();
+	config->milters[0].connect_timeout = 1;
 	do {
 		fd = dial("local");
 	} while (fd != -1);
 	ck_assert_str_eq(got.why, "it does not take the connections that wait");
 	ck_assert_uint_ge(got.n, 2);
+	ck_assert_uint_eq(from_smtpd_counters()[2].value, 0);
 	close(filter);
+}
+
+END_TEST
+
+/* All get their connection, in their order, as fast as the filter takes
+ * them. */
+START_TEST(waits_where_it_is_full)
+{
+	int filter = listen_unix(0);
+
+	add_path();
+	config->milters[0].connect_timeout = 3600000;
+	for (int i = 0; i < 20; i++)
+		send_dial("local", 0, text);
+	/* The answer to this one says that all the others were asked. */
+	send_dial("nobody", 0, "x");
+	while (answer() != -1)
+		continue;
+	ck_assert_uint_gt(from_smtpd_counters()[2].value, 0);
+	for (int i = 0; i < 20; i++) {
+		int conn = accept(filter, NULL, NULL);
+		ck_assert_int_ge(conn, 0);
+		close(conn);
+		while (got.n < 21 && got.n < (size_t)i + 3)
+			answer();
+	}
+	ck_assert_uint_eq(got.n, 21);
+	ck_assert_uint_eq(from_smtpd_counters()[2].value, 0);
+	close(filter);
+}
+
+END_TEST
+
+/* Nobody waits any more, of a session's process that is gone; and the filter,
+ * too. */
+START_TEST(leaves_where_it_is_full)
+{
+	int filter = listen_unix(0);
+
+	add_path();
+	config->milters[0].connect_timeout = 3600000;
+	for (int i = 0; i < 8; i++)
+		send_dial("local", 0, text);
+	send_dial("nobody", 0, "x");
+	while (answer() != -1)
+		continue;
+	ck_assert_uint_gt(from_smtpd_counters()[2].value, 0);
+	channel_free(&session);
+	connect_session(0);
+	ck_assert_uint_eq(from_smtpd_counters()[2].value, 0);
+	send_dial("local", 0, text);
+	close(filter);
+	ck_assert_int_eq(answer(), -1);
+	ck_assert_str_eq(got.why, "nobody listens (connection refused)");
 }
 
 END_TEST
@@ -584,6 +643,37 @@ START_TEST(without_a_resolver)
 
 END_TEST
 
+/* Another resolver is there before the end of the former one was seen: it is
+ * asked the same, and nobody notices. */
+START_TEST(another_resolver)
+{
+	int filter = listen_inet();
+
+	connect_resolver();
+	add_host(port_of(filter));
+	wait_asked(1);
+	send_dial("named", 0, "inet:x@f.example");
+	send_dial("nobody", 0, "x");
+	ck_assert_int_eq(answer(), -1);
+	connect_resolver();
+	wait_asked(2);
+	say_host("127.0.0.1");
+	end_host(true, 60, "");
+	expect_peer(answer(), "127.0.0.1");
+	/* And when the host goes with it. */
+	use();
+	wait_asked(3);
+	connect_resolver();
+	config_unref(&config);
+	config = config_new();
+	use();
+	send_dial("nobody", 0, "x");
+	ck_assert_int_eq(answer(), -1);
+	close(filter);
+}
+
+END_TEST
+
 START_TEST(a_host_that_leaves_the_configuration)
 {
 	struct config *old = config;
@@ -637,6 +727,8 @@ main(void)
 	tcase_add_test(tc, hands_on_a_connection);
 	tcase_add_test(tc, says_what_is_missing);
 	tcase_add_test(tc, says_when_it_is_full);
+	tcase_add_test(tc, waits_where_it_is_full);
+	tcase_add_test(tc, leaves_where_it_is_full);
 	tcase_add_test(tc, names_the_group);
 	tcase_add_test(tc, only_what_is_configured);
 	tcase_add_test(tc, connects_by_tcp);
@@ -645,6 +737,7 @@ main(void)
 	tcase_add_test(tc, passes_over_addresses_that_cannot_be);
 	tcase_add_test(tc, keeps_what_was_good);
 	tcase_add_test(tc, without_a_resolver);
+	tcase_add_test(tc, another_resolver);
 	tcase_add_test(tc, a_host_that_leaves_the_configuration);
 	tcase_add_test(tc, a_session_that_leaves);
 	suite_add_tcase(suite, tc);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,15 +21,18 @@ WIRE_DECLARE(t_ask, ASK)
 WIRE_DECLARE(t_part, PART)
 WIRE_DECLARE(t_file, FILE_PART)
 WIRE_DECLARE(t_answer, ANSWER)
+WIRE_DECLARE(t_given, FILE_PART)
 WIRE_DEFINE(t_ask, ASK)
 WIRE_DEFINE(t_part, PART)
 WIRE_DEFINE(t_file, FILE_PART)
 WIRE_DEFINE(t_answer, ANSWER)
-#define TEST(M)                              \
-	M(t_ask, EDGE_A_TO_B, PHASE_RUN, 0)  \
-	M(t_part, EDGE_A_TO_B, PHASE_RUN, 0) \
-	M(t_file, EDGE_A_TO_B, PHASE_RUN, 0) \
-	M(t_answer, EDGE_B_TO_A, PHASE_RUN, 0)
+WIRE_DEFINE(t_given, FILE_PART)
+#define TEST(M)                                \
+	M(t_ask, EDGE_A_TO_B, PHASE_RUN, 0)    \
+	M(t_part, EDGE_A_TO_B, PHASE_RUN, 0)   \
+	M(t_file, EDGE_A_TO_B, PHASE_RUN, 0)   \
+	M(t_answer, EDGE_B_TO_A, PHASE_RUN, 0) \
+	M(t_given, EDGE_B_TO_A, PHASE_RUN, 0)
 EDGE_DECLARE(test, TEST)
 EDGE_DEFINE(test, TEST, "a", "b", CHANNEL_MESSAGE_MAX, 1048576, PHASE_RUN)
 
@@ -36,7 +41,7 @@ static struct channel *a, *b;
 static int nanswers, nfaults, nclosed, nparts, nfiles, ndrained;
 static size_t part_bytes;
 static uint64_t last_n;
-static bool b_frees_itself;
+static bool b_frees_itself, b_is_silent;
 
 static void
 on_ask(void *ctx, struct channel *ch, const void *msg, uint64_t id)
@@ -45,6 +50,8 @@ on_ask(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct t_answer answer = { .n = m->n };
 
 	(void)ctx;
+	if (b_is_silent)
+		return;
 	if (b_frees_itself) {
 		channel_free(&b);
 		ck_assert_uint_eq(m->text.len, 5); /* still there */
@@ -100,6 +107,7 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	(void)ctx;
 	if (fault != NULL) {
 		ck_assert_ptr_null(msg);
+		ck_assert_int_eq(fault->class, FAULT_OURS);
 		nfaults++;
 		return;
 	}
@@ -123,7 +131,7 @@ setup(void)
 	nanswers = nfaults = nclosed = nparts = nfiles = ndrained = 0;
 	part_bytes = 0;
 	last_n = 0;
-	b_frees_itself = false;
+	b_frees_itself = b_is_silent = false;
 	loop = loop_new();
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	a = channel_new(
@@ -243,6 +251,63 @@ START_TEST(back_pressure)
 
 END_TEST
 
+/* A descriptor weighs more than the few bytes of its message. */
+START_TEST(back_pressure_of_files)
+{
+	struct t_file file = { .n = 0 };
+	int n = 0;
+
+	file.file = memfd_create("test", MFD_CLOEXEC);
+	ck_assert_int_ge(file.file, 0);
+	channel_on_drained(a, drained, NULL);
+	while (!channel_is_full(a)) {
+		ck_assert_int_eq(channel_tell(a, TYPE_t_file, &file, 0), 0);
+		n++;
+	}
+	ck_assert_int_le(n, 1024);
+	loop_run(loop);
+	ck_assert_int_eq(ndrained, 1);
+	ck_assert(!channel_is_full(a));
+	close(file.file);
+}
+
+END_TEST
+
+/* What came with an answer finds no room here: that question has failed, and
+ * the channel goes on. */
+START_TEST(no_descriptor_left)
+{
+	struct t_ask m = { .n = 1, .text = STR("hello") };
+	struct t_given given = { .n = 0 };
+	struct t_answer answer = { .n = 1000 };
+	struct rlimit had, full;
+	uint64_t id[3];
+
+	b_is_silent = true;
+	for (int i = 0; i < 3; i++)
+		id[i] = channel_ask(a, TYPE_t_ask, &m, on_answer, NULL);
+	channel_cancel(a, id[1]);
+	given.n = 7;
+	given.file = memfd_create("test", MFD_CLOEXEC);
+	channel_tell(b, TYPE_t_given, &given, id[0]);
+	channel_tell(b, TYPE_t_given, &given, id[1]);
+	last_n = 999;
+	channel_tell(b, TYPE_t_answer, &answer, id[2]);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &had), 0);
+	full = had;
+	full.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+	loop_run(loop);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &had), 0);
+	ck_assert_int_eq(nfaults, 1);
+	ck_assert_int_eq(nanswers, 1);
+	ck_assert_int_eq(nclosed, 0);
+	ck_assert(channel_is_open(a));
+	close(given.file);
+}
+
+END_TEST
+
 START_TEST(over_a_bound)
 {
 	struct t_answer m = { .n = 1001 };
@@ -277,6 +342,8 @@ main(void)
 	tcase_add_test(c, files_keep_their_place);
 	tcase_add_test(c, the_peer_dies);
 	tcase_add_test(c, back_pressure);
+	tcase_add_test(c, back_pressure_of_files);
+	tcase_add_test(c, no_descriptor_left);
 	tcase_add_test(c, over_a_bound);
 	tcase_add_test(c, unasked_answer);
 	suite_add_tcase(s, c);

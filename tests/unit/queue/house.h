@@ -667,7 +667,7 @@ tell_filtered(enum filtered verdict, const char *reply, bool replaced)
 	struct answer_filtered m = {
 		.verdict = (uint8_t)verdict,
 		.replaced = replaced,
-		.filter = STR("scan"),
+		.filter = str_of(how.filter != NULL ? how.filter : "scan"),
 		.reply = str_of(reply),
 	};
 

@@ -186,6 +186,24 @@ START_TEST(listed_with_its_times)
 
 END_TEST
 
+/* Whatever time is counted for its end. */
+START_TEST(since_when_is_not_forgotten)
+{
+	uint64_t then = clock_wall_ms() - 7200000;
+
+	t.received_ms = then;
+	send_quarantined("a@x", MAIL("b@y", "inside"));
+	for (int i = 0; i < 3; i++) {
+		quarantine();
+		ck_assert_uint_eq(t.quarantined_since, then);
+		fate_restate(t.q, index_from_seq(&t.q->index, 0));
+		stop_queue(true);
+		start_queue();
+	}
+}
+
+END_TEST
+
 /* The time it was there before the restart counts. */
 START_TEST(its_time_ends)
 {
@@ -236,8 +254,8 @@ main(void)
 	const TTest *const tests[] = { it_is_not_delivered,
 		a_restart_leaves_it_there, only_its_own_changes_touch_it,
 		released_for_good, removed, rejected_with_a_report,
-		found_by_state_and_filter, listed_with_its_times, its_time_ends,
-		requeued_into_it };
+		found_by_state_and_filter, listed_with_its_times,
+		since_when_is_not_forgotten, its_time_ends, requeued_into_it };
 	Suite *s = suite_create("quarantine");
 	TCase *c = tcase_create("quarantine");
 	SRunner *sr;

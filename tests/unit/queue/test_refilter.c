@@ -270,7 +270,12 @@ START_TEST(what_was_done_meanwhile_holds)
 	wait_for(&nwhole, 1);
 	ck_assert_uint_eq(t.got[0].nrcpts, 1);
 	ck_assert_str_eq(t.got[0].rcpts[0].to, "d@y");
-	ck_assert_str_eq(show(), "[a@x 0](b@y 5 0 )(c@y 2 0 )(d@y 0 0 )");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(
+		    show(), "[a@x 0](b@y 5 0 )(c@y 2 0 )(d@y 0 0 )");
+		stop_queue(true);
+		start_queue();
+	}
 }
 
 END_TEST
@@ -288,6 +293,98 @@ START_TEST(removed_meanwhile)
 	stop_queue(true);
 	start_queue();
 	ck_assert_str_eq(show(), "");
+}
+
+END_TEST
+
+/* Somebody reads the old one for as long as the new one is under way. */
+START_TEST(looked_at_meanwhile)
+{
+	new_agent(4);
+	send_unfiltered("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.nasked, 1);
+	fate_keep(index_from_seq(&t.q->index, 0));
+	send_changed(MAIL("b@y", "inside"), START_UNFILTERED);
+	wait_for(&t.naccepted, 2);
+	tell_filtered(FILTERED_PASS, "", true);
+	wait_for(&nwhole, 1);
+	tell_result(&t.got[0], 0, OUTCOME_DELIVERED, "ok");
+	tell_done(&t.got[0], false);
+	wait_shown("");
+	stop_queue(true);
+	start_queue();
+	ck_assert_str_eq(show(), "");
+	ck_assert_int_eq(t.nasked, 1);
+}
+
+END_TEST
+
+/* The filters may not let go whom they added when a rule sets it aside. */
+START_TEST(added_and_set_aside)
+{
+	uint64_t now = clock_wall_ms();
+
+	t.config->rules = xcalloc(1, sizeof(struct rule));
+	t.config->nrules = 1;
+	t.config->rules[0] = (struct rule){ .line = 7,
+		.verdict = VERDICT_QUARANTINE,
+		.action = &t.config->actions[2] };
+	new_agent(4);
+	send_unfiltered("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.nasked, 1);
+	send_changed(MAIL("c@y", "other"), START_QUARANTINED);
+	wait_for(&t.naccepted, 2);
+	tell_filtered(FILTERED_PASS, "", true);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(quarantine(),
+		    "[a@x rules: set aside by the rule in line 7](c@y 6 0 set "
+		    "aside by the rule in line 7)");
+		ck_assert_uint_ge(t.quarantined_since, now);
+		ck_assert_uint_ge(t.quarantined_expires,
+		    now + t.config->queue.quarantine_ttl);
+		ck_assert_int_eq(t.nasked, 1);
+		ck_assert_int_eq(t.ngot, 0);
+		stop_queue(true);
+		start_queue();
+	}
+}
+
+END_TEST
+
+/* It died, another one is asked: what the first one handed in is nobody's. */
+START_TEST(an_answer_of_the_dead)
+{
+	struct replacement rep;
+
+	send_unfiltered("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.nasked, 1);
+	rep = refilter_expect(
+	    t.q, LIST_FIRST(&t.q->smtpds), str_of(t.asked_msgid));
+	ck_assert_uint_ne(rep.seq, 0);
+	new_smtpd();
+	wait_for(&t.nasked, 2);
+	ck_assert(
+	    !refilter_replace(t.q, NULL, index_from_seq(&t.q->index, 0), &rep));
+	ck_assert_str_eq(show(), "[a@x 0](b@y 0 1 )");
+	tell_filtered(FILTERED_PASS, "", false);
+	new_agent(4);
+	wait_for(&nwhole, 1);
+}
+
+END_TEST
+
+/* Nothing is put off because a worker goes. */
+START_TEST(a_worker_that_goes)
+{
+	send_unfiltered("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.nasked, 1);
+	tell_filtered(FILTERED_STOPPING, "", false);
+	send_unfiltered("c@x", MAIL("d@y", "inside"));
+	wait_for(&t.naccepted, 2);
+	ck_assert_str_eq(show(), "[a@x 0](b@y 0 0 )[c@x 0](d@y 0 0 )");
+	ck_assert_int_eq(t.nasked, 1);
+	new_smtpd();
+	wait_for(&t.nasked, 3);
 }
 
 END_TEST
@@ -393,8 +490,17 @@ START_TEST(rescanned_and_kept)
 	while (refilter_has(&index_from_seq(&t.q->index, 0)->rcpts[0]))
 		show();
 	ck_assert_str_eq(show(), "[a@x 3](b@y 6 0 worse)");
+	/* Nor does one of nobody's. */
 	change(CHANGE_RESCAN);
 	wait_for(&t.nasked, 3);
+	how.filter = "";
+	tell_filtered(FILTERED_QUARANTINE, "nobody to ask", false);
+	how.filter = NULL;
+	while (refilter_has(&index_from_seq(&t.q->index, 0)->rcpts[0]))
+		show();
+	ck_assert_str_eq(quarantine(), "[a@x scan: worse](b@y 6 0 worse)");
+	change(CHANGE_RESCAN);
+	wait_for(&t.nasked, 4);
 	new_smtpd();
 	while (refilter_has(&index_from_seq(&t.q->index, 0)->rcpts[0]))
 		show();
@@ -504,10 +610,11 @@ main(void)
 		a_dead_worker_may_be_chance, a_bounded_number_at_once, changed,
 		changed_and_killed_between, nobody_asked_for_it,
 		a_second_one_is_refused, what_was_done_meanwhile_holds,
-		removed_meanwhile, a_large_body_stays, rescanned_and_released,
-		rescanned_and_kept, rescanned_and_changed,
-		released_during_a_rescan, a_part_goes_its_own_way,
-		our_reports_are_filtered };
+		removed_meanwhile, looked_at_meanwhile, added_and_set_aside,
+		an_answer_of_the_dead, a_worker_that_goes, a_large_body_stays,
+		rescanned_and_released, rescanned_and_kept,
+		rescanned_and_changed, released_during_a_rescan,
+		a_part_goes_its_own_way, our_reports_are_filtered };
 	Suite *s = suite_create("refilter");
 	TCase *c = tcase_create("refilter");
 	SRunner *sr;

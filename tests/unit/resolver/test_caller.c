@@ -168,14 +168,14 @@ START_TEST(names)
 		const char *name;
 	} cases[] = {
 		{ "192.0.2.1", CLIENT_NAME_CONFIRMED, "mail.good.example" },
-		{ "192.0.2.2", CLIENT_NAME_UNCONFIRMED, "" },
-		{ "192.0.2.3", CLIENT_NAME_UNCONFIRMED, "" },
+		{ "192.0.2.2", CLIENT_NAME_UNCONFIRMED, "liar.example" },
+		{ "192.0.2.3", CLIENT_NAME_UNCONFIRMED, "nowhere.example" },
 		{ "192.0.2.4", CLIENT_NAME_FAULT, "" },
-		{ "192.0.2.5", CLIENT_NAME_FAULT, "" },
+		{ "192.0.2.5", CLIENT_NAME_FAULT, "fault.example" },
 		{ "192.0.2.6", CLIENT_NAME_NONE, "" },
 		{ "192.0.2.7", CLIENT_NAME_CONFIRMED, "seven.example" },
 		{ "192.0.2.8", CLIENT_NAME_UNCONFIRMED, "" },
-		{ "192.0.2.9", CLIENT_NAME_UNCONFIRMED, "" },
+		{ "192.0.2.9", CLIENT_NAME_UNCONFIRMED, "n1.example" },
 		{ "192.0.2.10", CLIENT_NAME_CONFIRMED, "ten.example" },
 		{ "192.0.2.99", CLIENT_NAME_NONE, "" },
 		{ "2001:db8::1", CLIENT_NAME_CONFIRMED, "six.example" },

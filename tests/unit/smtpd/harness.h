@@ -42,7 +42,7 @@ struct fake {
 	char from[400], to[4000], client[70], client_name[300], orig[400];
 	char filter[70], reason[520];
 	char starts[4000]; /* one digit for each recipient */
-	char events[8000];
+	char events[65536];
 	size_t context_len;
 	bool replaces;
 	uint32_t flags, nrcpt, rcpts_seen, header_size, inline_size;

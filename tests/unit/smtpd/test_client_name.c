@@ -45,6 +45,7 @@ START_TEST(in_received)
 		{ CLIENT_NAME_UNCONFIRMED, "mail.client.example", "unknown" },
 		{ CLIENT_NAME_NONE, "", "unknown" },
 		{ CLIENT_NAME_FAULT, "", "unknown" },
+		{ CLIENT_NAME_FAULT, "mail.client.example", "unknown" },
 	};
 
 	static const struct {
@@ -294,6 +295,27 @@ START_TEST(fault)
 
 END_TEST
 
+/* A name that anybody could have written is nobody's. */
+START_TEST(unconfirmed)
+{
+	rule_if(COND_HELO_PTR, false, VERDICT_REJECT);
+	rule_if(COND_FCRDNS, false, VERDICT_REJECT);
+	accept_all();
+	names_start(&h, CLIENT_NAME_UNCONFIRMED, "client.example");
+	begin();
+	TALK(one_mail_said, "250 250 354");
+	TALK("x\r\n.\r\n", "250");
+	ck_assert(received_has("Received: from client.example (unknown ["));
+	harness_hang_up(&h);
+	callers_clear();
+	names_stop(&h);
+	names_start(&h, CLIENT_NAME_CONFIRMED, "client.example");
+	begin();
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 550");
+}
+
+END_TEST
+
 /* The resolver dies while two wait; its successor is asked anew. */
 START_TEST(resolver_lost)
 {
@@ -445,8 +467,8 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { in_received, late_for_received,
-		large_body, in_log, rcpt_waits, vrfy_waits,
+	const TTest *const tests[] = { in_received, unconfirmed,
+		late_for_received, large_body, in_log, rcpt_waits, vrfy_waits,
 		who_does_not_need_it, not_asked, fault, resolver_lost,
 		gone_while_waiting, waited_in_vain, bad_names, long_names };
 

@@ -73,6 +73,16 @@ START_TEST(clients)
 	IS(f.m.client_ptr, "unknown");
 	IS(f.m.client_resolve, "FORGED");
 	IS(f.m.trace, "unknown [2001:db8::1]");
+	client("192.0.2.1", CLIENT_NAME_UNCONFIRMED, "bank.example");
+	IS(f.m.client_name, "[192.0.2.1]");
+	IS(f.m.client_ptr, "bank.example");
+	IS(f.m.client_resolve, "FORGED");
+	IS(f.m.trace, "bank.example [192.0.2.1] (may be forged)");
+	client("192.0.2.1", CLIENT_NAME_FAULT, "slow.example");
+	IS(f.m.client_name, "[192.0.2.1]");
+	IS(f.m.client_ptr, "slow.example");
+	IS(f.m.client_resolve, "TEMP");
+	IS(f.m.trace, "slow.example [192.0.2.1] (may be forged)");
 	client("192.0.2.1", CLIENT_NAME_NONE, "");
 	IS(f.m.client_resolve, "FAIL");
 	client("192.0.2.1", CLIENT_NAME_FAULT, "");

@@ -120,6 +120,21 @@ END_TEST
 
 /* --- refusals --- */
 
+static unsigned int nstopped;
+
+static void
+stopped(void)
+{
+	nstopped++;
+}
+
+static bool
+data_waits(struct harness *unused)
+{
+	(void)unused;
+	return filter_waits(f, 'T');
+}
+
 START_TEST(greeting_waits)
 {
 	one_filter();
@@ -264,6 +279,75 @@ START_TEST(data_refused_with_content_behind)
 
 END_TEST
 
+/* What came while a filter thought of DATA was content, too; it is content
+ * only if there is a 354. */
+START_TEST(content_while_data_waits)
+{
+	static const char behind[] = "RSET\r\nMAIL FROM:<e@f>\r\n"
+				     "RCPT TO:<g@h>\r\nDATA\r\nX: y\r\n.\r\n";
+
+	one_filter();
+	f->hold['T'] = true;
+	for (int refused = 0; refused < 2; refused++) {
+		begin();
+		TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
+		harness_say(&h, STR("DATA\r\n"), 0);
+		harness_until(&h, data_waits);
+		harness_say(&h, str_of(behind), 0);
+		harness_settle(&h);
+		if (refused)
+			filter_says(f, 'T', 'r', STR(""));
+		filter_release(f);
+		TALK("", refused ? "550 EOF" : "354 250");
+		harness_hang_up(&h);
+	}
+	ck_assert_uint_eq(h.fake.ncommits, 1);
+	ck_assert_str_eq(h.fake.from, "a@b");
+	ck_assert_ptr_nonnull(strstr(content(), "MAIL FROM:<e@f>\r\n"));
+}
+
+END_TEST
+
+/* Nobody waits for filters longer than the gateway itself may. */
+START_TEST(stopped_while_they_wait)
+{
+	static const char commands[] = "CHMRTE";
+	static const char *const said[] = { "", "EHLO x.example\r\n",
+		"MAIL FROM:<a@b>\r\n", "RCPT TO:<c@d>\r\n", "DATA\r\n",
+		"A: b\r\n\r\nx\r\n.\r\n" };
+
+	one_filter();
+	for (size_t at = 0; commands[at] != '\0'; at++) {
+		unsigned char c = (unsigned char)commands[at];
+
+		f->hold[c] = true;
+		harness_connect_to(&h, 0, NULL);
+		if (at > 0)
+			harness_replies(&h, 1);
+		for (size_t i = 1; i < at; i++)
+			harness_say(&h, str_of(said[i]), 1);
+		harness_say(&h, str_of(said[at]), 0);
+		harness_settle(&h);
+		ck_assert(filter_waits(f, (char)c));
+		sessions_stop(stopped);
+		harness_settle(&h);
+		ck_assert_uint_eq(sessions_count(), 1);
+		sessions_abandon();
+		TALK("", "421 EOF");
+		harness_settle(&h);
+		ck_assert_uint_eq(sessions_count(), 0);
+		ck_assert_uint_eq(admission()->now, 0);
+		sessions_restart();
+		filter_release(f);
+		f->hold[c] = false;
+		harness_hang_up(&h);
+	}
+	ck_assert_uint_eq(nstopped, 6);
+	ck_assert_uint_eq(h.fake.ncommits, 0);
+}
+
+END_TEST
+
 START_TEST(unknown_command)
 {
 	one_filter();
@@ -342,6 +426,27 @@ START_TEST(content_shut)
 
 END_TEST
 
+/* However many recipients there are, the trace has what became of it. */
+START_TEST(last_words_are_kept)
+{
+	one_filter();
+	filter_says(f, 'E', 'h', STR("X-Last\0bottom\0"));
+	filter_says(f, 'E', 'c', STR(""));
+	begin();
+	TALK("MAIL FROM:<a@b.example>\r\n", "250");
+	filter_says(f, 'R', 't', STR(""));
+	for (int i = 0; i < 300; i++)
+		harness_say(&h, STR("RCPT TO:<x@y.example>\r\n"), 1);
+	filter_forget(f, 'R');
+	TALK("RCPT TO:<x@y.example>\r\n", "250");
+	TALK("DATA\r\n", "354");
+	TALK("A: b\r\n\r\nx\r\n.\r\n", "250");
+	ck_assert_ptr_nonnull(strstr(h.fake.events, "stage=rcpt"));
+	ck_assert_ptr_nonnull(strstr(h.fake.events, "stage=content"));
+}
+
+END_TEST
+
 START_TEST(discarded)
 {
 	one_filter();
@@ -390,10 +495,22 @@ START_TEST(after_queue)
 	h.config->milters[0].after_queue = true;
 	h.config->listeners[0].milters = filter_set("a");
 	filters_start();
-	whole_mail("250");
+	names_start(&h, CLIENT_NAME_CONFIRMED, "client.example");
+	names.hold = true; /* nobody waits for it */
+	harness_connect_to(&h, 0, NULL);
+	harness_settle(&h);
+	ck_assert_uint_gt(h.got.len, 0);
+	harness_hang_up(&h);
+	to_data();
+	TALK("A: 1\r\nAuthentication-Results: mx.example; spf=pass\r\n\r\n"
+	     "body\r\n.\r\n",
+	    "250");
 	ck_assert_str_eq(h.fake.starts, "2");
 	ck_assert_uint_gt(h.fake.context_len, 0);
 	ck_assert_uint_eq(f->nconns, 0);
+	/* Filters will read it. */
+	ck_assert_ptr_null(strstr(content(), "spf=pass"));
+	names_stop(&h);
 }
 
 END_TEST
@@ -413,6 +530,22 @@ START_TEST(forged_results_go)
 	ck_assert_ptr_nonnull(strstr(content(),
 	    "\r\nA: 1\r\nAuthentication-Results: other.example; "
 	    "spf=pass\r\nB: 2\r\n\r\nbody\r\n"));
+}
+
+END_TEST
+
+/* By none of the names that we have. */
+START_TEST(forged_by_each_name)
+{
+	one_filter();
+	h.config->listeners[0].hostname = xstrdup("edge.example");
+	to_data();
+	TALK("Authentication-Results: mx.example; spf=pass\r\n"
+	     "A: 1\r\n"
+	     "Authentication-Results: edge.example; spf=pass\r\n\r\n"
+	     "body\r\n.\r\n",
+	    "250");
+	ck_assert(str_eq(buf_str(&f->header), STR("A:1\n")));
 }
 
 END_TEST
@@ -754,6 +887,56 @@ START_TEST(client_goes)
 
 END_TEST
 
+static void
+large_mail(void)
+{
+	static const char line[] = "a line of sixty four bytes, with its end, "
+				   "for the test's file\r\n";
+
+	to_data();
+	harness_say(&h, STR("A: b\r\n\r\n"), 0);
+	for (size_t i = 0; i < 6000; i++)
+		stream_write(h.client, line, sizeof(line) - 1);
+	harness_say(&h, STR(".\r\n"), 0);
+}
+
+static bool
+content_waits(struct harness *unused)
+{
+	(void)unused;
+	return filter_waits(f, 'E');
+}
+
+/* Another queue comes while filters look at a body in a file of the one
+ * before: that file's number means nothing to it, or another file. */
+START_TEST(queue_is_another)
+{
+	one_filter();
+	f->hold['E'] = true;
+	large_mail();
+	harness_until(&h, content_waits);
+	channel_free(&h.fake.ch);
+	harness_settle(&h);
+	fake_start(&h);
+	filter_release(f);
+	harness_replies(&h, 1);
+	ck_assert_int_eq(h.got.p[0], '4');
+	ck_assert_uint_eq(h.fake.ncommits, 0);
+	/* A mail in memory is the new queue's. */
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n", "250 250 354");
+	harness_say(&h, STR("x\r\n.\r\n"), 0);
+	harness_until(&h, content_waits);
+	channel_free(&h.fake.ch);
+	harness_settle(&h);
+	fake_start(&h);
+	filter_release(f);
+	harness_replies(&h, 1);
+	ck_assert_int_eq(h.got.p[0], '2');
+	ck_assert_uint_eq(h.fake.ncommits, 1);
+}
+
+END_TEST
+
 /* The queue goes while filters have a body that is in its file. */
 START_TEST(queue_goes)
 {
@@ -815,15 +998,17 @@ main(void)
 		greeting_waits, early_talker, connect_refused,
 		connect_tempfailed, connect_shut, helo_refused, mail_refused,
 		rcpt_refused_alone, data_refused,
-		data_refused_with_content_behind, unknown_command,
-		refused_are_told, filter_fails, content_refused, content_shut,
-		discarded, quarantined, quarantined_by_rule, after_queue,
-		forged_results_go, header_edited, body_replaced,
+		data_refused_with_content_behind, content_while_data_waits,
+		stopped_while_they_wait, unknown_command, refused_are_told,
+		filter_fails, content_refused, content_shut,
+		last_words_are_kept, discarded, quarantined,
+		quarantined_by_rule, after_queue, forged_results_go,
+		forged_by_each_name, header_edited, body_replaced,
 		large_body_replaced, no_room_for_new_body, large_body_shown,
 		envelope_edited, deleted_and_added_again, nobody_left,
 		added_against_the_rules, set_of_recipient, choice_is_forgotten,
 		set_without_listener, excepted, name_is_waited_for, client_goes,
-		queue_goes, pipelined, too_many_messages };
+		queue_is_another, queue_goes, pipelined, too_many_messages };
 
 	return run_tests_in("filtering", tests,
 	    sizeof(tests) / sizeof(tests[0]), filters_setup, filters_teardown);

@@ -134,7 +134,6 @@ scan_setup(void)
 	h.config->listeners[0].milters = h.config->report_milters;
 	filters_start();
 	listener_set_config(h.config);
-	scan_queue_go();
 	question = (struct ask_filter){ .msgid = STR(ID),
 		.why = FILTER_REPORT,
 		.from = STR(""),
@@ -149,6 +148,13 @@ scan_setup(void)
 	rcpts[1] = NULL;
 	orig = NULL;
 	start = START_UNFILTERED;
+}
+
+static void
+scan_setup_begun(void)
+{
+	scan_setup();
+	scan_queue_go();
 }
 
 static void
@@ -400,6 +406,45 @@ START_TEST(a_failure_keeps_it)
 
 END_TEST
 
+START_TEST(a_shadow_lets_nothing_go)
+{
+	h.config->milters[0].shadow = true;
+	question.why = FILTER_RESCAN;
+	ask();
+	EXPECT(FILTERED_QUARANTINE, 0);
+	ck_assert_str_eq(asked[0].filter, "");
+	ck_assert_uint_eq(f->nconns, 0);
+}
+
+END_TEST
+
+/* It met two; what the other one says is not enough. */
+START_TEST(a_filter_that_is_gone)
+{
+	struct milter_facts facts = { .helo = STR("seven.helo") };
+	struct buf b;
+	char *name;
+
+	filter_new("b");
+	buf_init(&b, COMMIT_CONTEXT_MAX);
+	context_make(&facts, filter_set("a b"), &b);
+	question.context = buf_str(&b);
+	question.why = FILTER_RESCAN;
+	name = h.config->milters[1].name;
+	h.config->milters[1].name = xstrdup("c");
+	ask();
+	EXPECT(FILTERED_QUARANTINE, 0);
+	ck_assert_str_eq(asked[0].filter, "");
+	ck_assert_uint_eq(f->nconns, 0);
+	free(h.config->milters[1].name);
+	h.config->milters[1].name = name;
+	ask();
+	EXPECT(FILTERED_PASS, 0);
+	buf_clear(&b);
+}
+
+END_TEST
+
 START_TEST(not_stored)
 {
 	answer_e('h', "X-Seen\0yes", 11);
@@ -416,7 +461,6 @@ END_TEST
 /* The queue asks as soon as it is there itself. */
 START_TEST(before_the_others_are_there)
 {
-	scan_queue_stop();
 	send_question();
 	harness_settle(&h);
 	ck_assert_uint_eq(scan_queue_count(), 1);
@@ -496,16 +540,12 @@ START_TEST(stopping)
 	send_question();
 	f->hold['E'] = false;
 	filter_release(f);
-	while (nanswers == 0)
-		harness_settle(&h);
-	ck_assert_uint_eq(asked[0].answer.verdict, FILTERED_PASS);
-	harness_settle(&h);
-	/* What came behind gets no answer but the end of the channel. */
-	ck_assert_uint_eq(scan_queue_count(), 1);
-	ck_assert_uint_eq(f->nconns, 1);
-	from_queue_stop();
 	harness_until(&h, all_answered);
-	ck_assert(asked[1].failed);
+	ck_assert_uint_eq(asked[0].answer.verdict, FILTERED_PASS);
+	/* What came behind is for others. */
+	ck_assert_uint_eq(asked[1].answer.verdict, FILTERED_STOPPING);
+	ck_assert_uint_eq(f->nconns, 1);
+	ck_assert_uint_eq(scan_queue_count(), 0);
 }
 
 END_TEST
@@ -548,9 +588,13 @@ main(void)
 		without_a_context_the_listener_decides, phases, a_field_more,
 		a_file_stays, another_body, recipients, no_recipient_left,
 		a_refused_recipient_stays, other_verdicts, a_failure_keeps_it,
-		not_stored, before_the_others_are_there, so_many_at_once,
-		the_queue_goes, stopping, nonsense };
+		a_shadow_lets_nothing_go, a_filter_that_is_gone, not_stored,
+		so_many_at_once, the_queue_goes, stopping, nonsense };
+	const TTest *const early[] = { before_the_others_are_there };
+	int failed =
+	    run_tests_in("scan, early", early, 1, scan_setup, scan_teardown);
 
-	return run_tests_in("scan", tests, sizeof(tests) / sizeof(tests[0]),
-	    scan_setup, scan_teardown);
+	return failed | run_tests_in("scan", tests,
+			    sizeof(tests) / sizeof(tests[0]), scan_setup_begun,
+			    scan_teardown);
 }
