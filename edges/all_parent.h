@@ -77,6 +77,7 @@ WIRE_DECLARE(tell_conf_table, TELL_CONF_TABLE)
 	F(str, name, 64)                          \
 	F(u8, on_failure, MILTER_FAIL_DISCONNECT) \
 	F(u8, shadow, 1)                          \
+	F(u8, lock_step, 1)                       \
 	F(u8, after_queue, 1)                     \
 	F(u64, connect_timeout, UINT64_MAX)       \
 	F(u64, command_timeout, UINT64_MAX)       \

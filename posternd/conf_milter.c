@@ -171,6 +171,7 @@ static const struct conf_keyword options[] = {
 	{ .name = "socket", .parse = set_socket, .again = true },
 	CONF_OPTION("on-failure", set_on_failure),
 	CONF_TEXT("shadow", conf_set_true, struct milter, shadow, 0),
+	CONF_TEXT("lock-step", conf_set_true, struct milter, lock_step, 0),
 	CONF_OPTION("phase", set_phase),
 	CONF_NUMBER("connect-timeout", conf_set_time, struct milter, connect_timeout, 10, 3600000),
 	CONF_NUMBER("command-timeout", conf_set_time, struct milter, command_timeout, 10, 3600000),

@@ -52,7 +52,6 @@ struct queue {
 	uint64_t wall_ms, mono_ms; /* both clocks at the last look */
 	uint32_t chance;           /* state of the jitter's generator */
 	uint64_t last_operation;   /* of an administrator's change */
-	uint64_t log_ms;           /* recovery: the latest wall time it met */
 	struct obsolete *obsolete; /* recovery: whose places were taken */
 	size_t nobsolete;
 	uint64_t quarantine_ms; /* how long mail stays there */

@@ -134,6 +134,19 @@ scan_all(struct recovery *r)
 
 /* --- the records, in the order of the log --- */
 
+/* Mails and states begin with a time. */
+static void
+see_time(struct recovery *r, const struct scan_record *rec)
+{
+	uint64_t ms;
+
+	if (rec->header.length < sizeof(ms))
+		return;
+	ms = get_le64(rec->payload);
+	if (ms > r->result->latest_ms)
+		r->result->latest_ms = ms;
+}
+
 static void
 see_mail(struct recovery *r, const struct scan_record *rec)
 {
@@ -184,9 +197,11 @@ on_record(void *ctx, const struct scan_record *rec)
 		r->j->last_seq = rec->header.seq;
 	switch ((enum record_kind)rec->header.kind) {
 	case RECORD_MAIL:
+		see_time(r, rec);
 		see_mail(r, rec);
 		break;
 	case RECORD_STATE:
+		see_time(r, rec);
 		see_state(r, rec);
 		break;
 	case RECORD_FINISHED:

@@ -25,10 +25,11 @@ struct recover_ask {
 };
 
 struct recover_result {
-	uint64_t messages; /* that survived */
-	uint64_t damaged;  /* pieces set aside */
-	bool unreadable;   /* the disk did not give everything */
-	uint64_t torn;     /* segments with a tail that was cut */
+	uint64_t messages;  /* that survived */
+	uint64_t damaged;   /* pieces set aside */
+	bool unreadable;    /* the disk did not give everything */
+	uint64_t torn;      /* segments with a tail that was cut */
+	uint64_t latest_ms; /* the latest wall time any record tells of */
 };
 
 /* j: initialised, log/ in j->dir. -1 with a->why when the log cannot be used.

@@ -75,8 +75,6 @@ resume_mail(void *ctx, const struct mail_record *m, struct store_ref ref)
 	e->ref = ref;
 	e->committed = 1;
 	e->born_ms = BORN_UNKNOWN;
-	if (m->received_ms > q->log_ms)
-		q->log_ms = m->received_ms;
 	for (uint32_t i = 0; i < e->nrcpt; i++)
 		rcpt_mark(&e->rcpts[i], MARK_RECOVERED);
 }
@@ -134,8 +132,6 @@ resume_state(void *ctx, const struct state_record *s)
 	if (s->when_ms >= e->received_ms)
 		e->born_ms = (int64_t)queue_now_ms(q) -
 			     (int64_t)(s->when_ms - e->received_ms);
-	if (s->when_ms > q->log_ms)
-		q->log_ms = s->when_ms;
 	if (s->operation > q->last_operation)
 		q->last_operation = s->operation;
 	for (uint32_t i = 0; i < s->nrcpt; i++)
@@ -168,7 +164,9 @@ resume_restate(void *ctx, uint64_t seq)
 static uint64_t
 last_ms(const struct queue *q, uint64_t wall_ms)
 {
-	return q->log_ms < wall_ms ? q->log_ms : wall_ms;
+	uint64_t log_ms = store_latest_ms(q->store);
+
+	return log_ms < wall_ms ? log_ms : wall_ms;
 }
 
 /* What a recovered recipient waits for. */

@@ -407,6 +407,12 @@ store_bodyfile_open(struct store *s, uint64_t number)
 
 /* --- what the rest may ask --- */
 
+uint64_t
+store_latest_ms(const struct store *s)
+{
+	return s->latest_ms;
+}
+
 uint8_t
 store_space(const struct store *s, uint64_t *free_bytes)
 {

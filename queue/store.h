@@ -172,6 +172,9 @@ void store_bodyfile_drop(struct store *s, uint64_t number);
 /* A fresh read-only descriptor, the caller's; -1 when it is not there. */
 int store_bodyfile_open(struct store *s, uint64_t number);
 
+/* The latest wall time that recovery met, also of messages that are over; 0:
+ * none. */
+uint64_t store_latest_ms(const struct store *s);
 uint8_t store_space(const struct store *s, uint64_t *free_bytes);
 
 /* For show stats. */

@@ -28,6 +28,7 @@ struct store {
 	int dir, lock, log_dir, large_dir, corrupt_dir; /* owned; -1 */
 	struct queue_settings settings;
 	uint64_t max_message;
+	uint64_t latest_ms; /* of recovery */
 	struct journal journal;
 	struct committer committer;
 	struct bodyfiles bodies;

@@ -153,6 +153,7 @@ recover(struct store *s, struct fault *why)
 
 	if (recover_log(&s->journal, &ask, &got) == -1)
 		return -1;
+	s->latest_ms = got.latest_ms;
 	if (got.unreadable)
 		orphans = ORPHANS_LEFT;
 	else if (got.damaged > 0)

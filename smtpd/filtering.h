@@ -45,9 +45,10 @@ const struct milter_set *filtering_rcpt_set(
 bool filtering_has(const struct milter_set *set, bool phase_queue);
 /* The session's; made if there is none. */
 struct filtering *filtering_need(struct session *s);
-/* Fills f (which was not in use) with what is known of a session and of its
- * transaction, if it has one; with a transaction. */
+/* Fills f (not in use before) with what is known of a session, and of its
+ * transaction if it has one. */
 void filtering_learn(struct facts *f, const struct session *s);
+/* With a transaction alone. */
 void filtering_learn_mail(struct facts *f, const struct tx *tx);
 /* Clears the pointer; NULL is allowed. The filters hear QUIT. */
 void filtering_free(struct filtering **f);
@@ -63,12 +64,12 @@ int filtering_count(struct filtering *f);
  * refused with a filter's words. */
 enum stage filtering_ask(
     struct filtering *f, struct command *c, enum milter_stage stage);
-/* Whoever reads the mail, and its filters, now or behind the queue, believe
- * what we say: what claims to be by us goes out of its header. */
-void filtering_strip(const struct session *s);
 /* The same for the content of the session's body. With STAGE_GO the body and
  * the envelope are as the filters want them; STAGE_ANSWERED may be a 250. */
 enum stage filtering_content(struct filtering *f, struct command *c);
+/* Whoever reads the mail, and its filters, now or behind the queue, believe
+ * what we say: what claims to be by us goes out of its header. */
+void filtering_strip(const struct session *s);
 /* Refuses with the words of an answer that is none to go on with. */
 enum stage filtering_refuse(struct command *c, const struct milter_answer *a);
 /* A recipient was refused by ourselves: filters that want to know are told. */

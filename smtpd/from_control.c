@@ -7,7 +7,7 @@
 #include "lib/base/bytes.h"
 #include "lib/base/latency.h"
 #include "lib/proc/tell_stats.h"
-#include "milters/client/milter.h"
+#include "milters/client/milter_report.h"
 #include "smtpd/scan_try.h"
 #include "smtpd/stats.h"
 

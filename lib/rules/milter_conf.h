@@ -40,6 +40,7 @@ struct milter {
 	struct milter_socket sockets[MILTER_SOCKETS_MAX];
 	size_t nsockets;
 	enum milter_failure on_failure;
+	bool lock_step;   /* it is sent nothing before it has replied */
 	bool shadow;      /* asked, logged, counted, never obeyed */
 	bool after_queue; /* `phase queue': asked after the 250 */
 	/* milliseconds */

@@ -178,10 +178,26 @@ ask(struct milters *m, enum milter_stage stage, struct milter_answer *answer)
 	return done;
 }
 
+/* What was said at HELO before holds for nobody, also not for those who are
+ * only asked again when they are chosen again. */
+static void
+forget_helo(struct milters *m)
+{
+	struct member *member;
+
+	TAILQ_FOREACH(member, &m->members, entry) {
+		member_end_message(member);
+		if (member->told > TOLD_CONNECT)
+			member->told = TOLD_CONNECT;
+	}
+}
+
 bool
 milters_ask(
     struct milters *m, enum milter_stage stage, struct milter_answer *answer)
 {
+	if (stage == MILTER_HELO)
+		forget_helo(m);
 	if (stage == MILTER_MAIL)
 		round_end_message(m);
 	return ask(m, stage, answer);

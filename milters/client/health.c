@@ -46,6 +46,8 @@ struct hold {
 	uint32_t tried; /* bit for each socket */
 };
 
+const char health_full[] = "all its connections are in use";
+
 _Static_assert((int)MILTER_LATENCY_BUCKETS == (int)LATENCY_BUCKETS,
     "one histogram everywhere");
 
@@ -253,7 +255,7 @@ health_hold(struct health *h, const struct milter *m, const char **why)
 	int socket;
 
 	if (h->sessions >= limit_of(m)) {
-		*why = "all its connections are in use";
+		*why = health_full;
 		return NULL;
 	}
 	socket = choose(h, m, 0);

@@ -12,6 +12,7 @@
 
 #include "lib/base/loop.h"
 #include "milters/client/milter.h"
+#include "milters/client/milter_report.h"
 
 struct health; /* of one filter */
 struct hold;   /* one connection's claim on it */
@@ -22,7 +23,8 @@ struct health *health_find(const struct milter *m);
 
 /* Picks the socket with the fewest sessions among those not resting. NULL:
  * the filter rests (or, when it just began to be probed, others do that), or
- * has all its connections; why is static text. */
+ * has all its connections (health_full); why is static text. */
+extern const char health_full[];
 struct hold *health_hold(
     struct health *h, const struct milter *m, const char **why);
 /* Another socket instead, after this one could not be reached (and

@@ -67,7 +67,7 @@ forget_message(struct member *m)
 {
 	free(m->failed);
 	m->failed = NULL;
-	m->reported = false;
+	m->reported = m->skipped = m->full = false;
 	if (m->decided == SCOPE_MESSAGE)
 		m->decided = SCOPE_EVENT;
 }
@@ -296,6 +296,8 @@ cannot_connect(struct member *m)
 	if (m->hold == NULL)
 		m->hold = health_hold(m->health, m->milter, &why);
 	if (m->hold == NULL) {
+		m->skipped = true;
+		m->full = why == health_full;
 		fail(m, why);
 		return true;
 	}

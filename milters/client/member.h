@@ -63,6 +63,8 @@ struct member {
 	/* what stands */
 	char *failed;  /* owned; until the next message. NULL: no */
 	bool reported; /* failed was an answer */
+	bool skipped;  /* failed: it was not tried */
+	bool full;     /* skipped: for our limit on its connections */
 	enum scope decided;
 	enum milter_verdict decision;
 	char *decision_reply; /* owned; NULL: none */

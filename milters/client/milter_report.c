@@ -1,9 +1,10 @@
 /* What can be looked into, and the filters of the process as a whole. */
+#include "milters/client/milter_report.h"
+
 #include "lib/base/latency.h"
 #include "milters/client/dial.h"
 #include "milters/client/from_dialer.h"
 #include "milters/client/health.h"
-#include "milters/client/milter.h"
 
 static struct config *present; /* a reference; NULL: none yet */
 

@@ -19,6 +19,7 @@ enum {
 };
 
 #define REPLY_LATER    "451 4.7.1 Service unavailable - try again later"
+#define REPLY_FULL     "451 4.3.2 Too busy, try again later"
 #define REPLY_TOO_LONG "552 5.3.4 A header field is too long"
 #define REPLY_NO_ROOM  "452 4.3.1 No room for the changed message"
 #define REPLY_NO_FILE  "451 4.3.0 The changed message cannot be kept"
@@ -119,6 +120,10 @@ judge(struct milters *m, struct member *member)
 		set_failed(m, member, a->fault);
 		if (broke_off(member) && outcomes[member->word] != REFUSED)
 			set_word(member, MILTER_TEMPFAIL, REPLY_LATER);
+		/* Our own limit lets nobody past a filter. */
+		if (member->full && has_message(m->stage) &&
+		    outcomes[member->word] != REFUSED)
+			set_word(member, MILTER_TEMPFAIL, REPLY_FULL);
 	} else {
 		set_word(member, a->verdict,
 		    a->reply != NULL ? a->reply : verdict_default(a->verdict));
@@ -146,6 +151,11 @@ tell_event(struct milters *m, struct member *member)
 	struct health *h = health_find(member->milter);
 	struct buf b;
 
+	/* One that is left alone is worth a line at the end, or where that
+	 * refuses something. */
+	if (a->fault != NULL && member->skipped &&
+	    outcomes[member->word] == GOES_ON)
+		plain = true;
 	if (m->freed || (m->stage != MILTER_CONTENT && (plain || a->again)))
 		return;
 	if (m->stage == MILTER_CONTENT || ends_round(member->word))

@@ -208,8 +208,11 @@ talk_send(struct talk *t, enum event e, struct str payload)
 	buf_clear(&out);
 	if ((t->agreed.steps & (row->omit | row->quiet)) != 0)
 		talk_pass(t, e);
-	else
+	else {
+		if (t->waiting != EVENT_NONE)
+			t->ahead++;
 		wait_for(t, e);
+	}
 	if (e >= EVENT_MAIL && e != EVENT_UNKNOWN &&
 	    (t->agreed.steps & row->omit) == 0)
 		t->in_message = true;
@@ -265,7 +268,13 @@ begin(struct talk *t)
 {
 	t->begun = true;
 	t->answer = (struct talk_answer){ .verdict = MILTER_CONTINUE };
-	if (t->stream == NULL || !wants(t) || !talk_is_silent(t))
+	if (t->stream == NULL || !wants(t))
+		return;
+	if (t->stale)
+		talk_fail(t, true, "it refused a field before others");
+	else
+		talk_is_silent(t);
+	if (t->stream == NULL)
 		return;
 	if (t->question != EVENT_END) {
 		talk_send(t, t->question, (struct str){ NULL, 0 });

@@ -11,6 +11,8 @@
 enum {
 	/* Bytes on their way to a filter that gives no replies. */
 	TALK_WINDOW = 256 * 1024,
+	/* Fields on their way without their replies. */
+	TALK_AHEAD = 200,
 	/* Of a field: more than any packet takes. */
 	FIELD_MAX = PACKET_SEND_MAX + 1024
 };
@@ -118,10 +120,26 @@ block(struct talk *t)
 	talk_wait_on(t);
 }
 
+/* A reply to each field, one after the other, would be most of a filter's
+ * time: what follows is sent before. Not so the end of the header when it is
+ * not replied to: its state would be ahead of the replies. */
+static bool
+goes_ahead(const struct talk *t)
+{
+	const struct talk_showing *s = &t->show;
+
+	return t->waiting == EVENT_HEADER && !t->milter->lock_step &&
+	       t->ahead < TALK_AHEAD &&
+	       stream_unsent(t->stream) <= TALK_WINDOW &&
+	       (headers_next(s->headers, s->at) != NULL ||
+		   (t->agreed.steps & (STEP_NO_EOH | STEP_QUIET_EOH)) == 0);
+}
+
 void
 talk_show(struct talk *t)
 {
-	while (t->stream != NULL && t->waiting == EVENT_NONE && !t->blocked) {
+	while (t->stream != NULL && !t->blocked &&
+	       (t->waiting == EVENT_NONE || goes_ahead(t))) {
 		if (t->state < TALK_EOH)
 			show_headers(t);
 		else

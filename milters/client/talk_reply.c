@@ -227,6 +227,18 @@ take_reply(struct talk *t, const struct packet *p)
 	}
 	if (t->stream == NULL)
 		return;
+	if (t->ahead > 0 && cls == REPLY_GO_ON) {
+		t->ahead--;
+		talk_pass(t, EVENT_HEADER);
+		talk_wait_on(t);
+		talk_show(t);
+		return;
+	}
+	if (t->ahead > 0) {
+		t->ahead = 0;
+		t->stale = true;
+		e = EVENT_HEADER;
+	}
 	t->waiting = EVENT_NONE;
 	stream_deadline(t->stream, 0);
 	if (e == EVENT_OFFER)
@@ -281,10 +293,13 @@ talk_take(void *ctx, struct str in)
 			take_interim(t, &p);
 			continue;
 		}
-		if (used < in.len)
+		bool more = t->ahead > 0;
+		if (!more && used < in.len)
 			fail_reply(t, &p, "more behind its last word");
 		else
 			take_reply(t, &p);
+		if (more && t->stream != NULL && t->waiting != EVENT_NONE)
+			continue;
 		proceed(t);
 		return in.len;
 	}

@@ -46,6 +46,7 @@ struct talk {
 	struct negotiated agreed;
 	enum talk_state state;
 	enum event waiting;  /* a reply to this is due */
+	uint32_t ahead;      /* replies due to fields before it */
 	enum event question; /* EVENT_END: the content */
 	struct talk_answer answer;
 	struct talk_showing show;
@@ -63,6 +64,9 @@ struct talk {
 	bool blocked;     /* too much is unsent */
 	bool held;        /* its last word came, the new body is stored */
 	bool lost;        /* fault: by the other end */
+	bool stale;       /* it refused a field with others on their way, and
+			   * may have more to say: the next message gets a
+			   * new connection */
 };
 
 /* --- talk.c --- */

@@ -341,6 +341,9 @@ class Conn:
         if code not in MOMENTS:
             self.blame(f"unknown command {code!r}")
             return False
+        if self.done and self.state == "L" and code in "LN":
+            # Was on its way before the answer; libmilter drops it.
+            return True
         self.judge(code, payload)
         if code in "MHA":
             self.done = False

@@ -105,6 +105,24 @@ def nothing_is_lost_in_between():
 
 
 @test
+def a_stop_puts_nothing_off():
+    """Neither what is with the filter nor what waits for it."""
+    f = Filter({"eom": Silent()})
+    with late(f, before="workers smtpd 2 delivery 1\nqueue retry 1h\n") as gw:
+        for n in range(40):
+            taken(gw.one(f"t{n}"))
+        f.wait("eom", 32)
+        for _ in range(2):
+            gw.stop()
+            gw.start()
+        gw.stop()
+        f.script = {}
+        gw.start()
+        gw.mx.wait(40)
+        gw.wait_empty()
+
+
+@test
 def a_worker_that_dies():
     f = Filter({"eom": Silent()})
     with late(f, before="workers smtpd 1 delivery 1\nqueue retry 1s\n") as gw:

@@ -169,8 +169,29 @@ def content():
             taken(c.mail("a@b.example", "x@example.net", letter("t")))
         gw.mx.wait()
         f.wait_ended()
-        equal(f.total, 1, "connections")
+        # It may have had more to say to the fields behind the one it did
+        # not like: the next mail begins anew.
+        equal(f.total, 1 + len(VERDICTS), "connections")
     equal(len(gw.mx.mails()), 1, "mails")
+
+
+@test
+def content_in_lock_step():
+    """One connection, and no field before the reply to the one before."""
+    f = Filter()
+    with Filtered({"f": (f, "lock-step")}) as gw:
+        with gw.client(helo="c.example") as c:
+            for name, (answer, code, text) in VERDICTS.items():
+                f.script = {"header": answer}
+                got = c.mail("a@b.example", "x@example.net", letter("t"))
+                equal(got[0], code, f"{name}: {got}")
+            f.script = {}
+            taken(c.mail("a@b.example", "x@example.net", letter("t")))
+        gw.mx.wait()
+        f.wait_ended()
+        equal(f.total, 1, "connections")
+        equal([m for m in f.moments() if m == "header"],
+              ["header"] * (len(VERDICTS) + 3), "fields")
 
 
 @test
@@ -201,7 +222,9 @@ def accept():
         for moment, order, again in (
                 ("connect", "OCQ", ""), ("helo", "OCHQ", ""),
                 ("mail", "OCHM", "M"), ("rcpt", "OCHMR", "MR"),
-                ("data", "OCHMRT", "MRT"), ("header", "OCHMRTL", "MRTL"),
+                ("data", "OCHMRT", "MRT"),
+                # With others on their way: anew for the next.
+                ("header", "OCHMRTL", "OCHMRTL"),
                 ("eoh", "OCHMRTLN", "MRTLN"),
                 ("body", "OCHMRTLNB", "MRTLNB"),
                 ("eom", "OCHMRTLNBE", "MRTLNBE")):

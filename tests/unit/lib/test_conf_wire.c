@@ -168,6 +168,7 @@ add_milters(struct config *c)
 		.name = xstrdup("rspamd"),
 		.on_failure = MILTER_FAIL_DISCONNECT,
 		.shadow = true,
+		.lock_step = true,
 		.connect_timeout = 1,
 		.command_timeout = 2,
 		.content_timeout = 3,
@@ -349,6 +350,7 @@ same_milters(const struct config *a, const struct config *b)
 		same_text(x->name, y->name);
 		ck_assert_int_eq(x->on_failure, y->on_failure);
 		ck_assert_int_eq(x->shadow, y->shadow);
+		ck_assert_int_eq(x->lock_step, y->lock_step);
 		ck_assert_int_eq(x->after_queue, y->after_queue);
 		ck_assert_uint_eq(x->connect_timeout, y->connect_timeout);
 		ck_assert_uint_eq(x->command_timeout, y->command_timeout);

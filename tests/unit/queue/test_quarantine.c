@@ -225,6 +225,23 @@ START_TEST(its_time_ends)
 
 END_TEST
 
+/* What is over has told the time, too. */
+START_TEST(its_time_ends_beside_others)
+{
+	t.received_ms = clock_wall_ms() - 7200000;
+	send_quarantined("a@x", MAIL("b@y", "inside"));
+	t.received_ms = 0;
+	send_mail("c@x", MAIL("d@y", "drop"));
+	wait_for(&t.naccepted, 2);
+	wait_shown(SMELLS);
+	stop_queue(true);
+	t.config->queue.quarantine_ttl = 3600000;
+	start_queue();
+	wait_shown("");
+}
+
+END_TEST
+
 /* The rules of today set it aside. */
 START_TEST(requeued_into_it)
 {
@@ -255,7 +272,8 @@ main(void)
 		a_restart_leaves_it_there, only_its_own_changes_touch_it,
 		released_for_good, removed, rejected_with_a_report,
 		found_by_state_and_filter, listed_with_its_times,
-		since_when_is_not_forgotten, its_time_ends, requeued_into_it };
+		since_when_is_not_forgotten, its_time_ends,
+		its_time_ends_beside_others, requeued_into_it };
 	Suite *s = suite_create("quarantine");
 	TCase *c = tcase_create("quarantine");
 	SRunner *sr;
