@@ -381,9 +381,12 @@ talk_tell_refused(struct talk *t)
 	if (encode(t, EVENT_RCPT, (struct str){ NULL, 0 }, &out) == 0) {
 		t->state = TALK_RCPT;
 		t->in_message = true;
-		if ((t->agreed.steps & STEP_QUIET_RCPT) != 0)
+		bool quiet = (t->agreed.steps & STEP_QUIET_RCPT) != 0;
+		size_t held = quiet ? stream_unsent(t->stream) : t->refused.len;
+		/* What is too much is not worth telling. */
+		if (held + out.len <= REFUSED_MAX && quiet)
 			stream_write(t->stream, out.p, out.len);
-		else if (t->refused.len + out.len <= REFUSED_MAX)
+		else if (held + out.len <= REFUSED_MAX)
 			buf_add(&t->refused, out.p, out.len);
 	}
 	buf_clear(&out);

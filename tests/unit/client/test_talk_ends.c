@@ -211,6 +211,7 @@ START_TEST(test_one_limit_for_a_content)
 	headers_clear(&headers);
 	headers_init(&headers, str_of(many), 0);
 	milter.total_timeout = 1;
+	milter.lock_step = true;
 	ck_assert(!converse());
 	expect_fault("no reply to header in time");
 }
