@@ -140,8 +140,8 @@ START_TEST(test_every_nonsense)
 		{ BYTES("\0\0\0\1c\0\0\0\1c"), "more behind its last word" },
 		{ BYTES("\0\0\0\1c\0"), "more behind its last word" },
 	};
-	size_t n = sizeof(rows) / sizeof(rows[0]);
 
+	size_t n = sizeof(rows) / sizeof(rows[0]);
 	milter.lock_step = true;
 	says(events[_i], BYTES(""));
 	for (size_t i = 0; i < n; i++) {
