@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "posternctl/text.h"
+
 enum {
 	WORTH_A_CALL = 32768,
 	/* What a pipe that is ready for writing takes for sure. */
@@ -75,4 +77,14 @@ out_end(void)
 	}
 	buf_clear(&gathered);
 	return 0;
+}
+
+void
+out_field(const char *name, struct str value)
+{
+	struct buf *out = out_buf();
+
+	buf_addf(out, "%-10s", name);
+	text_add(out, value);
+	buf_add_char(out, '\n');
 }

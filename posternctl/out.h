@@ -16,4 +16,7 @@ void out_turn(void);
  * on stderr). */
 int out_end(void);
 
+/* A line "name      value", for people. */
+void out_field(const char *name, struct str value);
+
 #endif

@@ -64,14 +64,6 @@ end_line(struct quarantine_view *v)
 }
 
 static void
-add_address(struct buf *line, struct str address)
-{
-	buf_add_char(line, '<');
-	text_add(line, address);
-	buf_add_char(line, '>');
-}
-
-static void
 text_mail(struct quarantine_view *v, const struct row_quarantined *row)
 {
 	uint64_t age =
@@ -90,7 +82,7 @@ text_mail(struct quarantine_view *v, const struct row_quarantined *row)
 	buf_addf(&v->line, " %-5s %-7s %-6s ", text_duration(age, since),
 	    row->expires_ms == 0 ? "never" : text_duration(left, expires),
 	    text_size(row->size, size));
-	add_address(&v->line, row->from);
+	text_add_address(&v->line, row->from);
 	end_line(v);
 	buf_add_str(&v->line, STR("    "));
 	text_add(&v->line, row->filter);
@@ -103,51 +95,41 @@ static void
 text_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
 {
 	buf_add_str(&v->line, STR("    to "));
-	add_address(&v->line, row->to);
+	text_add_address(&v->line, row->to);
 	if (row->state != RCPT_QUARANTINED)
 		buf_addf(&v->line, " %s", name_rcpt_state(row->state));
 	end_line(v);
 }
 
 static void
-field(struct quarantine_view *v, const char *name, struct str value)
-{
-	buf_addf(&v->line, "%-10s", name);
-	text_add(&v->line, value);
-	buf_add_char(&v->line, '\n');
-	buf_add_str(out_buf(), buf_str(&v->line));
-	buf_reset(&v->line);
-}
-
-static void
-time_field(struct quarantine_view *v, const char *name, uint64_t wall_ms)
+time_field(const char *name, uint64_t wall_ms)
 {
 	char text[25];
 
 	clock_format_rfc3339(wall_ms, text);
-	field(v, name, wall_ms == 0 ? STR("never") : str_of(text));
+	out_field(name, wall_ms == 0 ? STR("never") : str_of(text));
 }
 
 static void
-text_one(struct quarantine_view *v, const struct row_quarantined *row)
+text_one(const struct row_quarantined *row)
 {
 	char size[24];
 
-	field(v, "id", row->msgid);
-	field(v, "from", row->from);
-	field(v, "size", str_of(text_size(row->size, size)));
-	field(v, "filter", row->filter);
-	field(v, "reason", row->reason);
-	time_field(v, "since", row->since_ms);
-	time_field(v, "expires", row->expires_ms);
+	out_field("id", row->msgid);
+	out_field("from", row->from);
+	out_field("size", str_of(text_size(row->size, size)));
+	out_field("filter", row->filter);
+	out_field("reason", row->reason);
+	time_field("since", row->since_ms);
+	time_field("expires", row->expires_ms);
 }
 
 static void
-text_one_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+text_one_rcpt(const struct row_rcpt *row)
 {
-	field(v, "to", row->to);
-	field(v, "  state", str_of(name_rcpt_state(row->state)));
-	field(v, "  action", row->action);
+	out_field("to", row->to);
+	out_field("  state", str_of(name_rcpt_state(row->state)));
+	out_field("  action", row->action);
 }
 
 /* --- both --- */
@@ -158,7 +140,7 @@ on_mail(struct quarantine_view *v, const struct row_quarantined *row)
 	if (v->json)
 		json_mail(v, row);
 	else if (v->one)
-		text_one(v, row);
+		text_one(row);
 	else
 		text_mail(v, row);
 	v->n++;
@@ -170,7 +152,7 @@ on_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
 	if (v->json)
 		json_rcpt(v, row);
 	else if (v->one)
-		text_one_rcpt(v, row);
+		text_one_rcpt(row);
 	else
 		text_rcpt(v, row);
 }

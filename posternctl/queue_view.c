@@ -78,14 +78,6 @@ json_rcpt(struct listing *l, const struct row_rcpt *r)
 /* --- as text --- */
 
 static void
-add_address(struct buf *line, struct str address)
-{
-	buf_add_char(line, '<');
-	text_add(line, address);
-	buf_add_char(line, '>');
-}
-
-static void
 text_message(struct listing *l, const struct row_message *m)
 {
 	char size[24], age[24];
@@ -99,7 +91,7 @@ text_message(struct listing *l, const struct row_message *m)
 	buf_addf(&l->line, " %-5s %-6s %-9s ",
 	    text_duration(age_s(l, m->received_ms), age),
 	    text_size(m->size, size), name_message_state(m->state));
-	add_address(&l->line, m->from);
+	text_add_address(&l->line, m->from);
 	text_end_line(out_buf(), &l->line);
 }
 
@@ -121,7 +113,7 @@ static void
 text_rcpt(struct listing *l, const struct row_rcpt *r)
 {
 	buf_add_str(&l->line, STR("    to "));
-	add_address(&l->line, r->to);
+	text_add_address(&l->line, r->to);
 	buf_addf(&l->line, " %s", name_rcpt_state(r->state));
 	if (r->attempts > 0)
 		buf_addf(&l->line, ", %u %s", r->attempts,
@@ -136,56 +128,46 @@ text_rcpt(struct listing *l, const struct row_rcpt *r)
 }
 
 static void
-field(struct listing *l, const char *name, struct str value)
-{
-	buf_addf(&l->line, "%-10s", name);
-	text_add(&l->line, value);
-	buf_add_char(&l->line, '\n');
-	buf_add_str(out_buf(), buf_str(&l->line));
-	buf_reset(&l->line);
-}
-
-static void
 text_envelope(struct listing *l, const struct row_message *m)
 {
 	char text[32], age[24];
 
-	field(l, "id", m->msgid);
-	field(l, "from", m->from);
+	out_field("id", m->msgid);
+	out_field("from", m->from);
 	clock_format_rfc3339(m->received_ms, text);
-	field(l, "received", str_of(text));
-	field(l, "age", str_of(text_duration(age_s(l, m->received_ms), age)));
+	out_field("received", str_of(text));
+	out_field("age", str_of(text_duration(age_s(l, m->received_ms), age)));
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)m->size);
-	field(l, "size", str_of(text));
-	field(l, "state", str_of(name_message_state(m->state)));
-	field(l, "client", m->client);
+	out_field("size", str_of(text));
+	out_field("state", str_of(name_message_state(m->state)));
+	out_field("client", m->client);
 	if (m->client_name.len > 0)
-		field(l, "name", m->client_name);
-	field(l, "listener", m->listener);
+		out_field("name", m->client_name);
+	out_field("listener", m->listener);
 	if (m->flags & ENVELOPE_8BIT)
-		field(l, "body", STR("8bitmime"));
+		out_field("body", STR("8bitmime"));
 	if (m->flags & ENVELOPE_SMTPUTF8)
-		field(l, "names", STR("smtputf8"));
+		out_field("names", STR("smtputf8"));
 }
 
 static void
-text_envelope_rcpt(struct listing *l, const struct row_rcpt *r)
+text_envelope_rcpt(const struct row_rcpt *r)
 {
 	char text[32];
 
-	field(l, "to", r->to);
-	field(l, "  state", str_of(name_rcpt_state(r->state)));
-	field(l, "  action", r->action);
+	out_field("to", r->to);
+	out_field("  state", str_of(name_rcpt_state(r->state)));
+	out_field("  action", r->action);
 	snprintf(text, sizeof(text), "%u", r->attempts);
-	field(l, "  tries", str_of(text));
+	out_field("  tries", str_of(text));
 	if (r->next_ms > 0) {
 		clock_format_rfc3339(r->next_ms, text);
-		field(l, "  next", str_of(text));
+		out_field("  next", str_of(text));
 	}
 	if (r->relay.len > 0)
-		field(l, "  relay", r->relay);
+		out_field("  relay", r->relay);
 	if (r->reply.len > 0)
-		field(l, "  reply", r->reply);
+		out_field("  reply", r->reply);
 }
 
 /* --- both --- */
@@ -208,7 +190,7 @@ on_rcpt(struct listing *l, const struct row_rcpt *r)
 	if (l->json)
 		json_rcpt(l, r);
 	else if (l->envelope)
-		text_envelope_rcpt(l, r);
+		text_envelope_rcpt(r);
 	else
 		text_rcpt(l, r);
 }

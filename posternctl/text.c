@@ -191,3 +191,11 @@ text_pad(struct buf *line, size_t column)
 		buf_add_char(line, ' ');
 	while (++width < column);
 }
+
+void
+text_add_address(struct buf *out, struct str address)
+{
+	buf_add_char(out, '<');
+	text_add(out, address);
+	buf_add_char(out, '>');
+}

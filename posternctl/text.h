@@ -14,6 +14,8 @@
 void text_add(struct buf *out, struct str s);
 /* The same, but line ends and tabs stay: for content shown on a terminal. */
 void text_add_lines(struct buf *out, struct str s);
+/* An address in its angle brackets. */
+void text_add_address(struct buf *out, struct str address);
 /* "42s", "5m", "3h", "2d". Returns out. */
 const char *text_duration(uint64_t seconds, char out[static 24]);
 /* "512", "1.2K", "34M". Returns out. */

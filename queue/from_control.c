@@ -147,7 +147,7 @@ on_ask_queue(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 	(void)ch;
 	(void)msg;
-	listing_start(p, id, &p->filter);
+	listing_queue(p, id, &p->filter);
 }
 
 static void

@@ -12,10 +12,13 @@ enum { LISTING_SLICE = 500 }; /* messages looked at in one go */
 
 struct listing {
 	struct asking asking; /* the first member */
-	struct filter filter;
+	struct listing_to to;
+	const struct listing_view *view;
 	uint64_t seq; /* the next one to look at */
 	uint64_t matched;
 };
+
+/* --- show queue --- */
 
 /* Mail that waits for a destination to come back counts as active, but who
  * looks at it wants to know that it is put off. */
@@ -32,7 +35,7 @@ shown_state(const struct entry *e)
 }
 
 static void
-tell_message(struct listing *l, const struct entry *e)
+tell_message(const struct listing_to *to, const struct entry *e)
 {
 	struct row_message m = {
 		.msgid = { e->msgid, ID_LEN },
@@ -46,8 +49,7 @@ tell_message(struct listing *l, const struct entry *e)
 		.listener = word_str(e->listener),
 	};
 
-	channel_tell(
-	    l->asking.peer->channel, TYPE_row_message, &m, l->asking.id);
+	channel_tell(to->peer->channel, TYPE_row_message, &m, to->id);
 }
 
 /* Monotonic time of the next try; 0: none is set. */
@@ -60,9 +62,9 @@ next_try_ms(const struct rcpt *r)
 }
 
 static void
-tell_rcpt(struct listing *l, const struct rcpt *r)
+tell_rcpt(const struct listing_to *to, const struct rcpt *r)
 {
-	uint64_t now = queue_now_ms(l->asking.peer->q), next = next_try_ms(r);
+	uint64_t now = queue_now_ms(to->peer->q), next = next_try_ms(r);
 	struct row_rcpt m = {
 		.to = rcpt_to(r),
 		.state = r->state,
@@ -81,25 +83,40 @@ tell_rcpt(struct listing *l, const struct rcpt *r)
 		if (m.reply.len == 0)
 			m.reply = STR("4.4.1 destination unreachable");
 	}
-	channel_tell(l->asking.peer->channel, TYPE_row_rcpt, &m, l->asking.id);
-}
-
-static void
-tell(struct listing *l, const struct entry *e)
-{
-	l->matched++;
-	tell_message(l, e);
-	for (uint32_t i = 0; i < e->nrcpt; i++)
-		tell_rcpt(l, &e->rcpts[i]);
+	channel_tell(to->peer->channel, TYPE_row_rcpt, &m, to->id);
 }
 
 static bool
-is_shown(const struct listing *l, const struct entry *e)
+is_seen(const struct entry *e)
 {
-	struct queue *q = l->asking.peer->q;
+	return !entry_is_hidden(e);
+}
 
-	return e->committed && !entry_is_hidden(e) &&
-	       filter_has(&l->filter, e, queue_now_ms(q));
+static bool
+tell_queued(const struct listing_to *to, const struct entry *e)
+{
+	if (!filter_has(&to->filter, e, queue_now_ms(to->peer->q)))
+		return false;
+	tell_message(to, e);
+	for (uint32_t i = 0; i < e->nrcpt; i++)
+		tell_rcpt(to, &e->rcpts[i]);
+	return true;
+}
+
+static const struct listing_view queued = { is_seen, tell_queued };
+
+void
+listing_queue(struct control_peer *p, uint64_t id, struct filter *f)
+{
+	listing_start(p, id, f, &queued);
+}
+
+/* --- any of them --- */
+
+static bool
+has(const struct listing *l, const struct entry *e)
+{
+	return e->committed && l->view->has(e);
 }
 
 static bool
@@ -111,20 +128,19 @@ done(struct listing *l, enum answer_code code, const char *text)
 		.matched = l->matched,
 	};
 
-	channel_tell(
-	    l->asking.peer->channel, TYPE_answer_done, &m, l->asking.id);
+	channel_tell(l->to.peer->channel, TYPE_answer_done, &m, l->to.id);
 	return true;
 }
 
 static bool
 step_one(struct listing *l, struct str msgid)
 {
-	struct entry *e = index_find_id(&l->asking.peer->q->index, msgid);
+	struct entry *e = index_find_id(&l->to.peer->q->index, msgid);
 
-	if (e == NULL || !e->committed || entry_is_hidden(e))
+	if (e == NULL || !has(l, e))
 		return done(l, ANSWER_NOT_FOUND, "no such message");
-	if (is_shown(l, e) && l->filter.limit > 0)
-		tell(l, e);
+	if (l->to.filter.limit > 0 && l->view->tell(&l->to, e))
+		l->matched++;
 	return done(l, ANSWER_OK, "");
 }
 
@@ -133,20 +149,20 @@ step(struct asking *a)
 {
 	struct listing *l = (struct listing *)a;
 	struct index *ix = &a->peer->q->index;
-	struct str msgid = filter_id(&l->filter);
+	struct str msgid = filter_id(&l->to.filter);
 	struct entry *e;
 
-	if (l->filter.bad)
+	if (l->to.filter.bad)
 		return done(l, ANSWER_REFUSED_IT, "a filter makes no sense");
 	if (msgid.len > 0)
 		return step_one(l, msgid);
 	for (int i = 0; i < LISTING_SLICE; i++) {
 		e = index_from_seq(ix, l->seq);
-		if (e == NULL || l->matched >= l->filter.limit)
+		if (e == NULL || l->matched >= l->to.filter.limit)
 			return done(l, ANSWER_OK, "");
 		l->seq = e->seq + 1;
-		if (is_shown(l, e))
-			tell(l, e);
+		if (has(l, e) && l->view->tell(&l->to, e))
+			l->matched++;
 		if (channel_is_full(a->peer->channel))
 			break;
 	}
@@ -158,16 +174,18 @@ listing_free(struct asking *a)
 {
 	struct listing *l = (struct listing *)a;
 
-	filter_clear(&l->filter);
+	filter_clear(&l->to.filter);
 	free(l);
 }
 
 void
-listing_start(struct control_peer *p, uint64_t id, struct filter *f)
+listing_start(struct control_peer *p, uint64_t id, struct filter *f,
+    const struct listing_view *view)
 {
 	struct listing *l = xcalloc(1, sizeof(*l));
 
-	l->filter = *f;
+	l->to = (struct listing_to){ p, id, *f };
+	l->view = view;
 	filter_init(f);
 	l->asking.step = step;
 	l->asking.free = listing_free;

@@ -1,20 +1,14 @@
 /* Into quarantine, out of it by time, and what is there. */
 #include "queue/quarantine.h"
 
-#include <stdlib.h>
-
 #include "edges/control_all.h"
 #include "edges/smtpd_queue.h"
-#include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "queue/from_control.h"
+#include "queue/listing.h"
 #include "queue/queue.h"
 
-enum {
-	LIST_SLICE = 500, /* messages looked at in one go */
-	REASON_MAX = 128
-};
+enum { REASON_MAX = 128 };
 
 /* Without an end: in milliseconds, further away than anybody waits. */
 static const uint64_t NEVER_MS = (uint64_t)1 << 50;
@@ -143,17 +137,11 @@ quarantine_set_config(struct queue *q)
 
 /* --- what is there --- */
 
-struct quarantined {
-	struct asking asking; /* the first member */
-	struct filter filter;
-	uint64_t seq; /* the next one to look at */
-	uint64_t matched;
-};
-
 static void
-tell_message(struct quarantined *l, const struct entry *e, const struct rcpt *r)
+tell_message(
+    const struct listing_to *to, const struct entry *e, const struct rcpt *r)
 {
-	const struct queue *q = l->asking.peer->q;
+	const struct queue *q = to->peer->q;
 	struct row_quarantined m = {
 		.msgid = { e->msgid, ID_LEN },
 		.from = entry_from(e),
@@ -165,12 +153,11 @@ tell_message(struct quarantined *l, const struct entry *e, const struct rcpt *r)
 
 	if (q->config->queue.quarantine_ttl != 0)
 		m.expires_ms = clock_wall_ms() + left_ms(q, r);
-	channel_tell(
-	    l->asking.peer->channel, TYPE_row_quarantined, &m, l->asking.id);
+	channel_tell(to->peer->channel, TYPE_row_quarantined, &m, to->id);
 }
 
 static void
-tell_rcpt(struct quarantined *l, const struct rcpt *r)
+tell_rcpt(const struct listing_to *to, const struct rcpt *r)
 {
 	struct row_rcpt m = {
 		.to = rcpt_to(r),
@@ -181,99 +168,40 @@ tell_rcpt(struct quarantined *l, const struct rcpt *r)
 		.relay = word_str(r->relay),
 	};
 
-	channel_tell(l->asking.peer->channel, TYPE_row_rcpt, &m, l->asking.id);
+	channel_tell(to->peer->channel, TYPE_row_rcpt, &m, to->id);
 }
 
-static void
-look_at(struct quarantined *l, const struct entry *e)
+static bool
+is_quarantined(const struct entry *e)
 {
-	const struct queue *q = l->asking.peer->q;
+	return e->nquarantined > 0;
+}
+
+static bool
+tell(const struct listing_to *to, const struct entry *e)
+{
 	bool first = true;
 
-	if (!e->committed || e->nquarantined == 0 ||
-	    !filter_has_entry(&l->filter, e, queue_now_ms(q)))
-		return;
+	if (!filter_has_entry(&to->filter, e, queue_now_ms(to->peer->q)))
+		return false;
 	for (uint32_t i = 0; i < e->nrcpt; i++) {
 		const struct rcpt *r = &e->rcpts[i];
 
 		if (r->state != RCPT_QUARANTINED ||
-		    !filter_has_rcpt(&l->filter, r))
+		    !filter_has_rcpt(&to->filter, r))
 			continue;
 		if (first)
-			tell_message(l, e, r);
+			tell_message(to, e, r);
 		first = false;
-		tell_rcpt(l, r);
+		tell_rcpt(to, r);
 	}
-	l->matched += first ? 0 : 1;
+	return !first;
 }
 
-static bool
-done(struct quarantined *l, enum answer_code code, const char *text)
-{
-	struct answer_done m = {
-		.code = (uint8_t)code,
-		.text = str_of(text),
-		.matched = l->matched,
-	};
-
-	channel_tell(
-	    l->asking.peer->channel, TYPE_answer_done, &m, l->asking.id);
-	return true;
-}
-
-static bool
-step_one(struct quarantined *l, struct str msgid)
-{
-	struct entry *e = index_find_id(&l->asking.peer->q->index, msgid);
-
-	if (e == NULL || !e->committed || e->nquarantined == 0)
-		return done(l, ANSWER_NOT_FOUND, "no such message");
-	if (l->filter.limit > 0)
-		look_at(l, e);
-	return done(l, ANSWER_OK, "");
-}
-
-static bool
-step(struct asking *a)
-{
-	struct quarantined *l = (struct quarantined *)a;
-	struct index *ix = &a->peer->q->index;
-	struct str msgid = filter_id(&l->filter);
-	struct entry *e;
-
-	if (l->filter.bad)
-		return done(l, ANSWER_REFUSED_IT, "a filter makes no sense");
-	if (msgid.len > 0)
-		return step_one(l, msgid);
-	for (int i = 0; i < LIST_SLICE; i++) {
-		e = index_from_seq(ix, l->seq);
-		if (e == NULL || l->matched >= l->filter.limit)
-			return done(l, ANSWER_OK, "");
-		l->seq = e->seq + 1;
-		look_at(l, e);
-		if (channel_is_full(a->peer->channel))
-			break;
-	}
-	return false;
-}
-
-static void
-quarantined_free(struct asking *a)
-{
-	struct quarantined *l = (struct quarantined *)a;
-
-	filter_clear(&l->filter);
-	free(l);
-}
+static const struct listing_view view = { is_quarantined, tell };
 
 void
 quarantine_list(struct control_peer *p, uint64_t id, struct filter *f)
 {
-	struct quarantined *l = xcalloc(1, sizeof(*l));
-
-	l->filter = *f;
-	filter_init(f);
-	l->asking.step = step;
-	l->asking.free = quarantined_free;
-	asking_start(&l->asking, p, id);
+	listing_start(p, id, f, &view);
 }
