@@ -29,7 +29,7 @@ enum { UNPRIVILEGED = 65534, ANSWERS_MAX = 64 };
 static struct loop *loop;
 static struct config *config;
 static struct channel *session, *resolver;
-static char dir[] = "/tmp/test-dialer.XXXXXX";
+static char dir[40];
 static char path[64], text[80];
 
 /* What the session got. */
@@ -233,6 +233,7 @@ setup(void)
 	log_init("dialer", 1, "test");
 	log_set_level(LOG_LEVEL_WARN);
 	loop = loop_new();
+	snprintf(dir, sizeof(dir), "/tmp/test-dialer.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/filter.sock", dir);
 	snprintf(text, sizeof(text), "unix:%s", path);
