@@ -1,36 +1,17 @@
 /* quarantine list, quarantine show: what was set aside, and why. */
 #include "lib/base/clock.h"
-#include "posternctl/asking.h"
 #include "posternctl/commands.h"
-#include "posternctl/json.h"
+#include "posternctl/mail_view.h"
 #include "posternctl/names.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"
 
-struct quarantine_view {
-	bool json;
-	bool one; /* with all there is to say */
-	struct json j;
-	struct buf line;
-	uint64_t now_ms; /* wall */
-	size_t n;        /* mails so far */
-};
-
 /* --- as JSON --- */
 
 static void
-json_end(struct quarantine_view *v)
+json_mail(struct mail_view *v, const struct row_quarantined *row)
 {
-	if (v->n == 0)
-		return;
-	json_close(&v->j, ']');
-	json_close(&v->j, '}');
-}
-
-static void
-json_mail(struct quarantine_view *v, const struct row_quarantined *row)
-{
-	json_end(v);
+	mail_view_end(v);
 	json_open(&v->j, '{');
 	json_key_str(&v->j, "id", row->msgid);
 	json_key_str(&v->j, "from", row->from);
@@ -46,7 +27,7 @@ json_mail(struct quarantine_view *v, const struct row_quarantined *row)
 }
 
 static void
-json_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+json_rcpt(struct mail_view *v, const struct row_rcpt *row)
 {
 	json_open(&v->j, '{');
 	json_key_str(&v->j, "to", row->to);
@@ -58,13 +39,13 @@ json_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
 /* --- as text --- */
 
 static void
-end_line(struct quarantine_view *v)
+end_line(struct mail_view *v)
 {
 	text_end_line(out_buf(), &v->line);
 }
 
 static void
-text_mail(struct quarantine_view *v, const struct row_quarantined *row)
+text_mail(struct mail_view *v, const struct row_quarantined *row)
 {
 	uint64_t age =
 	    row->since_ms < v->now_ms ? (v->now_ms - row->since_ms) / 1000 : 0;
@@ -92,7 +73,7 @@ text_mail(struct quarantine_view *v, const struct row_quarantined *row)
 }
 
 static void
-text_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+text_rcpt(struct mail_view *v, const struct row_rcpt *row)
 {
 	buf_add_str(&v->line, STR("    to "));
 	text_add_address(&v->line, row->to);
@@ -135,7 +116,7 @@ text_one_rcpt(const struct row_rcpt *row)
 /* --- both --- */
 
 static void
-on_mail(struct quarantine_view *v, const struct row_quarantined *row)
+on_mail(struct mail_view *v, const struct row_quarantined *row)
 {
 	if (v->json)
 		json_mail(v, row);
@@ -147,7 +128,7 @@ on_mail(struct quarantine_view *v, const struct row_quarantined *row)
 }
 
 static void
-on_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
+on_rcpt(struct mail_view *v, const struct row_rcpt *row)
 {
 	if (v->json)
 		json_rcpt(v, row);
@@ -160,7 +141,7 @@ on_rcpt(struct quarantine_view *v, const struct row_rcpt *row)
 static void
 on_row(void *ctx, uint16_t type, const void *msg)
 {
-	struct quarantine_view *v = ctx;
+	struct mail_view *v = ctx;
 
 	if (type == TYPE_row_quarantined)
 		on_mail(v, msg);
@@ -168,68 +149,15 @@ on_row(void *ctx, uint16_t type, const void *msg)
 		on_rcpt(v, msg);
 }
 
-static int
-run(const struct call *c, struct quarantine_view *v, const struct filter *f)
-{
-	struct ask_quarantine m = { 0 };
-	struct question q = { .type = TYPE_ask_quarantine,
-		.msg = &m,
-		.filter = f,
-		.on_row = on_row,
-		.ctx = v };
-	struct answer answer;
-
-	v->json = c->json;
-	v->j.out = out_buf();
-	v->now_ms = clock_wall_ms();
-	buf_init(&v->line, 16384);
-	int status = asking_run(c->socket, &q, &answer, false);
-	if (status == CTL_DONE)
-		status = asking_exit(&answer);
-	buf_clear(&v->line);
-	return status;
-}
-
 int
 quarantine_list(const struct call *c)
 {
-	struct quarantine_view v = { .n = 0 };
-	struct filter f;
-
-	if (filter_parse(&f, c->argv, false) == -1)
-		return CTL_USAGE;
-	if (c->json)
-		buf_add_char(out_buf(), '[');
-	int status = run(c, &v, &f);
-	if (!c->json)
-		return status;
-	json_end(&v);
-	buf_add_str(out_buf(), STR("]\n"));
-	if (status != CTL_DONE && v.n == 0)
-		buf_reset(out_buf());
-	return status;
+	return mail_view_list(c, TYPE_ask_quarantine, on_row);
 }
 
 int
 quarantine_show(const struct call *c)
 {
-	struct quarantine_view v = { .one = true };
-	struct filter f = { .n = 1 };
-	struct str id = str_of(c->argv[0]);
-
-	f.terms[0] = (struct tell_term){ .kind = TERM_ID, .text = id };
-	if (!id_is_valid(id)) {
-		complain("no such message: %s", c->argv[0]);
-		return CTL_REFUSED;
-	}
-	int status = run(c, &v, &f);
-	if (c->json && v.n > 0) {
-		json_end(&v);
-		buf_add_char(out_buf(), '\n');
-	}
-	if (status == CTL_DONE && v.n == 0) {
-		complain("not in the quarantine: %s", c->argv[0]);
-		return CTL_REFUSED;
-	}
-	return status;
+	return mail_view_one(
+	    c, TYPE_ask_quarantine, on_row, "not in the quarantine");
 }

@@ -2,24 +2,14 @@
 #include <stdio.h>
 
 #include "lib/base/clock.h"
-#include "posternctl/asking.h"
 #include "posternctl/commands.h"
-#include "posternctl/json.h"
+#include "posternctl/mail_view.h"
 #include "posternctl/names.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"
 
-struct listing {
-	bool json;
-	bool envelope; /* one message with all there is to say */
-	struct json j;
-	struct buf line;
-	uint64_t now_ms; /* wall */
-	uint64_t n;      /* messages so far */
-};
-
 static uint64_t
-age_s(const struct listing *l, uint64_t since_ms)
+age_s(const struct mail_view *l, uint64_t since_ms)
 {
 	return since_ms < l->now_ms ? (l->now_ms - since_ms) / 1000 : 0;
 }
@@ -27,18 +17,9 @@ age_s(const struct listing *l, uint64_t since_ms)
 /* --- as JSON --- */
 
 static void
-json_end_message(struct listing *l)
+json_message(struct mail_view *l, const struct row_message *m)
 {
-	if (l->n == 0)
-		return;
-	json_close(&l->j, ']');
-	json_close(&l->j, '}');
-}
-
-static void
-json_message(struct listing *l, const struct row_message *m)
-{
-	json_end_message(l);
+	mail_view_end(l);
 	json_open(&l->j, '{');
 	json_key_str(&l->j, "id", m->msgid);
 	json_key_number(&l->j, "age", age_s(l, m->received_ms));
@@ -48,7 +29,7 @@ json_message(struct listing *l, const struct row_message *m)
 	json_key(&l->j, "received");
 	json_time(&l->j, m->received_ms);
 	json_key_str(&l->j, "client", m->client);
-	if (l->envelope) {
+	if (l->one) {
 		json_key_str(&l->j, "client_name", m->client_name);
 		json_key_str(&l->j, "listener", m->listener);
 		json_key(&l->j, "8bitmime");
@@ -61,7 +42,7 @@ json_message(struct listing *l, const struct row_message *m)
 }
 
 static void
-json_rcpt(struct listing *l, const struct row_rcpt *r)
+json_rcpt(struct mail_view *l, const struct row_rcpt *r)
 {
 	json_open(&l->j, '{');
 	json_key_str(&l->j, "to", r->to);
@@ -78,7 +59,7 @@ json_rcpt(struct listing *l, const struct row_rcpt *r)
 /* --- as text --- */
 
 static void
-text_message(struct listing *l, const struct row_message *m)
+text_message(struct mail_view *l, const struct row_message *m)
 {
 	char size[24], age[24];
 
@@ -96,7 +77,7 @@ text_message(struct listing *l, const struct row_message *m)
 }
 
 static void
-add_next(const struct listing *l, struct buf *line, uint64_t next_ms)
+add_next(const struct mail_view *l, struct buf *line, uint64_t next_ms)
 {
 	char in[24];
 
@@ -110,7 +91,7 @@ add_next(const struct listing *l, struct buf *line, uint64_t next_ms)
 }
 
 static void
-text_rcpt(struct listing *l, const struct row_rcpt *r)
+text_rcpt(struct mail_view *l, const struct row_rcpt *r)
 {
 	buf_add_str(&l->line, STR("    to "));
 	text_add_address(&l->line, r->to);
@@ -128,7 +109,7 @@ text_rcpt(struct listing *l, const struct row_rcpt *r)
 }
 
 static void
-text_envelope(struct listing *l, const struct row_message *m)
+text_envelope(struct mail_view *l, const struct row_message *m)
 {
 	char text[32], age[24];
 
@@ -173,11 +154,11 @@ text_envelope_rcpt(const struct row_rcpt *r)
 /* --- both --- */
 
 static void
-on_message(struct listing *l, const struct row_message *m)
+on_message(struct mail_view *l, const struct row_message *m)
 {
 	if (l->json)
 		json_message(l, m);
-	else if (l->envelope)
+	else if (l->one)
 		text_envelope(l, m);
 	else
 		text_message(l, m);
@@ -185,11 +166,11 @@ on_message(struct listing *l, const struct row_message *m)
 }
 
 static void
-on_rcpt(struct listing *l, const struct row_rcpt *r)
+on_rcpt(struct mail_view *l, const struct row_rcpt *r)
 {
 	if (l->json)
 		json_rcpt(l, r);
-	else if (l->envelope)
+	else if (l->one)
 		text_envelope_rcpt(r);
 	else
 		text_rcpt(l, r);
@@ -198,7 +179,7 @@ on_rcpt(struct listing *l, const struct row_rcpt *r)
 static void
 on_row(void *ctx, uint16_t type, const void *msg)
 {
-	struct listing *l = ctx;
+	struct mail_view *l = ctx;
 
 	if (type == TYPE_row_message)
 		on_message(l, msg);
@@ -206,70 +187,14 @@ on_row(void *ctx, uint16_t type, const void *msg)
 		on_rcpt(l, msg);
 }
 
-static int
-run(const struct call *c, struct listing *l, const struct filter *f)
-{
-	struct ask_queue m = { 0 };
-	struct question q = { .type = TYPE_ask_queue,
-		.msg = &m,
-		.filter = f,
-		.on_row = on_row,
-		.ctx = l };
-	struct answer answer;
-
-	l->json = c->json;
-	l->j.out = out_buf();
-	l->now_ms = clock_wall_ms();
-	buf_init(&l->line, 16384);
-	int status = asking_run(c->socket, &q, &answer, false);
-	buf_clear(&l->line);
-	if (status != CTL_DONE)
-		return status;
-	return asking_exit(&answer);
-}
-
 int
 show_queue(const struct call *c)
 {
-	struct listing l = { .n = 0 };
-	struct filter f;
-
-	if (filter_parse(&f, c->argv, false) == -1)
-		return CTL_USAGE;
-	if (c->json)
-		buf_add_char(out_buf(), '[');
-	int status = run(c, &l, &f);
-	if (!c->json)
-		return status;
-	/* Half a listing is no JSON: what was cut short is closed, and the
-	 * exit status says that it was. */
-	json_end_message(&l);
-	buf_add_str(out_buf(), STR("]\n"));
-	if (status != CTL_DONE && l.n == 0)
-		buf_reset(out_buf());
-	return status;
+	return mail_view_list(c, TYPE_ask_queue, on_row);
 }
 
 int
 show_envelope(const struct call *c)
 {
-	struct listing l = { .envelope = true };
-	struct filter f = { .n = 1 };
-	struct str id = str_of(c->argv[0]);
-
-	f.terms[0] = (struct tell_term){ .kind = TERM_ID, .text = id };
-	if (!id_is_valid(id)) {
-		complain("no such message: %s", c->argv[0]);
-		return CTL_REFUSED;
-	}
-	int status = run(c, &l, &f);
-	if (c->json && l.n > 0) {
-		json_end_message(&l);
-		buf_add_char(out_buf(), '\n');
-	}
-	if (status == CTL_DONE && l.n == 0) {
-		complain("no such message: %s", c->argv[0]);
-		return CTL_REFUSED;
-	}
-	return status;
+	return mail_view_one(c, TYPE_ask_queue, on_row, "no such message");
 }
