@@ -104,19 +104,46 @@ WIRE_DECLARE(tell_conf_milter_socket, TELL_CONF_MILTER_SOCKET)
 	F(bin, members, 128) /* u32 each, little-endian: id, step */
 WIRE_DECLARE(tell_conf_milter_set, TELL_CONF_MILTER_SET)
 
-#define TELL_CONF_LISTENER(F)                                              \
-	F(u32, id, UINT32_MAX)                                             \
-	F(u32, line, UINT32_MAX)                                           \
-	F(str, address, 64) /* text; empty: path */                        \
-	F(u16, port, 65535)                                                \
-	F(str, path, 107)                                                  \
-	F(str, hostname, 255)                                              \
-	F(str, tag, 64)                                                    \
-	F(u64, max_size, UINT64_MAX)                                       \
-	F(u32, milters, UINT32_MAX)         /* set id; none: UINT32_MAX */ \
-	F(u32, no_milters_from, UINT32_MAX) /* table id; likewise */       \
+/* An identity; its certificates follow. */
+#define TELL_CONF_PKI(F)         \
+	F(u32, id, UINT32_MAX)   \
+	F(u32, line, UINT32_MAX) \
+	F(str, name, 64)
+WIRE_DECLARE(tell_conf_pki, TELL_CONF_PKI)
+
+#define TELL_CONF_CERT(F) F(bin, chain, CERT_CHAIN_MAX) /* PEM */
+WIRE_DECLARE(tell_conf_cert, TELL_CONF_CERT)
+
+/* Its private key, for the vault that has them and for nobody else. */
+#define TELL_CONF_KEY(F)             \
+	F(str, name, 255) /* file */ \
+	F(fd, key, 0)
+WIRE_DECLARE(tell_conf_key, TELL_CONF_KEY)
+
+#define TELL_CONF_LISTENER(F)                                                  \
+	F(u32, id, UINT32_MAX)                                                 \
+	F(u32, line, UINT32_MAX)                                               \
+	F(str, address, 64) /* text; empty: path */                            \
+	F(u16, port, 65535)                                                    \
+	F(str, path, 107)                                                      \
+	F(str, hostname, 255)                                                  \
+	F(str, tag, 64)                                                        \
+	F(u64, max_size, UINT64_MAX)                                           \
+	F(u32, milters, UINT32_MAX)         /* set id; none: UINT32_MAX */     \
+	F(u32, no_milters_from, UINT32_MAX) /* table id; likewise */           \
+	F(bin, pkis, 64)                    /* u32 each, little-endian: ids */ \
+	F(u32, auth, UINT32_MAX)            /* table id; likewise */           \
+	F(u32, senders, UINT32_MAX)                                            \
+	F(u32, xclient_from, UINT32_MAX)                                       \
+	F(u32, proxy_from, UINT32_MAX)                                         \
+	F(u32, no_delay_for, UINT32_MAX)                                       \
+	F(u64, greet_delay_ms, UINT64_MAX)                                     \
 	F(u32, flags, UINT32_MAX)
 WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
+
+/* Of the listener before it. */
+#define TELL_CONF_CLIENT_CA(F) F(bin, pem, CERT_CHAIN_MAX)
+WIRE_DECLARE(tell_conf_client_ca, TELL_CONF_CLIENT_CA)
 
 #define TELL_CONF_ACTION(F)                                         \
 	F(u32, id, UINT32_MAX)                                      \
@@ -146,15 +173,24 @@ WIRE_DECLARE(tell_conf_action, TELL_CONF_ACTION)
 WIRE_DECLARE(tell_conf_rule, TELL_CONF_RULE)
 
 #define TELL_CONF_COND(F)                                \
-	F(u8, kind, COND_TAG)                            \
+	F(u8, kind, COND_EARLY_TALKER)                   \
 	F(u8, negate, 1)                                 \
 	F(u32, table, UINT32_MAX) /* none: UINT32_MAX */ \
-	F(str, text, 255)
+	F(str, text, 255)                                \
+	F(u32, dnsbl, CONFIG_DNSBLS_MAX)                 \
+	F(u32, score, UINT32_MAX) /* of an int32_t */
 WIRE_DECLARE(tell_conf_cond, TELL_CONF_COND)
+
+/* A table of DNS lists, in their order. */
+#define TELL_CONF_DNSBL(F) F(u32, table, UINT32_MAX)
+WIRE_DECLARE(tell_conf_dnsbl, TELL_CONF_DNSBL)
 
 #define TELL_CONF_END(F)                                                       \
 	F(u32, report_milters, UINT32_MAX)      /* set id; none: UINT32_MAX */ \
-	F(u32, bare_newline_except, UINT32_MAX) /* table id; likewise */
+	F(u32, bare_newline_except, UINT32_MAX) /* table id; likewise */       \
+	F(u32, allow_from, UINT32_MAX)                                         \
+	F(u32, deny_from, UINT32_MAX)                                          \
+	F(str, deny_reply, 1024)
 WIRE_DECLARE(tell_conf_end, TELL_CONF_END)
 
 /* The mapping of per-source counters, made by the parent, one column a
@@ -163,6 +199,13 @@ WIRE_DECLARE(tell_conf_end, TELL_CONF_END)
 	F(u32, column, 255) \
 	F(fd, map, 0)
 WIRE_DECLARE(tell_sources, TELL_SOURCES)
+
+/* The keys of TLS session tickets, the one in use first (smtpd; the same for
+ * all of them, at each change). */
+enum { TICKET_KEY_SIZE = 80, TICKET_KEYS_MAX = 3 };
+
+#define TELL_TICKETS(F) F(bin, keys, TICKET_KEY_SIZE *TICKET_KEYS_MAX)
+WIRE_DECLARE(tell_tickets, TELL_TICKETS)
 
 /* A listening socket (smtpd; the control socket for control: id 0). */
 #define TELL_LISTEN(F)                               \
@@ -233,12 +276,18 @@ WIRE_DECLARE(tell_failed, TELL_FAILED)
 	M(tell_conf_milter,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_milter_socket, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)   \
 	M(tell_conf_milter_set, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)      \
+	M(tell_conf_pki,       EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_cert,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_key,       EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_listener,  EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_client_ca, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_dnsbl,     EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_action,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_rule,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_cond,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_end,       EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_sources,        EDGE_B_TO_A, PHASE_SETUP, 1)                   \
+	M(tell_tickets,        EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_listen,         EDGE_B_TO_A, PHASE_SETUP, 0)                   \
 	M(tell_control_access, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_go,             EDGE_B_TO_A, PHASE_SETUP, 1)                   \

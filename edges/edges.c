@@ -9,6 +9,7 @@
 #include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
 #include "edges/smtpd_resolver.h"
+#include "edges/smtpd_vault.h"
 
 static const char *const names[ROLE_COUNT] = {
 	[ROLE_PARENT] = "parent",
@@ -19,6 +20,7 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_DELIVERY] = "delivery",
 	[ROLE_MAILDIR] = "maildir",
 	[ROLE_CONTROL] = "control",
+	[ROLE_VAULT] = "vault",
 };
 
 static const struct {
@@ -28,6 +30,7 @@ static const struct {
 	{ ROLE_SMTPD, ROLE_QUEUE, &smtpd_queue_edge },
 	{ ROLE_SMTPD, ROLE_RESOLVER, &smtpd_resolver_edge },
 	{ ROLE_SMTPD, ROLE_DIALER, &smtpd_dialer_edge },
+	{ ROLE_SMTPD, ROLE_VAULT, &smtpd_vault_edge },
 	{ ROLE_DIALER, ROLE_RESOLVER, &dialer_resolver_edge },
 	{ ROLE_DELIVERY, ROLE_RESOLVER, &delivery_resolver_edge },
 	{ ROLE_QUEUE, ROLE_DELIVERY, &queue_delivery_edge },
@@ -39,6 +42,7 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_QUEUE, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_DELIVERY, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_MAILDIR, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_VAULT, &control_all_edge },
 };
 
 const char *

@@ -7,7 +7,8 @@
  *	                                    `-----queue_delivery--> maildir
  *	smtpd    --smtpd_dialer------> dialer --dialer_resolver-> resolver
  *	smtpd    --smtpd_resolver----> resolver
- *	delivery --delivery_resolver-> resolver
+ *	smtpd    --smtpd_vault-------> vault: private keys, and another:
+ *passwords delivery --delivery_resolver-> resolver
  *
  *	posternctl --control_all--> control --control_all--> everyone
  */
@@ -25,6 +26,7 @@ enum role {
 	ROLE_DELIVERY,
 	ROLE_MAILDIR,
 	ROLE_CONTROL,
+	ROLE_VAULT, /* two instances: edges/smtpd_vault.h */
 	ROLE_COUNT
 };
 

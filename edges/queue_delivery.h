@@ -31,13 +31,16 @@ WIRE_DECLARE(tell_capacity, TELL_CAPACITY)
 	F(u32, header_size, 2097152)                                   \
 	F(u32, inline_size, 2359296)                                   \
 	F(u64, body_size, UINT64_MAX)                                  \
-	F(u8, in_file, 1) /* tell_work_file follows the recipients */
+	F(u8, in_file, 1) /* tell_work_file follows the recipients */  \
+	F(str, envid, ENVELOPE_ENVID_MAX)
 WIRE_DECLARE(tell_work, TELL_WORK)
 
 #define TELL_WORK_RCPT(F)                                                     \
 	F(u32, index, UINT32_MAX) /* in the message; comes back in results */ \
 	F(u32, attempts, UINT32_MAX) /* made before this one */               \
-	F(str, to, ENVELOPE_ADDRESS_MAX)
+	F(str, to, ENVELOPE_ADDRESS_MAX)                                      \
+	F(u8, notify, NOTIFY_ALL)                                             \
+	F(str, orcpt, ENVELOPE_ORCPT_MAX) /* or empty */
 WIRE_DECLARE(tell_work_rcpt, TELL_WORK_RCPT)
 
 #define TELL_WORK_FILE(F) F(fd, file, 0) /* read-only, body from offset 0 */
@@ -48,15 +51,25 @@ WIRE_DECLARE(tell_work_content, TELL_WORK_CONTENT)
 
 enum outcome { OUTCOME_DELIVERED, OUTCOME_DEFERRED, OUTCOME_FAILED };
 
+/* Who tells the sender of a success, if NOTIFY asks for it. */
+enum handover {
+	HANDOVER_FINAL,   /* we do: it is in a mailbox */
+	HANDOVER_RELAYED, /* we do: the next hop knows no DSN (RFC 3461 5.2.2)
+			   */
+	HANDOVER_DSN      /* the next hop has taken that over */
+};
+
 /* What became of one recipient; each of the work's gets exactly one. */
-#define TELL_RESULT(F)                                                        \
-	F(u32, index, UINT32_MAX)                                             \
-	F(u8, outcome, OUTCOME_FAILED)                                        \
-	F(u16, code, 599)            /* SMTP reply code, 0: none was heard */ \
-	F(str, status, 15)           /* enhanced status, always there */      \
-	F(str, relay, 320)           /* host[address]:port, or the path */    \
-	F(str, reply, 512)           /* text, printable ASCII */              \
-	F(u8, possible_duplicate, 1) /* the end came after our dot */
+#define TELL_RESULT(F)                                                         \
+	F(u32, index, UINT32_MAX)                                              \
+	F(u8, outcome, OUTCOME_FAILED)                                         \
+	F(u16, code, 599)             /* SMTP reply code, 0: none was heard */ \
+	F(str, status, 15)            /* enhanced status, always there */      \
+	F(str, relay, 320)            /* host[address]:port, or the path */    \
+	F(str, reply, 512)            /* text, printable ASCII */              \
+	F(u8, possible_duplicate, 1)  /* the end came after our dot */         \
+	F(u8, handover, HANDOVER_DSN) /* enum handover, of OUTCOME_DELIVERED   \
+				       */
 WIRE_DECLARE(tell_result, TELL_RESULT)
 
 /* All results of this work were told. unreachable: no next hop of the

@@ -49,7 +49,10 @@ enum { COMMIT_CONTEXT_MAX = 16384 };
 	F(u8, replaces, 1)  /* a mail of this id is there: in its place */   \
 	F(str, filter, 64)  /* that had it quarantined, or empty */          \
 	F(str, reason, 512) /* why */                                        \
-	F(bin, context, COMMIT_CONTEXT_MAX) /* may be empty */
+	F(bin, context, COMMIT_CONTEXT_MAX) /* may be empty */               \
+	F(str, envid, ENVELOPE_ENVID_MAX)   /* RFC 3461, decoded */          \
+	F(str, auth_user, 255) /* who has authenticated, or empty: counts    \
+				* for limit rate-per-user */
 WIRE_DECLARE(ask_commit, ASK_COMMIT)
 
 /* ask_commit.filter when a rule said so, not a filter. */
@@ -67,7 +70,9 @@ enum rcpt_start {
 	F(str, action, 64)                 /* its name */                 \
 	F(u8, start, START_UNFILTERED)     /* enum rcpt_start */          \
 	F(str, orig, ENVELOPE_ADDRESS_MAX) /* as the client gave it, when \
-					    * that differs; else empty */
+					    * that differs; else empty */ \
+	F(u8, notify, NOTIFY_ALL)          /* enum notify */              \
+	F(str, orcpt, ENVELOPE_ORCPT_MAX)  /* "rfc822;a@b", or empty */
 WIRE_DECLARE(tell_rcpt, TELL_RCPT)
 
 #define TELL_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
@@ -104,6 +109,22 @@ enum queue_space { SPACE_OK, SPACE_SHORT, SPACE_SUSPECT /* storage failed */ };
 	F(u8, state, SPACE_SUSPECT) \
 	F(u64, free_bytes, UINT64_MAX) /* beyond the reserve */
 WIRE_DECLARE(tell_space, TELL_SPACE)
+
+/* --- who may not, or always may, come in --- */
+
+enum block_kind { BLOCK_DENY, BLOCK_ALLOW };
+
+/* The administrator's entries, kept by the queue: all of them behind the
+ * hello and at each change, begun by tell_blocks and in any order. */
+#define TELL_BLOCKS(F) F(u32, count, 100000) /* tell_block that follow */
+WIRE_DECLARE(tell_blocks, TELL_BLOCKS)
+
+#define TELL_BLOCK(F)                                        \
+	F(u8, kind, BLOCK_ALLOW)                             \
+	F(str, network, 64)          /* "192.0.2.0/24" */    \
+	F(u64, until_ms, UINT64_MAX) /* wall; 0: for ever */ \
+	F(str, reason, 512)
+WIRE_DECLARE(tell_block, TELL_BLOCK)
 
 /* --- the queue asks --- */
 
@@ -166,6 +187,8 @@ WIRE_DECLARE(answer_filtered, ANSWER_FILTERED)
 	M(answer_commit,         EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(answer_refused,        EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(tell_space,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(tell_blocks,           EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(tell_block,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(ask_filter,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(tell_body,             EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(answer_filtered,       EDGE_A_TO_B, PHASE_RUN, 0)

@@ -160,6 +160,8 @@ keeps_out(struct conf_parser *p, const struct cond *c)
 	case COND_FROM_LOCAL:
 	case COND_FOR_DOMAIN:
 	case COND_FOR_RCPT:
+	case COND_FROM_AUTH:
+	case COND_AUTH:
 		return true;
 	case COND_FROM_SOURCE:
 		return !conf_table_of(p, c->table)->everywhere;
@@ -170,6 +172,9 @@ keeps_out(struct conf_parser *p, const struct cond *c)
 	case COND_RDNS:
 	case COND_FCRDNS:
 	case COND_HELO_PTR:
+	case COND_TLS:
+	case COND_DNSBL:
+	case COND_EARLY_TALKER:
 		return false;
 	case COND_TAG:
 		return is_local_tag(p->config, c->text);

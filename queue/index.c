@@ -233,7 +233,7 @@ fill_rcpts(struct index *ix, struct entry *e, const struct mail_record *m)
 	char *base = (char *)e;
 
 	memcpy(base + at, m->from.p, m->from.len);
-	e->from_len = (uint16_t)m->from.len;
+	e->from_len = (unsigned int)m->from.len & 0x1ff;
 	at += m->from.len;
 	for (uint32_t i = 0; i < m->nrcpt; i++) {
 		struct str to = m->rcpts[i].to;

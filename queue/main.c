@@ -67,6 +67,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_QUEUE:
 	case ROLE_RESOLVER:
 	case ROLE_DIALER:
+	case ROLE_VAULT:
 	case ROLE_COUNT:
 		close(socket);
 		break;

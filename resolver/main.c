@@ -60,6 +60,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_RESOLVER:
 	case ROLE_QUEUE:
 	case ROLE_MAILDIR:
+	case ROLE_VAULT:
 	case ROLE_COUNT:
 		close(socket);
 		break;

@@ -281,6 +281,13 @@ session_enter(struct session *s, enum session_state state)
 	case SESSION_DELAY:
 		stream_deadline(s->stream, s->config->limits.error_delay);
 		break;
+	case SESSION_PROXY:
+	case SESSION_HANDSHAKE:
+	case SESSION_GREETING:
+	case SESSION_LISTING:
+	case SESSION_AUTH:
+	case SESSION_VAULT:
+	case SESSION_CHUNK:
 	case SESSION_COMMAND:
 	case SESSION_SKIP:
 	case SESSION_BODY:
@@ -394,8 +401,8 @@ on_end(void *ctx, int error)
 						"closed");
 }
 
-static const struct stream_ops ops = { on_data, on_drained, on_timeout,
-	on_end };
+static const struct stream_ops ops = { on_data, on_drained, on_timeout, on_end,
+	NULL };
 
 /* --- the beginning --- */
 
@@ -453,7 +460,7 @@ session_new(const struct session_args *a)
 	s->config = config_ref(a->config);
 	s->listener = a->listener;
 	s->listener_name = a->listener_name;
-	s->client = a->client;
+	s->client = s->peer = a->client;
 	s->client_text = xstrdup(addr_format(&a->client, text));
 	s->port = a->port;
 	s->uid = a->uid;

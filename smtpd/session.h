@@ -20,20 +20,30 @@
 #include "lib/net/stream.h"
 #include "lib/rules/config.h"
 
+struct auth;
 struct body;
 struct caller;
 struct command;
 struct filtering;
+struct listing;
 struct tx;
 
 enum session_state {
+	SESSION_PROXY,     /* the PROXY header is awaited */
+	SESSION_HANDSHAKE, /* TLS is being set up */
+	SESSION_GREETING,  /* the greeting is held back: who talks now is early
+			    */
 	SESSION_COMMAND,   /* a command line is awaited */
 	SESSION_SKIP,      /* the rest of a line that is too long goes by */
 	SESSION_BUSY,      /* a command waits for the queue */
 	SESSION_NAMING,    /* a command waits for the client's name */
 	SESSION_FILTERING, /* a command waits for filters */
 	SESSION_DELAY,     /* a reply is held back after too many errors */
+	SESSION_LISTING,   /* a command waits for DNS lists */
+	SESSION_AUTH,      /* a line of an AUTH exchange is awaited */
+	SESSION_VAULT,     /* a command waits for the vault */
 	SESSION_BODY,      /* message content comes in */
+	SESSION_CHUNK,     /* octets of BDAT come in */
 	SESSION_LINGER,    /* last words said; waiting for the client to go */
 	SESSION_GONE       /* closed; freed after the round */
 };
@@ -52,22 +62,32 @@ struct session {
 	struct tx *tx;                   /* owned: open transaction, or NULL */
 	struct body *body;               /* owned: of DATA, or NULL */
 	struct filtering *filtering;     /* owned; NULL: needs no filters */
-	struct deferred after;           /* work at the end of the round */
-	const char *reason;              /* of the end, for the log */
+	struct auth *auth;       /* owned: the exchange in progress, or NULL */
+	struct listing *listing; /* owned: what DNS lists say, or NULL */
+	char *user, *auth_mech;  /* owned: authenticated so; NULL */
+	struct deferred after;   /* work at the end of the round */
+	const char *reason;      /* of the end, for the log */
 	struct log_ctx log;
-	struct addr client;
+	struct addr client; /* as PROXY or XCLIENT has it */
+	struct addr peer;   /* at the other end of the connection */
+	struct addr local;  /* that it came to; ADDR_NONE: not asked yet */
+	uint16_t local_port;
 	char id[ID_LEN + 1];
-	uint8_t state;   /* enum session_state */
-	bool esmtp;      /* EHLO was said */
-	bool ended;      /* the client sent its last byte */
-	bool broken;     /* the connection failed: nothing can be sent */
-	bool committing; /* the queue has a commit of ours to answer */
-	bool counted;    /* limits_leave is due */
-	bool over_limit; /* the first 452 of this transaction was logged */
-	bool name_late;  /* the client's name was waited for in vain */
-	uint16_t port;   /* of the client */
-	uint32_t uid;    /* of the caller on the submit socket */
-	uint32_t ticket; /* for limits_leave */
+	uint8_t state;    /* enum session_state */
+	bool esmtp;       /* EHLO was said */
+	bool ended;       /* the client sent its last byte */
+	bool broken;      /* the connection failed: nothing can be sent */
+	bool committing;  /* the queue has a commit of ours to answer */
+	bool counted;     /* limits_leave is due */
+	bool over_limit;  /* the first 452 of this transaction was logged */
+	bool name_late;   /* the client's name was waited for in vain */
+	bool lists_late;  /* the same of DNS lists */
+	bool early;       /* it talked before the greeting */
+	bool trusted;     /* it stands in an allow list */
+	bool handshaking; /* counts among the half-open handshakes */
+	uint16_t port;    /* of the client */
+	uint32_t uid;     /* of the caller on the submit socket */
+	uint32_t ticket;  /* for limits_leave */
 	uint32_t ncmds, nerrors, njunk, nmails, naccepted, nrcpt_ok, nrcpt_bad;
 	size_t skipped;            /* bytes of the long line that went by */
 	char skip_last;            /* the last of them */

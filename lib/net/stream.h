@@ -12,10 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/fault.h"
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 
 struct stream;
+struct tls;
 
 /* Called from the loop, never from inside a stream_ call. Each may call
  * stream_close. */
@@ -33,6 +35,10 @@ struct stream_ops {
 	/* The peer closed its side (error 0) or the connection failed (errno).
 	 * Unconsumed input is lost. Called at most once. */
 	void (*on_end)(void *ctx, int error);
+	/* stream_start_tls has ended: the connection is secured (why NULL), or
+	 * it cannot be, and is only good for being closed. NULL when TLS is
+	 * never started. */
+	void (*on_secure)(void *ctx, const struct fault *why);
 };
 
 /* Takes fd (non-blocking, connected or with connecting true still on its
@@ -60,5 +66,15 @@ void stream_deadline(struct stream *s, uint64_t ms);
 /* Bytes that came in and were not consumed. */
 size_t stream_unread(const struct stream *s);
 int stream_fd(const struct stream *s);
+
+/* --- TLS --- */
+
+/* What was written before leaves in the clear; from then on all that comes and
+ * goes is of t (taken). Until on_secure nothing is read and what is written
+ * waits. The owner has made sure that nothing unread is left; what there is
+ * all the same is thrown away, never seen as if it had come by TLS. */
+void stream_start_tls(struct stream *s, struct tls *t);
+/* The connection's TLS, NULL: in the clear, or not secured yet. */
+const struct tls *stream_tls(const struct stream *s);
 
 #endif

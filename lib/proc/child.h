@@ -34,6 +34,11 @@ struct child_ops {
 	/* A listening socket; the role owns it. */
 	void (*on_listen)(uint32_t id, int socket);
 	void (*on_sources)(uint32_t column, int map);
+	/* Keys of session tickets, TICKET_KEY_SIZE each, the first in use. */
+	void (*on_tickets)(struct str keys);
+	/* A private key of the configuration that comes: name of its file;
+	 * the role owns fd. on_config follows when all is there. */
+	void (*on_key)(struct str name, int fd);
 	void (*on_control_access)(const struct tell_control_access *m);
 	/* A whole configuration; the child keeps a reference of its own. */
 	void (*on_config)(struct config *c);

@@ -325,6 +325,7 @@ needs_table(enum cond_kind kind)
 	case COND_FOR_RCPT:
 	case COND_MAIL_FROM:
 	case COND_HELO:
+	case COND_DNSBL:
 		return true;
 	case COND_FROM_ANY:
 	case COND_FROM_LOCAL:
@@ -333,6 +334,10 @@ needs_table(enum cond_kind kind)
 	case COND_FCRDNS:
 	case COND_HELO_PTR:
 	case COND_TAG:
+	case COND_FROM_AUTH:
+	case COND_AUTH: /* may have one */
+	case COND_TLS:
+	case COND_EARLY_TALKER:
 		break;
 	}
 	return false;

@@ -27,12 +27,38 @@ struct server {
 	bool trust_ad;       /* its AD bit is believed: the way to it is safe */
 };
 
+enum { CONFIG_DNSBLS_MAX = 16 };
+
 enum { CONFIG_SERVERS_MAX = 8, SERVER_PORT = 53, SERVER_TIMEOUT_MS = 3000 };
 
 enum listener_flags {
-	LISTENER_SUBMIT = 1,    /* `listen on socket` */
-	LISTENER_NO_RDNS = 2,   /* nobody asks who calls */
-	LISTENER_NO_MILTERS = 4 /* no filters, whatever the rules say */
+	LISTENER_SUBMIT = 1,       /* `listen on socket` */
+	LISTENER_NO_RDNS = 2,      /* nobody asks who calls */
+	LISTENER_NO_MILTERS = 4,   /* no filters, whatever the rules say */
+	LISTENER_TLS_REQUIRE = 8,  /* no mail without TLS */
+	LISTENER_SMTPS = 16,       /* TLS from the first byte on */
+	LISTENER_AUTH_CLEAR = 32,  /* AUTH also without TLS (loopback only) */
+	LISTENER_SCRAM = 64,       /* the table of auth has secrets for it */
+	LISTENER_PROXY = 128,      /* from everybody a PROXY header is due */
+	LISTENER_GREET_FLAG = 256, /* who talks first is flagged, not refused */
+	LISTENER_CLIENT_CERT = 512 /* clients are asked for a certificate */
+};
+
+enum { PKI_CERTS_MAX = 4, LISTENER_PKIS_MAX = 16, CERT_CHAIN_MAX = 60000 };
+
+/* A certificate with its chain; its key is in the vault. */
+struct cert {
+	char *chain;                /* PEM, the certificate first */
+	char *cert_path, *key_path; /* in the parent; else NULL */
+};
+
+/* The certificates of one identity, of different kinds of key. */
+struct pki {
+	uint32_t id; /* its index */
+	uint32_t line;
+	char *name;
+	struct cert certs[PKI_CERTS_MAX];
+	size_t ncerts;
 };
 
 struct listener {
@@ -49,6 +75,20 @@ struct listener {
 	/* no filters for these sources, whatever the rules say; or NULL.
 	 * Not owned */
 	struct table *no_milters_from;
+	/* TLS is offered when there is one; the first is for clients that
+	 * name no host, or one that none of them is for. Not owned */
+	const struct pki *pkis[LISTENER_PKIS_MAX];
+	size_t npkis;
+	char *client_ca;    /* PEM: client certificates are checked against it;
+			     * NULL: they are only shown */
+	struct table *auth; /* of users (values are in the vault); or NULL.
+			     * Not owned, as the others */
+	struct table
+	    *senders; /* user = addresses he may send from; NULL: all */
+	struct table *xclient_from; /* may say XCLIENT; NULL: nobody */
+	struct table *proxy_from;   /* come with a PROXY header; or NULL */
+	struct table *no_delay_for; /* greet_delay is not for them; or NULL */
+	uint64_t greet_delay_ms;    /* 0: none */
 	uint32_t flags;
 };
 
@@ -84,7 +124,12 @@ enum cond_kind {
 	COND_RDNS,       /* the client has a PTR */
 	COND_FCRDNS,     /* and its name resolves back */
 	COND_HELO_PTR,   /* and HELO is that name */
-	COND_TAG         /* text */
+	COND_TAG,        /* text */
+	COND_FROM_AUTH,  /* has authenticated */
+	COND_AUTH,       /* the same; of a table, when there is one */
+	COND_TLS,
+	COND_DNSBL,       /* table of lists, with score */
+	COND_EARLY_TALKER /* talked before the greeting */
 };
 
 struct cond {
@@ -92,6 +137,8 @@ struct cond {
 	bool negate;
 	struct table *table; /* not owned */
 	char *text;          /* of COND_TAG */
+	uint32_t dnsbl;      /* of COND_DNSBL: index in config.dnsbls */
+	int32_t score;       /* at least this much */
 };
 
 enum verdict_kind {
@@ -144,13 +191,23 @@ struct config {
 	struct table **tables; /* by id */
 	int *table_fds;        /* in the parent: the sealed memfds; else NULL */
 	size_t ntables;
-	struct table *bare_newline_except; /* NULL: nobody */
+	struct table *bare_newline_except;    /* NULL: nobody */
+	struct table *allow_from, *deny_from; /* sources; or NULL */
+	char *deny_reply; /* "554 5.7.1 text"; NULL: the default */
+	struct pki *pkis;
+	size_t npkis;
+	/* Tables of DNS lists: key a zone ("zen.example.org", perhaps with
+	 * "=127.0.0.2" or "=127.0.0.[2..11]" behind it: only these answers
+	 * count), value its weight (empty: 1). Not owned */
+	struct table *dnsbls[CONFIG_DNSBLS_MAX];
+	size_t ndnsbls;
 	struct milter *milters;
 	size_t nmilters;
 	struct milter_set *milter_sets;
 	size_t nmilter_sets;
 	/* of our own reports; NULL: none. Not owned */
 	const struct milter_set *report_milters;
+	char *vault_user;  /* NULL: user */
 	char *dialer_user; /* NULL: user */
 	char *dial_groups; /* names of groups the dialer has besides, blank
 			    * separated; NULL: none */

@@ -21,11 +21,24 @@ struct table;
 	L(connections, "connections", count, 10000, 1, 1000000)                \
 	L(connections_per_source, "connections-per-source", count, 20, 1, 1000000) \
 	L(rate_per_source, "rate-per-source", rate, 60, 1, 1000000)            \
+	L(connections_per_subnet, "connections-per-subnet", count, 0, 0, 1000000) \
+	L(rate_per_subnet, "rate-per-subnet", rate, 0, 0, 1000000)             \
 	L(messages_per_connection, "messages-per-connection", count, 1000, 1, 1000000) \
 	L(errors, "errors", count, 20, 1, 10000)                               \
 	L(soft_errors, "soft-errors", count, 10, 1, 10000)                     \
 	L(error_delay, "error-delay", time, 1000, 0, 60000)                    \
 	L(junk_commands, "junk-commands", count, 100, 1, 1000000)              \
+	L(chunks, "chunks", count, 100000, 1, 10000000)                        \
+	L(session_time, "session-time", time, 7200000, 1000, 604800000)        \
+	L(handshakes, "handshakes", count, 500, 1, 1000000)                    \
+	L(handshake_timeout, "handshake-timeout", time, 30000, 100, 600000)    \
+	L(auth_failures, "auth-failures", rate, 20, 1, 1000000)                \
+	L(auth_delay, "auth-delay", time, 1000, 0, 60000)                      \
+	L(rate_per_user, "rate-per-user", rate, 0, 0, 1000000)                 \
+	L(stress, "stress", count, 80, 1, 100)                                 \
+	L(stress_timeout, "stress-timeout", time, 30000, 100, 3600000)         \
+	L(stress_errors, "stress-errors", count, 3, 1, 10000)                  \
+	L(stress_junk_commands, "stress-junk-commands", count, 10, 1, 1000000) \
 	L(command_timeout, "command-timeout", time, 300000, 100, 3600000)      \
 	L(data_timeout, "data-timeout", time, 180000, 100, 3600000)            \
 	L(data_total, "data-total", time, 3600000, 100, 86400000)              \

@@ -3,6 +3,7 @@
 #define POSTERN_RULES_RULES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/rules/config.h"
 
@@ -25,16 +26,25 @@ struct rules_query {
 	struct str tag;                     /* of the listener; empty: none */
 	struct str from_local, from_domain; /* both empty: <> */
 	struct str rcpt_local, rcpt_domain;
+	struct str user; /* who has authenticated; empty: nobody */
+	bool tls;
+	bool early_talker;
+	/* What the lists of config.dnsbls[i] say, or DNSBL_PENDING; NULL: they
+	 * have not been asked, and have nothing against the client. */
+	const int32_t *dnsbl;
 };
+
+enum { DNSBL_PENDING = INT32_MIN };
 
 struct rules_verdict {
 	const struct rule *rule; /* NULL: nothing matched (550 5.7.1) */
-	bool by_rcpt;    /* VRFY may answer yes or no: what accepts has a
-			  * `for rcpt` condition, or it is a refusal (of
-			  * whatever rule, or because nothing matched) */
-	bool needs_name; /* undecided: a rule whose other conditions all hold
-			  * asks for the client's name, whose state is PENDING
-			  * or FAULT; rule is NULL then */
+	bool by_rcpt;     /* VRFY may answer yes or no: what accepts has a
+			   * `for rcpt` condition, or it is a refusal (of
+			   * whatever rule, or because nothing matched) */
+	bool needs_name;  /* undecided: a rule whose other conditions all hold
+			   * asks for the client's name, whose state is PENDING
+			   * or FAULT; rule is NULL then */
+	bool needs_dnsbl; /* likewise: asks for a list that is PENDING */
 };
 
 /* First match decides; pure. */

@@ -453,7 +453,7 @@ on_end(void *ctx, int error)
 /* --- life --- */
 
 static const struct stream_ops stream_ops = { talk_take, on_drained, on_timeout,
-	on_end };
+	on_end, NULL };
 
 static void
 on_unhold(void *arg)

@@ -57,6 +57,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_QUEUE:
 	case ROLE_DELIVERY:
 	case ROLE_MAILDIR:
+	case ROLE_VAULT:
 	case ROLE_COUNT:
 		close(socket);
 		break;

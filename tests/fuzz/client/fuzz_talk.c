@@ -106,7 +106,7 @@ on_far_end(void *ctx, int error)
 }
 
 static const struct stream_ops far_ops = { on_event, NULL, on_far_timeout,
-	on_far_end };
+	on_far_end, NULL };
 
 /* --- the owner --- */
 

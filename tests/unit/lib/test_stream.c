@@ -53,8 +53,8 @@ on_end(void *ctx, int error)
 	loop_stop(loop);
 }
 
-static const struct stream_ops ops = { on_data, on_drained, on_timeout,
-	on_end };
+static const struct stream_ops ops = { on_data, on_drained, on_timeout, on_end,
+	NULL };
 
 static void
 setup(void)

@@ -1,0 +1,33 @@
+/*
+ * TLS of sessions: the listeners' certificates, the handshake, what is known
+ * of it afterwards.
+ */
+#ifndef POSTERN_SMTPD_SECURE_H
+#define POSTERN_SMTPD_SECURE_H
+
+#include <stdbool.h>
+
+#include "lib/base/buf.h"
+#include "lib/base/fault.h"
+#include "lib/base/str.h"
+#include "lib/rules/config.h"
+
+struct session;
+
+/* The listeners' contexts are made anew; connections keep theirs. */
+void secure_set_config(const struct config *c);
+/* May STARTTLS be said now: there is a pki, and it was not said yet? */
+bool secure_is_offered(const struct session *s);
+/* TLS holds on this connection. */
+bool secure_is_on(const struct session *s);
+/* Begins the handshake: SESSION_HANDSHAKE. After it (STARTTLS) the session is
+ * as new, or (smtps) opening_next is called. False when too many handshakes
+ * are half done: nothing has begun. */
+bool secure_start(struct session *s);
+/* The session goes, or the handshake is over. */
+void secure_handshake_over(struct session *s);
+/* For stream_ops.on_secure and the table of states. */
+void secure_done(struct session *s, const struct fault *why);
+void secure_timeout(struct session *s);
+
+#endif
