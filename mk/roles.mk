@@ -30,6 +30,9 @@ LIBS_rules := -lmilter -pthread
 
 LIBS_queue := -pthread
 LIBS_resolver := -lcares
+LIBS_smtpd := -lssl -lcrypto -lidn2
+LIBS_vault := -lcrypto -lcrypt
+LIBS_posternd := -lssl -lcrypto -lidn2
 
 # Under every program: the loop, the filter, the BSD tables.
 LIBS_COMMON := -levent_core -lseccomp -lbsd
