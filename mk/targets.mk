@@ -1,13 +1,14 @@
 # Everything around the build: dependencies, demo, tests, linters, install.
 DEPS_BUILD := gcc make libc6-dev libevent-dev libseccomp-dev libbsd-dev \
-	libssl-dev libcrypt-dev libidn2-dev 	libssl-dev libc-ares-dev libmilter-dev check pkg-config
-DEPS_CHECK := python3 swaks strace clang-14 libclang-rt-14-dev \
+	libssl-dev libcrypt-dev libidn2-dev libc-ares-dev libmilter-dev check pkg-config
+DEPS_CHECK := python3 swaks openssl strace clang-14 libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
 	e2fsprogs xz-utils ca-certificates iproute2
 
 # Real filters, that tests/interop starts.
 DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
-	spamass-milter spamassassin spamd python3-milter openssl
+	spamass-milter spamassassin spamd python3-milter openssl \
+	testssl.sh haproxy swaks
 
 FUZZ_TIME ?= 60
 CRASH_ROUNDS ?= 100
