@@ -44,7 +44,12 @@ static uint64_t send_test_milter(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
 static uint64_t send_reload(struct request *r, struct channel *ch,
     const void *msg, answer_fn *fn, void *ctx);
+static uint64_t send_block(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
+static uint64_t send_unblock(struct request *r, struct channel *ch,
+    const void *msg, answer_fn *fn, void *ctx);
 static const char *describe_change(const void *msg);
+static const char *describe_block(const void *msg);
 
 /* A process that does not answer a question for numbers is left out soon;
  * a change of a million messages may take its time. */
@@ -78,6 +83,14 @@ static const struct route routes[] = {
 	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_trace, false },
 	{ "test-milter", send_test_milter, NULL, TO_ROLE, ROLE_SMTPD,
 	    PERMIT_CONTENT, FILTER_SILENCE_MS, TYPE_ask_test_milter, false },
+	{ "show-sessions", NULL, NULL, TO_EACH, ROLE_SMTPD,
+	    PERMIT_VIEW, 10000, TYPE_ask_sessions, false },
+	{ "block", send_block, describe_block, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_block, false },
+	{ "unblock", send_unblock, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_unblock, false },
+	{ "show-blocks", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_blocks, false },
 	{ "submit-path", NULL, NULL, TO_SELF, ROLE_COUNT,
 	    0, 0, TYPE_ask_submit_path, false },
 };
@@ -138,6 +151,14 @@ describe_change(const void *msg)
 	return change_names[m->change][m->dry_run];
 }
 
+static const char *
+describe_block(const void *msg)
+{
+	const struct ask_block *m = msg;
+
+	return m->allow ? "allow" : "block";
+}
+
 /* The uid in a question is never the one the caller wrote there. */
 static uint64_t
 send_change(struct request *r, struct channel *ch, const void *msg,
@@ -149,6 +170,28 @@ send_change(struct request *r, struct channel *ch, const void *msg,
 	if (m.reason.len > 0 && r->reason == NULL)
 		r->reason = str_dup(m.reason);
 	return channel_ask(ch, TYPE_ask_change, &m, fn, ctx);
+}
+
+static uint64_t
+send_block(struct request *r, struct channel *ch, const void *msg,
+    answer_fn *fn, void *ctx)
+{
+	struct ask_block m = *(const struct ask_block *)msg;
+
+	m.uid = r->asker->who.uid;
+	if (m.reason.len > 0 && r->reason == NULL)
+		r->reason = str_dup(m.reason);
+	return channel_ask(ch, TYPE_ask_block, &m, fn, ctx);
+}
+
+static uint64_t
+send_unblock(struct request *r, struct channel *ch, const void *msg,
+    answer_fn *fn, void *ctx)
+{
+	struct ask_unblock m = *(const struct ask_unblock *)msg;
+
+	m.uid = r->asker->who.uid;
+	return channel_ask(ch, TYPE_ask_unblock, &m, fn, ctx);
 }
 
 static uint64_t

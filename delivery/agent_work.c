@@ -26,6 +26,7 @@ work_new(const struct tell_work *m, uint64_t id, uint64_t now_ms)
 	w->action = str_dup(m->action);
 	w->hops_text = str_dup(m->hops);
 	w->domain = str_dup(m->domain);
+	w->envid = str_dup(m->envid);
 	w->flags = m->flags;
 	w->header_size = m->header_size;
 	w->inline_size = m->inline_size;
@@ -57,13 +58,25 @@ work_free(struct work **wp)
 	free(w->action);
 	free(w->hops_text);
 	free(w->domain);
+	free(w->envid);
 	free(w);
+}
+
+/* s to p, terminated; what is behind it. */
+static char *
+place(char *p, struct str s)
+{
+	if (s.len > 0)
+		memcpy(p, s.p, s.len);
+	p[s.len] = '\0';
+	return p + s.len + 1;
 }
 
 int
 work_add_rcpt(struct work *w, const struct tell_work_rcpt *m)
 {
 	uint32_t n = w->nrcpts;
+	char *to;
 
 	if (n >= w->nexpected)
 		return -1;
@@ -71,8 +84,11 @@ work_add_rcpt(struct work *w, const struct tell_work_rcpt *m)
 		w->rcpts = xreallocarray(w->rcpts,
 		    n < RCPTS_FIRST ? RCPTS_FIRST : (size_t)n * 2,
 		    sizeof(*w->rcpts));
-	w->rcpts[n] =
-	    (struct work_rcpt){ .to = str_dup(m->to), .index = m->index };
+	to = xmalloc(m->to.len + m->orcpt.len + 2);
+	w->rcpts[n] = (struct work_rcpt){ .to = to,
+		.orcpt = place(place(to, m->to), m->orcpt),
+		.index = m->index,
+		.notify = m->notify };
 	w->nrcpts++;
 	w->nopen++;
 	w->nleft++;

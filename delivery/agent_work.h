@@ -22,9 +22,11 @@ enum to_state {
 };
 
 struct work_rcpt {
-	char *to;
+	char *to;       /* and behind it orcpt */
+	char *orcpt;    /* "type;address", or "" */
 	uint32_t index; /* the queue's number for it */
 	uint8_t state;  /* enum to_state */
+	uint8_t notify; /* enum notify */
 	bool in_tx;     /* its RCPT reply is still to come */
 	bool vrfied;    /* this next hop was asked about it */
 };
@@ -56,6 +58,7 @@ struct work {
 	uint64_t begun_ms;     /* loop time of tell_work */
 	char msgid[ID_LEN + 1];
 	char *from, *action, *hops_text, *domain;
+	char *envid;    /* or "" */
 	uint32_t flags; /* enum envelope_flags */
 	/* content: inline_size bytes here, then body_size from file */
 	char *content;

@@ -20,7 +20,9 @@ enum conn_caps {
 	CAP_PIPELINING = 1,
 	CAP_SIZE = 2,
 	CAP_8BITMIME = 4,
-	CAP_SMTPUTF8 = 8
+	CAP_SMTPUTF8 = 8,
+	CAP_DSN = 16,
+	CAP_REQUIRETLS = 32
 };
 
 /* What its owner hears; called from the loop only. */

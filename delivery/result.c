@@ -30,6 +30,7 @@ verdict_of_reply(struct verdict *v, const struct reply *r)
 					 v->outcome == OUTCOME_FAILED    ? 5 :
 									   4 };
 	v->possible_duplicate = false;
+	v->handover = HANDOVER_RELAYED;
 	memcpy(v->text, r->text, r->text_len + 1);
 }
 
@@ -47,6 +48,7 @@ verdict_set(struct verdict *v, const char *status, const char *fmt, ...)
 	v->code = 0;
 	v->outcome = outcome_of_class(v->status.class);
 	v->possible_duplicate = false;
+	v->handover = HANDOVER_RELAYED;
 }
 
 bool
@@ -90,6 +92,7 @@ result_tell(struct work *w, struct work_rcpt *r, const struct verdict *v)
 		.relay = str_of(v->relay),
 		.reply = str_of(v->text),
 		.possible_duplicate = v->possible_duplicate,
+		.handover = (uint8_t)v->handover,
 	};
 
 	if (r->state == TO_DONE)

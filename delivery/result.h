@@ -15,6 +15,7 @@ struct verdict {
 	uint16_t code; /* 0: no reply was heard */
 	struct status status;
 	bool possible_duplicate;
+	enum handover handover; /* when delivered */
 	char text[REPLY_KEPT_MAX + 1];
 	char relay[PLACE_TEXT_MAX]; /* empty: none was asked */
 };

@@ -1,4 +1,4 @@
-/* The SMTP client's dialogue (RFC 5321, 2920, 1870, 6152, 6531). */
+/* The SMTP client's dialogue (RFC 5321, 2920, 1870, 3461, 6152, 6531). */
 #ifndef POSTERN_DELIVERY_SMTP_CLIENT_H
 #define POSTERN_DELIVERY_SMTP_CLIENT_H
 

@@ -8,8 +8,15 @@
 #include "delivery/smtp_client.h"
 #include "lib/base/log.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/xtext.h"
 
-enum { COMMAND_MAX = ENVELOPE_ADDRESS_MAX + 192 };
+enum {
+	COMMAND_MAX = ENVELOPE_ADDRESS_MAX + 192,
+	/* Of a parameter in a command (RFC 3461 4). */
+	ENVID_TEXT_MAX = 100,
+	ORCPT_TEXT_MAX = 500,
+	PARAMS_MAX = 1024
+};
 
 /* --- what is said --- */
 
@@ -112,40 +119,121 @@ say_vrfy(struct conn *c)
 		    ""));
 }
 
+/* --- MAIL and RCPT --- */
+
+/* The parameters that a word of EHLO and a flag of the mail bring. */
+static const struct {
+	uint32_t cap, flag;
+	const char *text;
+} flag_params[] = {
+	{ CAP_8BITMIME, ENVELOPE_8BIT, " BODY=8BITMIME" },
+	{ CAP_SMTPUTF8, ENVELOPE_SMTPUTF8, " SMTPUTF8" },
+	{ CAP_REQUIRETLS, ENVELOPE_REQUIRETLS, " REQUIRETLS" },
+	{ CAP_DSN, ENVELOPE_RET_FULL, " RET=FULL" },
+	{ CAP_DSN, ENVELOPE_RET_HDRS, " RET=HDRS" },
+};
+
+/* keyword and the text that add makes; nothing when that is longer than what
+ * others take. */
+static void
+add_param(struct buf *out, const char *keyword, struct str value, size_t max,
+    void (*add)(struct buf *, struct str))
+{
+	struct buf text;
+
+	buf_init(&text, max);
+	add(&text, value);
+	if (!text.failed && text.len > 0)
+		buf_addf(out, " %s=%.*s", keyword, (int)text.len, text.p);
+	buf_clear(&text);
+}
+
 void
 say_mail(struct conn *c)
 {
-	char text[COMMAND_MAX], size[32] = "", relay[PLACE_TEXT_MAX];
+	char relay[PLACE_TEXT_MAX];
 	const struct work *w = c->work;
-	bool eight = (w->flags & ENVELOPE_8BIT) != 0;
-	bool utf8 = (w->flags & ENVELOPE_SMTPUTF8) != 0;
+	struct buf text;
 
+	buf_init(&text, COMMAND_MAX + PARAMS_MAX);
+	buf_addf(&text, "MAIL FROM:<%s>", w->from);
 	if (c->caps & CAP_SIZE)
-		(void)snprintf(size, sizeof(size), " SIZE=%llu",
-		    (unsigned long long)work_size(w));
-	if (eight && !(c->caps & CAP_8BITMIME))
+		buf_addf(&text, " SIZE=%llu", (unsigned long long)work_size(w));
+	for (size_t i = 0; i < sizeof(flag_params) / sizeof(flag_params[0]);
+	     i++)
+		if ((w->flags & flag_params[i].flag) != 0 &&
+		    (c->caps & flag_params[i].cap) != 0)
+			buf_add_str(&text, str_of(flag_params[i].text));
+	if (c->caps & CAP_DSN)
+		add_param(&text, "ENVID", str_of(w->envid), ENVID_TEXT_MAX,
+		    xtext_add);
+	buf_add_str(&text, STR("\r\n"));
+	if ((w->flags & ENVELOPE_8BIT) && !(c->caps & CAP_8BITMIME))
 		log_info(NULL, "8bit", "msg=%s relay=%s why=%s", w->msgid,
 		    log_cstr(conn_format(c, relay)),
 		    log_cstr("no 8BITMIME there, sent as it is"));
-	command(c, text,
-	    snprintf(text, sizeof(text), "MAIL FROM:<%s>%s%s%s\r\n", w->from,
-		size, eight && (c->caps & CAP_8BITMIME) ? " BODY=8BITMIME" : "",
-		utf8 && (c->caps & CAP_SMTPUTF8) ? " SMTPUTF8" : ""));
+	stream_write(c->stream, text.p, text.len);
+	buf_clear(&text);
+}
+
+/* In transactions with SMTPUTF8 an ORCPT may be beyond ASCII (RFC 6533 3). */
+static void
+add_orcpt(struct buf *out, struct str orcpt)
+{
+	orcpt_add(out, orcpt, false);
+}
+
+static void
+add_orcpt_ascii(struct buf *out, struct str orcpt)
+{
+	orcpt_add(out, orcpt, true);
+}
+
+/* As NOTIFY has it; "" for NOTIFY_DEFAULT. */
+static void
+add_notify(struct buf *out, unsigned int notify)
+{
+	static const struct {
+		unsigned int bit;
+		const char *word;
+	} words[] = { { NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" },
+		{ NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" } };
+
+	const char *before = " NOTIFY=";
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if ((notify & words[i].bit) == 0)
+			continue;
+		buf_addf(out, "%s%s", before, words[i].word);
+		before = ",";
+	}
 }
 
 void
 say_rcpt(struct conn *c)
 {
-	char text[COMMAND_MAX];
 	struct work_rcpt *r = client_next_rcpt(c);
+	struct buf text;
+	bool utf8;
 
 	if (r == NULL)
 		return;
 	r->in_tx = true;
 	c->nasked++;
 	work_set_state(c->work, r, TO_ASKED);
-	command(
-	    c, text, snprintf(text, sizeof(text), "RCPT TO:<%s>\r\n", r->to));
+	buf_init(&text, COMMAND_MAX + PARAMS_MAX);
+	buf_addf(&text, "RCPT TO:<%s>", r->to);
+	if (c->caps & CAP_DSN) {
+		utf8 = (c->caps & CAP_SMTPUTF8) != 0 &&
+		       (c->work->flags & ENVELOPE_SMTPUTF8) != 0;
+		add_notify(&text, r->notify);
+		if (r->orcpt[0] != '\0')
+			add_param(&text, "ORCPT", str_of(r->orcpt),
+			    ORCPT_TEXT_MAX, utf8 ? add_orcpt : add_orcpt_ascii);
+	}
+	buf_add_str(&text, STR("\r\n"));
+	stream_write(c->stream, text.p, text.len);
+	buf_clear(&text);
 }
 
 void
@@ -275,6 +363,8 @@ heard_dot(struct conn *c, enum client_heard what)
 
 	(void)what;
 	verdict_now(c, &v);
+	if (c->caps & CAP_DSN)
+		v.handover = HANDOVER_DSN;
 	result_tell_all(c->work, TO_TAKEN, &v);
 }
 
@@ -288,6 +378,8 @@ static const struct {
 	{ { "SIZE", 4 }, CAP_SIZE },
 	{ { "8BITMIME", 8 }, CAP_8BITMIME },
 	{ { "SMTPUTF8", 8 }, CAP_SMTPUTF8 },
+	{ { "DSN", 3 }, CAP_DSN },
+	{ { "REQUIRETLS", 10 }, CAP_REQUIRETLS },
 };
 
 /* One line of the answer to EHLO, without its code; the first is a name. */
@@ -326,6 +418,15 @@ fail_open(struct conn *c, const char *status, const char *why)
 	result_tell_all(c->work, TO_OPEN, &v);
 }
 
+/* Does all that RFC 8689 4.2.1 asks of a next hop hold: is it the one that was
+ * meant, is the connection secured, does it promise to go on so? Connections
+ * of ours are in the clear. */
+static bool
+keeps_tls(const struct conn *c)
+{
+	return (c->caps & CAP_REQUIRETLS) != 0 && stream_tls(c->stream) != NULL;
+}
+
 /* Tells a result to those whom this next hop cannot take. */
 void
 client_screen(struct conn *c)
@@ -342,6 +443,8 @@ client_screen(struct conn *c)
 			   ((w->flags & ENVELOPE_SMTPUTF8) &&
 			       !is_ascii(w->content, w->header_size))))
 		fail_open(c, "5.6.7", "the next hop does not offer SMTPUTF8");
+	if ((w->flags & ENVELOPE_REQUIRETLS) && !keeps_tls(c))
+		fail_open(c, "5.7.30", "REQUIRETLS support required");
 	for (uint32_t i = 0; i < w->nrcpts; i++) {
 		struct work_rcpt *r = &w->rcpts[i];
 

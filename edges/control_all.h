@@ -117,6 +117,27 @@ WIRE_DECLARE(ask_test_milter, ASK_TEST_MILTER)
 #define TELL_MAIL(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
 WIRE_DECLARE(tell_mail, TELL_MAIL)
 
+#define ASK_SESSIONS(F) WIRE_NOTHING(F) /* smtpd: row_session each */
+WIRE_DECLARE(ask_sessions, ASK_SESSIONS)
+
+/* queue: who may not (or always may) come in. One entry for a network: the
+ * last one said. */
+#define ASK_BLOCK(F)                                            \
+	F(str, network, 64) /* "192.0.2.0/24", "2001:db8::1" */ \
+	F(u8, allow, 1)                                         \
+	F(u64, duration_ms, UINT64_MAX) /* 0: for ever */       \
+	F(str, reason, 512)                                     \
+	F(u32, uid, UINT32_MAX) /* as in ask_change */
+WIRE_DECLARE(ask_block, ASK_BLOCK)
+
+#define ASK_UNBLOCK(F)      \
+	F(str, network, 64) \
+	F(u32, uid, UINT32_MAX)
+WIRE_DECLARE(ask_unblock, ASK_UNBLOCK)
+
+#define ASK_BLOCKS(F) WIRE_NOTHING(F) /* queue: row_block */
+WIRE_DECLARE(ask_blocks, ASK_BLOCKS)
+
 #define ASK_SUBMIT_PATH(F) WIRE_NOTHING(F) /* control itself: row_text */
 WIRE_DECLARE(ask_submit_path, ASK_SUBMIT_PATH)
 
@@ -152,7 +173,11 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(ask_milters,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_quarantine,  EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_trace,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
-	M(ask_test_milter, EDGE_A_TO_B, PHASE_RUN, 0)
+	M(ask_test_milter, EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_sessions,    EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_block,       EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_unblock,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_blocks,      EDGE_A_TO_B, PHASE_RUN, 0)
 
 #define CONTROL_ROWS(M)                                                       \
 	M(row_gateway,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
@@ -172,7 +197,9 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(row_quarantined, EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_event,       EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_milter,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
-	M(row_milter_socket, EDGE_B_TO_A, PHASE_RUN, 0)
+	M(row_milter_socket, EDGE_B_TO_A, PHASE_RUN, 0)                       \
+	M(row_session,     EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_block,       EDGE_B_TO_A, PHASE_RUN, 0)
 
 #define CONTROL_ALL(M)                                                        \
 	M(tell_term,       EDGE_A_TO_B, PHASE_RUN, 0)                         \

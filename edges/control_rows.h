@@ -136,6 +136,31 @@ WIRE_DECLARE(row_milter, ROW_MILTER)
 	F(str, fault, 200)
 WIRE_DECLARE(row_milter_socket, ROW_MILTER_SOCKET)
 
+#define ROW_SESSION(F)                                                        \
+	F(str, session, ID_LEN)                                               \
+	F(str, client, 64)                                                    \
+	F(u16, port, 65535)                                                   \
+	F(str, peer, 64) /* at the other end of the connection */             \
+	F(str, listener, 80)                                                  \
+	F(str, helo, 1024)                                                    \
+	F(str, state, 32)                                                     \
+	F(str, tls, 128)     /* "TLSv1.3 TLS_AES_256_GCM_SHA384", or empty */ \
+	F(str, auth, 255)    /* who, or empty */                              \
+	F(str, listed, 1024) /* DNS lists that have it */                     \
+	F(u64, age_ms, UINT64_MAX)                                            \
+	F(u32, messages, UINT32_MAX)                                          \
+	F(u32, errors, UINT32_MAX)
+WIRE_DECLARE(row_session, ROW_SESSION)
+
+#define ROW_BLOCK(F)                                         \
+	F(str, network, 64)                                  \
+	F(u8, allow, 1)                                      \
+	F(u64, since_ms, UINT64_MAX)                         \
+	F(u64, until_ms, UINT64_MAX) /* wall; 0: for ever */ \
+	F(str, reason, 512)                                  \
+	F(u32, uid, UINT32_MAX)
+WIRE_DECLARE(row_block, ROW_BLOCK)
+
 #define ROW_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
 WIRE_DECLARE(row_content, ROW_CONTENT)
 

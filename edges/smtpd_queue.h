@@ -115,7 +115,9 @@ WIRE_DECLARE(tell_space, TELL_SPACE)
 enum block_kind { BLOCK_DENY, BLOCK_ALLOW };
 
 /* The administrator's entries, kept by the queue: all of them behind the
- * hello and at each change, begun by tell_blocks and in any order. */
+ * hello, begun by tell_blocks and in any order. A tell_block that comes behind
+ * them is a change: an entry that is new, or in the place of one for the same
+ * network; one whose time was over long ago (until_ms 1) takes it away. */
 #define TELL_BLOCKS(F) F(u32, count, 100000) /* tell_block that follow */
 WIRE_DECLARE(tell_blocks, TELL_BLOCKS)
 
@@ -138,21 +140,22 @@ enum filter_why {
  * and inline_size bytes of tell_content follow under the id. When the filters
  * changed it an ask_commit with `replaces' comes first, then in any case
  * answer_filtered. */
-#define ASK_FILTER(F)                      \
-	F(str, msgid, ID_LEN)              \
-	F(u8, why, FILTER_RESCAN)          \
-	F(str, from, ENVELOPE_ADDRESS_MAX) \
-	F(u32, flags, ENVELOPE_FLAGS_ALL)  \
-	F(u64, received_ms, UINT64_MAX)    \
-	F(str, client, 64)                 \
-	F(str, client_name, 255)           \
-	F(str, listener, 80)               \
-	F(u32, nrcpt, 100000)              \
-	F(u32, header_size, 2097152)       \
-	F(u32, inline_size, 2359296)       \
-	F(u8, has_file, 1)                 \
-	F(u64, body_size, UINT64_MAX)      \
-	F(bin, context, COMMIT_CONTEXT_MAX)
+#define ASK_FILTER(F)                       \
+	F(str, msgid, ID_LEN)               \
+	F(u8, why, FILTER_RESCAN)           \
+	F(str, from, ENVELOPE_ADDRESS_MAX)  \
+	F(u32, flags, ENVELOPE_FLAGS_ALL)   \
+	F(u64, received_ms, UINT64_MAX)     \
+	F(str, client, 64)                  \
+	F(str, client_name, 255)            \
+	F(str, listener, 80)                \
+	F(u32, nrcpt, 100000)               \
+	F(u32, header_size, 2097152)        \
+	F(u32, inline_size, 2359296)        \
+	F(u8, has_file, 1)                  \
+	F(u64, body_size, UINT64_MAX)       \
+	F(bin, context, COMMIT_CONTEXT_MAX) \
+	F(str, envid, ENVELOPE_ENVID_MAX)
 WIRE_DECLARE(ask_filter, ASK_FILTER)
 
 /* The body, to be read. */

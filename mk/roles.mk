@@ -3,7 +3,7 @@
 # folder is an undefined symbol. This file is the architecture.
 
 # program : folder : libraries
-ROLES := smtpd dialer resolver queue delivery maildir control
+ROLES := smtpd dialer resolver queue delivery maildir control vault
 PROGRAMS := posternd posternctl
 
 DIR_smtpd := smtpd
@@ -13,6 +13,7 @@ DIR_queue := queue
 DIR_delivery := delivery
 DIR_maildir := delivery/maildir
 DIR_control := control
+DIR_vault := vault
 DIR_posternd := posternd
 DIR_posternctl := posternctl
 
@@ -31,6 +32,7 @@ LIBS_rules := -lmilter -pthread
 LIBS_queue := -pthread
 LIBS_resolver := -lcares
 LIBS_smtpd := -lssl -lcrypto -lidn2
+LIBS_lib := -lssl -lcrypto
 LIBS_vault := -lcrypto -lcrypt
 LIBS_posternd := -lssl -lcrypto -lidn2
 

@@ -5,7 +5,7 @@ DEPS_CHECK := python3 swaks openssl strace clang-14 libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
 	e2fsprogs xz-utils ca-certificates iproute2
 
-# Real filters, that tests/interop starts.
+# Real filters, clients and balancers, that tests/interop starts.
 DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
 	spamass-milter spamassassin spamd python3-milter openssl \
 	testssl.sh haproxy swaks
@@ -49,9 +49,11 @@ asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined \
 		B=$(B)/asan check-only T='$(T)'
 
-# With the filters that people run, started for real; their services stay off.
+# With the filters, clients and balancers that people run, started for real;
+# their services stay off.
 interop: deps
 	@tools/install-packages python3 util-linux $(DEPS_INTEROP)
+	@tests/fetch postfix exim gsasl
 	@$(MAKE) --no-print-directory B=$(B) all
 	@tests/run -j 1 -b $(B) interop
 
@@ -60,8 +62,13 @@ crash: all $(CRASH)
 		tests/run -b $(B) -t 7200 system/crash crash
 soak: all
 	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak/soak
-bench: all check-deps $(B)/bench/syncdelay.so $(B)/bench/passmilter
+BENCH := $(B)/bench/syncdelay.so $(B)/bench/passmilter $(B)/bench/handshake
+bench: all check-deps $(BENCH)
+	@tests/fetch opensmtpd
 	@bench/run -b $(B)
+
+.PHONY: bench-programs
+bench-programs: $(BENCH)
 
 $(B)/bench/syncdelay.so: bench/syncdelay.c
 	@mkdir -p $(@D)
@@ -70,6 +77,10 @@ $(B)/bench/syncdelay.so: bench/syncdelay.c
 $(B)/bench/passmilter: bench/passmilter.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -o $@ $< -lmilter -pthread
+
+# Handshakes with a signer in the same process, beside the vault.
+$(B)/bench/handshake: $(B)/bench/handshake.o $(B)/smtpd/from_vault.o $(filter-out %/main.o,$(OBJ_vault)) $(B)/edges.a $(B)/lib.a
+	$(LINK) $^ $(B)/edges.a $(B)/lib.a $(LIBS_smtpd) $(LIBS_vault) $(LIBS_COMMON)
 
 # A role's objects with one more, which calls into another role's folder:
 # tests/borders runs this and wants it to fail.

@@ -8,6 +8,8 @@
 #define FILTERS "[filter ...]"
 #define CHANGES "all | ID | filter ... [--dry-run] [reason TEXT]"
 
+#define ENTRY "NETWORK [for DURATION] [reason TEXT]"
+
 #define TESTS \
 	"NAME [client ADDRESS] [helo NAME] [from ADDRESS] [to ADDRESS] < MAIL"
 
@@ -21,7 +23,8 @@ static const struct command commands[] = {
 	{ "show", "message",      show_message,  1,  1, "ID" },
 	{ "show", "headers",      show_headers,  1,  1, "ID" },
 	{ "show", "envelope",     show_envelope, 1,  1, "ID" },
-	{ "show", "sessions",     NULL,          0, -1, "" },
+	{ "show", "sessions",     show_sessions, 0,  0, "" },
+	{ "show", "blocks",       show_blocks,   0,  0, "" },
 	{ "show", "milters",      show_milters,  0,  0, "" },
 	{ "show", "tables",       NULL,          0, -1, "" },
 	{ "show", "routes",       show_routes,   1,  1, "ADDRESS" },
@@ -41,6 +44,9 @@ static const struct command commands[] = {
 	{ "quarantine", "remove", do_discard,    1, -1, CHANGES " [-y]" },
 	{ "quarantine", "reject", do_reject,     1, -1, CHANGES },
 	{ "quarantine", "rescan", do_rescan,     1, -1, CHANGES },
+	{ "block", NULL,          do_block,      1,  6, ENTRY " [-y]" },
+	{ "allow", NULL,          do_allow,      1,  6, ENTRY },
+	{ "unblock", NULL,        do_unblock,    1,  1, "NETWORK" },
 	{ "pause", NULL,          NULL,          0, -1, "" },
 	{ "resume", NULL,         NULL,          0, -1, "" },
 	{ "drain", NULL,          NULL,          0, -1, "" },

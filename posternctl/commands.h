@@ -46,11 +46,13 @@ command_fn show_message, show_headers;                /* mail.c */
 command_fn do_flush, do_hold, do_release, do_requeue; /* changing.c */
 command_fn do_remove;                                 /* changing.c */
 command_fn do_unquarantine, do_discard, do_reject, do_rescan; /* changing.c */
-command_fn quarantine_list, quarantine_show; /* quarantine_view.c */
-command_fn show_milters;                     /* milter_view.c */
-command_fn do_trace;                         /* trace_view.c */
-command_fn do_test_milter;                   /* try_milter.c */
-command_fn do_reload, do_stop;               /* changing.c */
-command_fn do_send;                          /* send.c */
+command_fn quarantine_list, quarantine_show;            /* quarantine_view.c */
+command_fn show_sessions;                               /* session_view.c */
+command_fn do_block, do_allow, do_unblock, show_blocks; /* block_view.c */
+command_fn show_milters;                                /* milter_view.c */
+command_fn do_trace;                                    /* trace_view.c */
+command_fn do_test_milter;                              /* try_milter.c */
+command_fn do_reload, do_stop;                          /* changing.c */
+command_fn do_send;                                     /* send.c */
 
 #endif

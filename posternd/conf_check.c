@@ -304,6 +304,11 @@ check_unused(struct conf_parser *p)
 			conf_warn_at(p, p->milter_notes[i].file,
 			    p->milter_notes[i].line, p->milter_notes[i].order,
 			    "milter `%s' is not used", c->milters[i].name);
+	for (i = 0; i < c->npkis; i++)
+		if (!p->pki_notes[i].used)
+			conf_warn_at(p, p->pki_notes[i].file,
+			    p->pki_notes[i].line, p->pki_notes[i].order,
+			    "pki `%s' is not used", c->pkis[i].name);
 }
 
 void
@@ -321,4 +326,5 @@ conf_check(struct conf_parser *p)
 	check_rules(p);
 	check_postmaster(p);
 	check_unused(p);
+	conf_check_door(p);
 }

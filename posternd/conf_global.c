@@ -40,17 +40,6 @@ conf_control(struct conf_parser *p, const struct conf_keyword *k, void *into)
 
 /* --- user U queue-user U ... --- */
 
-/* Accepted for a role that does not run yet. */
-static int
-spare_user(struct conf_parser *p, const struct conf_keyword *k, void *into)
-{
-	struct str name;
-
-	(void)k;
-	(void)into;
-	return conf_take_name(p, "a name", &name);
-}
-
 static int set_dial_groups(
     struct conf_parser *p, const struct conf_keyword *k, void *into);
 
@@ -63,7 +52,7 @@ static const struct conf_keyword user_options[] = {
 	CONF_TEXT("delivery-user", conf_set_text, struct config, delivery_user, 64),
 	CONF_TEXT("control-user", conf_set_text, struct config, control_user, 64),
 	CONF_TEXT("dialer-user", conf_set_text, struct config, dialer_user, 64),
-	CONF_OPTION("vault-user", spare_user),
+	CONF_TEXT("vault-user", conf_set_text, struct config, vault_user, 64),
 	CONF_TEXT("dial-group", set_dial_groups, struct config, dial_groups, 0),
 	CONF_NO_MORE
 };

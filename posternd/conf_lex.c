@@ -12,6 +12,7 @@ conf_pool_alloc(struct conf_pool *pool, size_t len)
 {
 	struct conf_chunk *c = xmalloc(sizeof(*c) + len);
 
+	c->len = len;
 	SLIST_INSERT_HEAD(pool, c, next);
 	return c->data;
 }
@@ -23,6 +24,8 @@ conf_pool_free(struct conf_pool *pool)
 
 	while ((c = SLIST_FIRST(pool)) != NULL) {
 		SLIST_REMOVE_HEAD(pool, next);
+		/* There may be passwords' hashes in tables. */
+		explicit_bzero(c->data, c->len);
 		free(c);
 	}
 }

@@ -31,6 +31,7 @@ struct conf_token {
 /* Memory that lives as long as the parser: sources and unescaped strings. */
 struct conf_chunk {
 	SLIST_ENTRY(conf_chunk) next;
+	size_t len;
 	char data[];
 };
 

@@ -5,7 +5,13 @@
 #include "lib/mail/path.h"
 #include "posternd/conf_parse.h"
 
-enum { SOCKET_PATH_MAX = 107, LISTENERS_MAX = 256, SMTP_PORT = 25 };
+enum {
+	SOCKET_PATH_MAX = 107,
+	LISTENERS_MAX = 256,
+	SMTP_PORT = 25,
+	GREET_DELAY_MIN = 10, /* ms */
+	GREET_DELAY_MAX = 60000
+};
 
 /* A listener in the making. */
 struct making {
@@ -70,14 +76,105 @@ set_no_milters(struct conf_parser *p, const struct conf_keyword *k, void *into)
 }
 
 static int
-set_no_rdns(struct conf_parser *p, const struct conf_keyword *k, void *into)
+set_flag(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	struct making *m = into;
 
 	(void)p;
-	(void)k;
-	m->listener.flags |= LISTENER_NO_RDNS;
+	m->listener.flags |= (uint32_t)k->value;
 	return 0;
+}
+
+/* --- TLS --- */
+
+static conf_parse_fn set_pki;
+
+/* client-certificate [ca FILE] */
+static int
+set_client_cert(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+	char *path;
+
+	(void)k;
+	m->listener.flags |= LISTENER_CLIENT_CERT;
+	if (!conf_take_word(p, "ca"))
+		return 0;
+	m->listener.client_ca = conf_take_certs(p, &path);
+	free(path);
+	return m->listener.client_ca == NULL ? -1 : 0;
+}
+
+/* --- AUTH --- */
+
+/* auth USERS [senders TABLE] [without-tls] */
+static int
+set_auth(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct listener *l = &((struct making *)into)->listener;
+
+	(void)k;
+	l->auth = conf_take_table(p, TABLE_FOR_AUTH);
+	if (l->auth == NULL)
+		return -1;
+	if (conf_table_of(p, l->auth)->scram)
+		l->flags |= LISTENER_SCRAM;
+	if (conf_take_word(p, "senders")) {
+		l->senders = conf_take_table(p, TABLE_FOR_SENDERS);
+		if (l->senders == NULL)
+			return -1;
+	}
+	if (conf_take_word(p, "without-tls"))
+		l->flags |= LISTENER_AUTH_CLEAR;
+	return 0;
+}
+
+/* --- who stands in front of us --- */
+
+/* xclient from SOURCES */
+static int
+set_xclient(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)k;
+	if (!conf_take_word(p, "from"))
+		return conf_error(p, "expected `from' behind `xclient'");
+	m->listener.xclient_from = conf_take_table(p, TABLE_FOR_SOURCE);
+	return m->listener.xclient_from == NULL ? -1 : 0;
+}
+
+/* proxy-protocol [from SOURCES] */
+static int
+set_proxy(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct making *m = into;
+
+	(void)k;
+	if (!conf_take_word(p, "from")) {
+		m->listener.flags |= LISTENER_PROXY;
+		return 0;
+	}
+	m->listener.proxy_from = conf_take_table(p, TABLE_FOR_SOURCE);
+	return m->listener.proxy_from == NULL ? -1 : 0;
+}
+
+/* greet-delay TIME [flag] [except SOURCES] */
+static int
+set_greet_delay(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct listener *l = &((struct making *)into)->listener;
+
+	(void)k;
+	if (conf_take_time(
+		p, GREET_DELAY_MIN, GREET_DELAY_MAX, &l->greet_delay_ms) == -1)
+		return -1;
+	if (conf_take_word(p, "flag"))
+		l->flags |= LISTENER_GREET_FLAG;
+	if (!conf_take_word(p, "except"))
+		return 0;
+	l->no_delay_for = conf_take_table(p, TABLE_FOR_SOURCE);
+	return l->no_delay_for == NULL ? -1 : 0;
 }
 
 /* clang-format off */
@@ -89,37 +186,104 @@ static const struct conf_keyword listen_options[] = {
 	{ .name = "max-size", .parse = conf_set_size,
 	    .offset = offsetof(struct making, listener.max_size),
 	    .min = 65536, .max = UINT64_C(4294967296) },
-	CONF_LATER("pki"),
-	CONF_LATER("tls-require"),
-	CONF_LATER("smtps"),
-	CONF_LATER("auth"),
-	CONF_LATER("xclient"),
-	CONF_LATER("proxy-protocol"),
+	CONF_OPTION("pki", set_pki),
+	CONF_CHOICE("tls-require", set_flag, LISTENER_TLS_REQUIRE),
+	CONF_CHOICE("smtps", set_flag, LISTENER_SMTPS),
+	CONF_OPTION("client-certificate", set_client_cert),
+	CONF_OPTION("auth", set_auth),
+	CONF_OPTION("xclient", set_xclient),
+	CONF_OPTION("proxy-protocol", set_proxy),
+	CONF_OPTION("greet-delay", set_greet_delay),
 	CONF_OPTION("milters", set_milters),
 	CONF_OPTION("no-milters", set_no_milters),
-	CONF_OPTION("no-rdns", set_no_rdns),
-	CONF_LATER("greet-delay"),
+	CONF_CHOICE("no-rdns", set_flag, LISTENER_NO_RDNS),
 	CONF_NO_MORE
 };
 
 /* clang-format on */
 
 static int
-check_listener(struct conf_parser *p, struct making *m)
+set_pki(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
-	if (m->listener.addr.family == ADDR_NONE)
-		return conf_error(p, "listen on which address or socket?");
-	if (m->listener.addr.family == ADDR_LOCAL && m->listener.port != 0)
-		return conf_error(p, "a socket of the file system has no "
-				     "port");
-	if (m->listener.addr.family == ADDR_LOCAL &&
-	    (m->listener.flags & LISTENER_NO_RDNS) != 0)
+	struct making *m = into;
+
+	(void)k;
+	return conf_take_pkis(p, listen_options, &m->listener);
+}
+
+/* --- what goes together --- */
+
+/* An option that means nothing at a socket of the file system; NULL: none is
+ * there. */
+static const char *
+network_option(const struct listener *l)
+{
+	if (l->port != 0)
+		return "port";
+	if (l->npkis > 0)
+		return "pki";
+	if (l->auth != NULL)
+		return "auth";
+	if (l->xclient_from != NULL)
+		return "xclient";
+	if (l->proxy_from != NULL || (l->flags & LISTENER_PROXY) != 0)
+		return "proxy-protocol";
+	return l->greet_delay_ms > 0 ? "greet-delay" : NULL;
+}
+
+/* An option that needs TLS where there is none; NULL: none is there. */
+static const char *
+tls_option(const struct listener *l)
+{
+	if (l->npkis > 0)
+		return NULL;
+	if ((l->flags & LISTENER_SMTPS) != 0)
+		return "smtps";
+	if ((l->flags & LISTENER_TLS_REQUIRE) != 0)
+		return "tls-require";
+	return (l->flags & LISTENER_CLIENT_CERT) != 0 ? "client-certificate" :
+							NULL;
+}
+
+static int
+check_socket(struct conf_parser *p, const struct listener *l)
+{
+	if (network_option(l) != NULL)
+		return conf_error(p, "a socket of the file system has no `%s'",
+		    network_option(l));
+	if ((l->flags & LISTENER_NO_RDNS) != 0)
 		return conf_error(p, "whoever calls at a socket of the file "
 				     "system has no name anyway");
-	if ((m->listener.flags & LISTENER_NO_MILTERS) != 0 &&
-	    m->listener.milters != NULL)
-		return conf_error(p, "`milters' beside `no-milters'");
 	return 0;
+}
+
+static int
+check_auth(struct conf_parser *p, const struct listener *l)
+{
+	bool clear = (l->flags & LISTENER_AUTH_CLEAR) != 0;
+
+	if (clear && !addr_is_loopback(&l->addr))
+		return conf_error(p, "`without-tls' on an address that is not "
+				     "of loopback: passwords would go in the "
+				     "clear");
+	if (l->auth != NULL && l->npkis == 0 && !clear)
+		return conf_error(p, "`auth' without a pki: passwords go over "
+				     "TLS only");
+	return 0;
+}
+
+static int
+check_listener(struct conf_parser *p, const struct listener *l)
+{
+	if (l->addr.family == ADDR_NONE)
+		return conf_error(p, "listen on which address or socket?");
+	if ((l->flags & LISTENER_NO_MILTERS) != 0 && l->milters != NULL)
+		return conf_error(p, "`milters' beside `no-milters'");
+	if (tls_option(l) != NULL)
+		return conf_error(p, "`%s' without a pki", tls_option(l));
+	if (l->addr.family == ADDR_LOCAL)
+		return check_socket(p, l);
+	return check_auth(p, l);
 }
 
 static void
@@ -142,7 +306,7 @@ conf_listen(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	(void)k;
 	r = conf_options(p, listen_options, &m, CONF_ONCE_A_STATEMENT);
 	if (r == 0)
-		r = check_listener(p, &m);
+		r = check_listener(p, &m.listener);
 	if (r == 0 && c->nlisteners == LISTENERS_MAX)
 		r = conf_error(p, "more than %d listeners", LISTENERS_MAX);
 	if (m.listener.addr.family == ADDR_LOCAL)

@@ -5,9 +5,10 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
+#include "lib/rules/dnsbl.h"
 #include "posternd/conf_parse.h"
 
-enum { CONDS_MAX = 64, TEXT_MAX = 4096, REPLY_MAX = 500 };
+enum { CONDS_MAX = 64, TEXT_MAX = 4096, SCORE_MAX = 100000 };
 
 /* A rule in the making. */
 struct making {
@@ -76,12 +77,86 @@ cond_tag(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
+/* auth [user USERS] */
+static int
+cond_auth(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct table *t = NULL;
+
+	if (conf_take_word(p, "user") &&
+	    (t = conf_take_table(p, TABLE_FOR_NAME)) == NULL)
+		return -1;
+	return add_cond(p, into, (enum cond_kind)k->value, t);
+}
+
+/* Its index among the tables of DNS lists; -1 after conf_error. */
+static int
+dnsbl_index(struct conf_parser *p, struct table *t)
+{
+	struct config *c = p->config;
+
+	for (size_t i = 0; i < c->ndnsbls; i++)
+		if (c->dnsbls[i] == t)
+			return (int)i;
+	if (c->ndnsbls == CONFIG_DNSBLS_MAX)
+		return conf_error(p,
+		    "more than %d tables of DNS lists; one table may stand "
+		    "in many rules",
+		    CONFIG_DNSBLS_MAX);
+	c->dnsbls[c->ndnsbls] = t;
+	return (int)c->ndnsbls++;
+}
+
+/* Can the table give it? */
+static int
+check_score(struct conf_parser *p, const struct table *t, uint64_t score)
+{
+	struct fault why = { 0 };
+	int32_t most = 0;
+
+	if (dnsbl_check(t, &most, &why) == -1)
+		return conf_error(p, "%s", why.text);
+	if ((int64_t)score > most)
+		return conf_error(p,
+		    "a score of %d is out of reach: all lists together give "
+		    "%d",
+		    (int)score, (int)most);
+	return 0;
+}
+
+/* dnsbl LISTS [score N] */
+static int
+cond_dnsbl(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct table *t = conf_take_table(p, TABLE_FOR_LISTS);
+	struct making *m = into;
+	uint64_t score = 1;
+	struct cond *c;
+	int i, r;
+
+	if (t == NULL)
+		return -1;
+	if (conf_take_word(p, "score") &&
+	    conf_take_count(p, 1, SCORE_MAX, &score) == -1)
+		return -1;
+	p->at--; /* errors name its line */
+	i = dnsbl_index(p, t);
+	r = i == -1 ? -1 : check_score(p, t, score);
+	conf_advance(p);
+	if (r == -1 || add_cond(p, m, (enum cond_kind)k->value, t) == -1)
+		return -1;
+	c = &m->rule.conds[m->rule.nconds - 1];
+	c->dnsbl = (uint32_t)i;
+	c->score = (int32_t)score;
+	return 0;
+}
+
 /* clang-format off */
 static const struct conf_keyword from_words[] = {
 	CONF_CHOICE("any", cond_plain, COND_FROM_ANY),
 	CONF_CHOICE("local", cond_plain, COND_FROM_LOCAL),
 	CONF_CHOICE("source", cond_table, COND_FROM_SOURCE),
-	CONF_LATER("auth"),
+	CONF_CHOICE("auth", cond_plain, COND_FROM_AUTH),
 	CONF_NO_MORE
 };
 
@@ -153,70 +228,6 @@ verdict_action(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	return 0;
 }
 
-static bool
-is_printable(struct str s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++)
-		if (s.p[i] < ' ' || s.p[i] > '~')
-			return false;
-	return true;
-}
-
-/* Length of the enhanced code (RFC 3463: class.subject.detail) at the start
- * of s, 0 when there is none. */
-static size_t
-enhanced_len(struct str s)
-{
-	size_t n = 0, dots = 0, digits = 0;
-
-	for (; n < s.len && s.p[n] != ' '; n++) {
-		if (chr_is_digit(s.p[n]) && ++digits <= 3)
-			continue;
-		if (s.p[n] != '.' || digits == 0 || ++dots > 2)
-			return 0;
-		digits = 0;
-	}
-	return dots == 2 && digits > 0 ? n : 0;
-}
-
-static bool
-is_reply(struct str s, char class)
-{
-	return s.len >= 3 && s.p[0] == class && s.p[1] >= '0' &&
-	       s.p[1] <= '5' && chr_is_digit(s.p[2]) &&
-	       (s.len == 3 || s.p[3] == ' ');
-}
-
-/* `550 5.1.1 text`; the enhanced code is put in when it is missing, because
- * replies always have one. */
-static int
-set_reply(struct conf_parser *p, struct rule *r, struct str s)
-{
-	char class = r->verdict == VERDICT_REJECT ? '5' : '4';
-	struct str text = str_trim(str_skip(s, 3));
-	size_t code = enhanced_len(text);
-	char reply[REPLY_MAX + 16];
-
-	if (!is_reply(s, class))
-		return conf_error(p, "`%.*s' is not a %cxx reply",
-		    (int)(s.len > 60 ? 60 : s.len), s.p, class);
-	if (!is_printable(s) || s.len > REPLY_MAX)
-		return conf_error(p,
-		    "a reply is printable ASCII, at most %d bytes", REPLY_MAX);
-	if (code > 0 && (text.p[0] != class || text.p[1] != '.'))
-		return conf_error(p,
-		    "the enhanced code `%.*s' is not of class %c", (int)code,
-		    text.p, class);
-	snprintf(reply, sizeof(reply), "%.3s %.*s%s%.*s", s.p, code > 0 ? 0 : 5,
-	    class == '5' ? "5.7.1" : "4.7.1",
-	    code > 0 || text.len == 0 ? "" : " ", (int)text.len, text.p);
-	free(r->reply);
-	r->reply = xstrdup(reply);
-	return 0;
-}
-
 static int
 verdict_refuse(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
@@ -227,7 +238,8 @@ verdict_refuse(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	m->done = true;
 	if (t->kind != CONF_STRING && t->kind != CONF_MACRO)
 		return 0;
-	if (set_reply(p, &m->rule, t->text) == -1)
+	if (conf_parse_reply(p, t->text, k->value == VERDICT_REJECT ? "5" : "4",
+		&m->rule.reply) == -1)
 		return -1;
 	conf_advance(p);
 	return 0;
@@ -256,12 +268,13 @@ static const struct conf_keyword conditions[] = {
 	CONF_CHOICE("mail-from", cond_table, COND_MAIL_FROM),
 	CONF_CHOICE("helo", cond_table, COND_HELO),
 	CONF_CHOICE("tag", cond_tag, COND_TAG),
-	CONF_LATER("tls"),
-	CONF_LATER("auth"),
+	CONF_CHOICE("tls", cond_plain, COND_TLS),
+	CONF_CHOICE("auth", cond_auth, COND_AUTH),
 	CONF_CHOICE("rdns", cond_plain, COND_RDNS),
 	CONF_CHOICE("fcrdns", cond_plain, COND_FCRDNS),
 	CONF_CHOICE("helo-ptr", cond_plain, COND_HELO_PTR),
-	CONF_LATER("dnsbl"),
+	CONF_CHOICE("dnsbl", cond_dnsbl, COND_DNSBL),
+	CONF_CHOICE("early-talker", cond_plain, COND_EARLY_TALKER),
 	CONF_CHOICE("action", verdict_action, VERDICT_ACTION),
 	CONF_CHOICE("reject", verdict_refuse, VERDICT_REJECT),
 	CONF_CHOICE("tempfail", verdict_refuse, VERDICT_TEMPFAIL),
@@ -310,10 +323,16 @@ static const char *const cond_words[] = {
 	[COND_FCRDNS] = "fcrdns",
 	[COND_HELO_PTR] = "helo-ptr",
 	[COND_TAG] = "tag",
+	[COND_FROM_AUTH] = "from",
+	[COND_AUTH] = "auth",
+	[COND_TLS] = "tls",
+	[COND_DNSBL] = "dnsbl",
+	[COND_EARLY_TALKER] = "early-talker",
 };
 
 /* All conditions have to hold, so two of a kind are most likely meant as one
- * or the other: that is what a list is for. */
+ * or the other: that is what a list is for. Lists of clients may well both
+ * have one. */
 static int
 check_twice(struct conf_parser *p, const struct rule *r)
 {
@@ -322,6 +341,7 @@ check_twice(struct conf_parser *p, const struct rule *r)
 	for (i = 0; i < r->nconds; i++)
 		for (j = 0; j < i; j++)
 			if (!r->conds[i].negate && !r->conds[j].negate &&
+			    r->conds[i].kind != COND_DNSBL &&
 			    strcmp(cond_words[r->conds[i].kind],
 				cond_words[r->conds[j].kind]) == 0)
 				return conf_error(p,

@@ -31,7 +31,10 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("table", conf_table_statement, TABLES),
 	/* They name nothing, and are named by what comes in later passes. */
 	CONF_STATEMENT("milter", conf_milter, TABLES),
+	CONF_STATEMENT("pki", conf_pki, TABLES),
 	CONF_STATEMENT("listen", conf_listen, ACTIONS),
+	CONF_STATEMENT("allow", conf_allow, ACTIONS),
+	CONF_STATEMENT("deny", conf_deny, ACTIONS),
 	CONF_STATEMENT("action", conf_action, ACTIONS),
 	CONF_STATEMENT("match", conf_match, RULES),
 	CONF_STATEMENT("limit", conf_limit, ACTIONS),
@@ -40,7 +43,6 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("deliver", conf_deliver, RULES),
 	CONF_STATEMENT("include", NULL, TABLES), /* done while reading */
 	CONF_LATER("http"),
-	CONF_LATER("pki"),
 	CONF_NO_MORE
 };
 
@@ -439,6 +441,7 @@ parser_finish(struct conf_parser *p)
 	free(p->rule_notes);
 	free(p->listener_notes);
 	free(p->milter_notes);
+	free(p->pki_notes);
 	conf_pool_free(&p->pool);
 	return c;
 }

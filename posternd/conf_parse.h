@@ -90,7 +90,7 @@ struct conf_note {
 	const char *file;
 	uint32_t line;
 	uint64_t order;
-	bool used; /* an action: by a rule; a milter: by a set */
+	bool used; /* an action: by a rule; a milter: by a set; a pki */
 };
 
 struct conf_parser {
@@ -110,7 +110,7 @@ struct conf_parser {
 	size_t nseen, seen_cap;
 	/* where they stand, by index; and whether anything uses them */
 	struct conf_note *action_notes, *rule_notes, *listener_notes,
-	    *milter_notes;
+	    *milter_notes, *pki_notes;
 	bool has_log;
 	bool unread; /* a file, or part of one: what is missing may be there */
 	/* while a statement runs */
@@ -175,6 +175,22 @@ struct conf_table *conf_table_of(struct conf_parser *p, const struct table *t);
  * caller frees it. */
 char *conf_resolve_path(const struct conf_parser *p, struct str path);
 
+/* --- certificates --- */
+/* The certificates in the file that stands there, as PEM; *path: its name
+ * (also when it could not be read; the caller frees both). NULL after
+ * conf_error. */
+char *conf_take_certs(struct conf_parser *p, char **path);
+/* a b, up to a word of stop; or { a, b }. 0/-1 */
+int conf_take_pkis(
+    struct conf_parser *p, const struct conf_keyword *stop, struct listener *l);
+
+/* --- replies --- */
+/* `550 5.1.1 text', of one of these classes ("5"), to *out; the enhanced code
+ * is put in when it is missing, because replies always have one. Frees what
+ * was there. 0, or -1 after conf_error. */
+int conf_parse_reply(
+    struct conf_parser *p, struct str s, const char *classes, char **out);
+
 /* --- filters --- */
 /* `{ a, { b, c } }`: the set, the same for the same members. At most one in
  * a statement. NULL after conf_error. */
@@ -185,7 +201,9 @@ conf_parse_fn conf_table_statement; /* conf_table.c */
 conf_parse_fn conf_milter;          /* conf_milter.c */
 conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
     conf_resolver;                                  /* conf_global.c */
+conf_parse_fn conf_pki;                             /* conf_pki.c */
 conf_parse_fn conf_listen;                          /* conf_listen.c */
+conf_parse_fn conf_allow, conf_deny;                /* conf_door.c */
 conf_parse_fn conf_action;                          /* conf_action.c */
 conf_parse_fn conf_match, conf_bare_newline;        /* conf_match.c */
 conf_parse_fn conf_limit, conf_queue, conf_deliver; /* conf_queue.c */
@@ -193,7 +211,8 @@ conf_parse_fn conf_limit, conf_queue, conf_deliver; /* conf_queue.c */
 /* Reads the text (and includes) into statements. */
 void conf_read_file(struct conf_parser *p, const char *path);
 void conf_read_text(struct conf_parser *p, const char *name, struct str text);
-/* All that needs the whole: conf_check.c. */
+/* All that needs the whole: conf_check.c, conf_check_door.c. */
 void conf_check(struct conf_parser *p);
+void conf_check_door(struct conf_parser *p);
 
 #endif

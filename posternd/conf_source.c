@@ -129,6 +129,22 @@ macro_at(struct conf_parser *p, struct str s, size_t *len)
 	return m;
 }
 
+/* The hash of a password (crypt(5): $6$salt$hash), rather than macros? Of that
+ * nothing is replaced, or shown in a warning. */
+static bool
+is_hash(struct conf_parser *p, struct str s)
+{
+	static const char *const kinds[] = { "y", "gy", "7", "2a", "2b", "2x",
+		"2y", "6", "5", "1" };
+	struct str kind = str_skip(s, str_find(s, '$') + 1);
+
+	kind = str_head(kind, str_find(kind, '$'));
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (str_eq(kind, str_of(kinds[i])))
+			return find_macro(p, kind) == NULL;
+	return false;
+}
+
 /* Puts macros into a string. A `$' that no macro's name follows is itself. */
 static void
 expand_string(struct conf_parser *p, struct conf_token *t)
@@ -139,7 +155,7 @@ expand_string(struct conf_parser *p, struct conf_token *t)
 	size_t n;
 	char *kept;
 
-	if (str_find(s, '$') == s.len)
+	if (str_find(s, '$') == s.len || is_hash(p, s))
 		return;
 	buf_init(&out, CONF_FILE_MAX);
 	while (s.len > 0) {
@@ -321,6 +337,17 @@ is_macro(const struct conf_statement *st)
 static void read_source(
     struct conf_parser *p, struct str text, const struct frame *frame);
 
+/* There may be passwords' hashes in tables. */
+static void
+free_text(char *text, size_t len)
+{
+	int error = errno;
+
+	explicit_bzero(text, len);
+	free(text);
+	errno = error;
+}
+
 /* All of fd. -1 with errno; EFBIG when it is more than we take. */
 static int
 read_fd(struct conf_parser *p, int fd, struct str *out)
@@ -339,14 +366,14 @@ read_fd(struct conf_parser *p, int fd, struct str *out)
 			len += (size_t)n;
 	}
 	if (n == -1 || len == cap || (p->total += len) > CONF_TOTAL_MAX) {
-		free(text);
+		free_text(text, len);
 		if (n != -1)
 			errno = EFBIG;
 		return -1;
 	}
 	kept = conf_pool_alloc(&p->pool, len + 1);
 	memcpy(kept, text, len);
-	free(text);
+	free_text(text, len);
 	*out = (struct str){ kept, len };
 	return 0;
 }

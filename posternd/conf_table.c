@@ -65,6 +65,7 @@ finish(struct conf_parser *p, struct conf_table *t)
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
 	c->tables = xreallocarray(c->tables, n, sizeof(*c->tables));
 	c->table_fds = xreallocarray(c->table_fds, n, sizeof(*c->table_fds));
+	t->id = c->ntables;
 	c->tables[c->ntables] = t->table;
 	c->table_fds[c->ntables++] = fd;
 	return 0;
@@ -116,6 +117,8 @@ add_entry(
 	}
 	if (conf_table_add(t, key, text, p->st->source->name, line, &why) == -1)
 		r = conf_error(p, "%s", why.text);
+	if (text != NULL)
+		explicit_bzero(text, value.len);
 	free(text);
 	return r;
 }
@@ -335,6 +338,25 @@ take_table(struct conf_parser *p)
 	return NULL;
 }
 
+/* Values that are for the vault alone cannot be for others, too. */
+static int
+check_values(struct conf_parser *p, struct conf_table *t, enum table_use use)
+{
+	const char *values = table_use_values(use);
+
+	if (use == TABLE_FOR_AUTH)
+		t->secret = true;
+	else if (values != NULL)
+		t->valued = values;
+	if (!t->secret || t->valued == NULL)
+		return 0;
+	p->at--;
+	conf_error(p, "table `%s' cannot have both passwords and %s", t->name,
+	    t->valued);
+	conf_advance(p);
+	return -1;
+}
+
 struct table *
 conf_take_table(struct conf_parser *p, enum table_use use)
 {
@@ -351,5 +373,5 @@ conf_take_table(struct conf_parser *p, enum table_use use)
 		conf_advance(p);
 		return NULL;
 	}
-	return t->table;
+	return check_values(p, t, use) == 0 ? t->table : NULL;
 }

@@ -19,6 +19,7 @@
 #include "lib/rules/config.h"
 #include "posternd/load.h"
 #include "posternd/role.h"
+#include "posternd/tickets.h"
 
 enum process_state {
 	PROCESS_DOWN,     /* not started yet, or waiting for its restart */
@@ -84,6 +85,7 @@ struct gateway {
 	int *bases; /* by action's id; -1: not a maildir */
 	int sources_fd;
 	struct sources *sources;
+	struct tickets tickets;
 	/* --- the children --- */
 	struct process *processes;
 	size_t nprocesses;

@@ -31,6 +31,7 @@
 #include "posternd/logsink.h"
 #include "posternd/reload.h"
 #include "posternd/spawn.h"
+#include "posternd/tickets.h"
 #include "posternd/watch.h"
 
 enum { EXIT_USAGE = 2 };
@@ -340,6 +341,7 @@ run(void)
 	gw->loop = loop_new();
 	gw->on_ready = on_ready;
 	watch_signals(gw);
+	tickets_start(gw);
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		watch_add(&gw->processes[i]);
 	watch_start(gw);

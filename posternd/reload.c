@@ -36,6 +36,7 @@ static const struct {
 	{ "delivery-user", offsetof(struct config, delivery_user) },
 	{ "control-user", offsetof(struct config, control_user) },
 	{ "dialer-user", offsetof(struct config, dialer_user) },
+	{ "vault-user", offsetof(struct config, vault_user) },
 	{ "dial-group", offsetof(struct config, dial_groups) },
 };
 

@@ -4,6 +4,7 @@
  */
 #include "posternd/role.h"
 
+#include "edges/smtpd_vault.h"
 #include "lib/rules/instance.h"
 
 enum {
@@ -39,6 +40,14 @@ static uint16_t
 delivery_count(const struct config *c)
 {
 	return (uint16_t)c->delivery_workers;
+}
+
+/* Always both: a reload may bring the first key, the first password. */
+static uint16_t
+vault_count(const struct config *c)
+{
+	(void)c;
+	return VAULT_INSTANCES;
 }
 
 /* --- as whom --- */
@@ -89,6 +98,13 @@ control_user(const struct config *c, uint16_t instance)
 {
 	(void)instance;
 	return or_common(c, c->control_user);
+}
+
+static const char *
+vault_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->vault_user);
 }
 
 static const char *
@@ -198,6 +214,8 @@ const struct role_def role_table[] = {
 	    one,                  queue_user,    queue_nofile,    unlimited },
 	{ ROLE_RESOLVER, WAVE_ASKED,  0,
 	    one,                  resolver_user, resolver_nofile, small_memory },
+	{ ROLE_VAULT,    WAVE_ASKED,  GIVES_SECRETS,
+	    vault_count,          vault_user,    small_nofile,    small_memory },
 	{ ROLE_DIALER,   WAVE_AGENTS, GIVES_TREE | GIVES_DIAL,
 	    one,                  dialer_user,   dialer_nofile,   small_memory },
 	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
@@ -206,7 +224,7 @@ const struct role_def role_table[] = {
 	    config_maildir_count, maildir_user,  small_nofile,    small_memory },
 	{ ROLE_CONTROL,  WAVE_AGENTS, GIVES_CONTROL,
 	    one,                  control_user,  small_nofile,    small_memory },
-	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES,
+	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES | GIVES_TICKETS,
 	    smtpd_count,          smtpd_user,    smtpd_nofile,    smtpd_memory },
 };
 /* clang-format on */

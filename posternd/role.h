@@ -17,7 +17,9 @@ enum role_gives {
 	GIVES_BASES = 8,     /* the bases of its user's Maildirs */
 	GIVES_CONTROL = 16,  /* the control socket */
 	GIVES_TREE = 32,     /* paths as they are: no other root */
-	GIVES_DIAL = 64      /* the groups of `dial-group' */
+	GIVES_DIAL = 64,     /* the groups of `dial-group' */
+	GIVES_SECRETS = 128, /* each instance its own: keys, or passwords */
+	GIVES_TICKETS = 256  /* the keys of session tickets */
 };
 
 /* Started in this order and stopped in the opposite one, each when the one

@@ -11,6 +11,7 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
+#include "edges/smtpd_vault.h"
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -145,6 +146,14 @@ root_of(const struct process *p)
 						   p->gw->empty_root;
 }
 
+static enum conf_secrets
+secrets_of(const struct process *p)
+{
+	if ((p->def->gives & GIVES_SECRETS) == 0)
+		return CONF_NO_SECRETS;
+	return p->instance == VAULT_KEYS ? CONF_KEYS : CONF_PASSWORDS;
+}
+
 static int
 hand_jail(struct process *p)
 {
@@ -195,6 +204,15 @@ hand_listeners(struct process *p)
 }
 
 static int
+hand_tickets(struct process *p)
+{
+	struct tell_tickets m = { .keys = tickets_keys(&p->gw->tickets) };
+	if ((p->def->gives & GIVES_TICKETS) == 0)
+		return 0;
+	return channel_tell(p->ch, TYPE_tell_tickets, &m, 0);
+}
+
+static int
 hand_control(struct process *p)
 {
 	const struct gateway *gw = p->gw;
@@ -217,9 +235,11 @@ spawn_start(struct process *p, struct fault *why)
 	p->sandbox = p->failure = NULL;
 	if (run(p, why) == -1)
 		return -1;
-	if (hand_dirs(p) == -1 || conf_send(p->ch, p->gw->conf) == -1 ||
+	if (hand_dirs(p) == -1 ||
+	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1 ||
 	    hand_jail(p) == -1 || hand_sources(p) == -1 ||
-	    hand_listeners(p) == -1 || hand_control(p) == -1) {
+	    hand_listeners(p) == -1 || hand_tickets(p) == -1 ||
+	    hand_control(p) == -1) {
 		kill(p->pid, SIGKILL);
 		return fault_set(why, FAULT_OURS,
 		    "the configuration does not fit its messages");
@@ -301,7 +321,7 @@ spawn_can_send(const struct config *c, struct loop *l)
 		return false;
 	struct channel *ch =
 	    channel_new(l, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
-	bool fits = conf_send(ch, c) == 0;
+	bool fits = conf_send(ch, c, CONF_KEYS) == 0;
 	channel_free(&ch);
 	close(pair[1]);
 	return fits;
@@ -317,8 +337,15 @@ spawn_tell_config(struct process *p)
 	if (p->conf_told)
 		return;
 	p->conf_told = true;
-	if (conf_send(p->ch, p->gw->conf) == -1)
+	if (conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1)
 		watch_refuse(p, "the configuration did not reach it");
+}
+
+void
+spawn_tell_tickets(struct process *p)
+{
+	if (p->ch != NULL)
+		(void)hand_tickets(p);
 }
 
 void

@@ -19,6 +19,8 @@ bool spawn_can_send(const struct config *c, struct loop *l);
 /* There is a new configuration; who still has one to take is told of this one
  * behind it. Only after spawn_go: who is told says when it has taken it. */
 void spawn_tell_config(struct process *p);
+/* There are new keys of session tickets. */
+void spawn_tell_tickets(struct process *p);
 /* The log has a new descriptor. */
 void spawn_tell_log(struct process *p);
 

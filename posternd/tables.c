@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "lib/base/utf8.h"
-#include "lib/mail/path.h"
-#include "posternd/conf_hops.h"
+#include "posternd/table_uses.h"
 
 enum {
+	KEY_BYTES_MAX = 1024,
 	LINE_BYTES_MAX = 8192, /* of a table file */
 	READ_BYTES = 65536
 };
@@ -51,77 +52,23 @@ conf_table_free(struct conf_table **tp)
 	free(t);
 }
 
-static bool
-fits_source(struct str key, const char *value)
-{
-	struct addr_net net;
-
-	(void)value;
-	return addr_net_parse(key, &net) == 0;
-}
-
-static bool
-fits_domain(struct str key, const char *value)
-{
-	if (path_is_literal(key))
-		return true;
-	if (fits_source(key, value))
-		return false;
-	if (key.len > 1 && key.p[0] == '.')
-		key = str_skip(key, 1);
-	return path_is_domain(key, true);
-}
-
-static bool
-fits_address(struct str key, const char *value)
-{
-	size_t at = key.len;
-	struct str domain;
-
-	if (str_eq(key, STR("<>")))
-		return true;
-	while (at > 0 && key.p[at - 1] != '@')
-		at--;
-	if (at == 0 || key.len == 1)
-		return false;
-	domain = str_skip(key, at);
-	if (domain.len == 0)
-		return true;
-	return domain.p[0] != '.' && fits_domain(domain, value);
-}
-
-static bool
-fits_routes(struct str key, const char *value)
-{
-	return fits_domain(key, NULL) && value != NULL &&
-	       conf_hops_check(str_of(value), NULL) == 0;
-}
-
-static const struct {
-	bool (*fits)(struct str key, const char *value);
-	const char *what;
-} uses[TABLE_USES] = {
-	[TABLE_FOR_SOURCE] = { fits_source, "an address or network" },
-	[TABLE_FOR_DOMAIN] = { fits_domain, "a domain" },
-	[TABLE_FOR_ADDRESS] = { fits_address, "a mail address" },
-	[TABLE_FOR_ROUTES] = { fits_routes,
-	    "a domain with next hops (smtp://HOST:PORT)" },
-};
-
 static void
 note_unfit(struct conf_table *t, enum table_use use, struct str key,
     const char *file, uint32_t line)
 {
 	char text[512];
 
+	/* `user:hash' in one word shows the user alone. */
+	if (use == TABLE_FOR_AUTH)
+		key = str_head(key, str_find(key, ':'));
 	snprintf(text, sizeof(text), "`%.*s' (%s:%u) is not %s",
 	    (int)(key.len > 100 ? 100 : key.len), key.p, file, line,
-	    uses[use].what);
+	    table_use_what(use));
 	t->unfit[use] = xstrdup(text);
 }
 
-int
-conf_table_add(struct conf_table *t, struct str key, const char *value,
+static int
+add_entry(struct conf_table *t, struct str key, const char *value,
     const char *file, uint32_t line, struct fault *why)
 {
 	struct addr_net net;
@@ -130,11 +77,44 @@ conf_table_add(struct conf_table *t, struct str key, const char *value,
 	if (table_builder_add(t->builder, key, value, why) == -1)
 		return -1;
 	for (use = 0; use < TABLE_USES; use++)
-		if (t->unfit[use] == NULL && !uses[use].fits(key, value))
+		if (t->unfit[use] == NULL &&
+		    !table_use_fits((enum table_use)use, key, value))
 			note_unfit(t, (enum table_use)use, key, file, line);
 	if (addr_net_parse(key, &net) == 0 && net.bits == 0)
 		t->everywhere = true;
+	t->scram |= table_value_is_scram(value);
 	return 0;
+}
+
+/* Copies and forgets: it may be a password's hash. */
+static void
+free_secret(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+int
+conf_table_add(struct conf_table *t, struct str key, const char *value,
+    const char *file, uint32_t line, struct fault *why)
+{
+	struct buf ascii;
+	char *words;
+	int r;
+
+	/* Names in other scripts are compared as A-labels (RFC 5890); as it
+	 * is written it may be the name of a user. */
+	words = table_words_to_ascii(value);
+	if (words != NULL)
+		value = words;
+	r = add_entry(t, key, value, file, line, why);
+	buf_init(&ascii, KEY_BYTES_MAX);
+	if (r == 0 && table_key_to_ascii(key, &ascii))
+		r = table_builder_add(t->builder, buf_str(&ascii), value, why);
+	buf_clear(&ascii);
+	free_secret(words);
+	return r;
 }
 
 int
@@ -200,7 +180,7 @@ add_line(struct reader *r, struct str line)
 	if (conf_table_add(r->table, str_head(line, n), text, r->path, r->line,
 		&why) == -1)
 		bad_line(r, why.text);
-	free(text);
+	free_secret(text);
 }
 
 static void
@@ -250,6 +230,7 @@ conf_table_read(
 {
 	struct reader *r;
 	struct fault why;
+	struct stat st;
 	char *bytes;
 	ssize_t n;
 	int fd;
@@ -258,6 +239,7 @@ conf_table_read(
 		on_error(ctx, path, 0, why.text);
 		return;
 	}
+	t->readable = fstat(fd, &st) == 0 && (st.st_mode & S_IROTH) != 0;
 	r = xcalloc(1, sizeof(*r));
 	*r = (struct reader){
 		.table = t, .path = path, .on_error = on_error, .ctx = ctx
@@ -273,7 +255,9 @@ conf_table_read(
 	}
 	if (r->len > 0 || r->too_long)
 		end_line(r);
+	explicit_bzero(bytes, READ_BYTES);
 	free(bytes);
+	explicit_bzero(r, sizeof(*r));
 	free(r);
 	close(fd);
 }
@@ -297,4 +281,31 @@ conf_table_seal(struct conf_table *t, int *fd, struct fault *why)
 		return -1;
 	}
 	return 0;
+}
+
+static bool
+add_key(void *builder, struct str key, struct str value)
+{
+	(void)value;
+	return table_builder_add(builder, key, NULL, NULL) == -1;
+}
+
+int
+conf_table_hide(struct conf_table *t, int *fd, struct fault *why)
+{
+	struct table_builder *b = table_builder_new(t->name);
+	bool failed = table_any(t->table, add_key, b);
+	int mapped;
+
+	*fd = table_builder_seal(&b, why);
+	if (*fd == -1)
+		return -1;
+	mapped = fcntl(*fd, F_DUPFD_CLOEXEC, 0);
+	if (failed || mapped == -1)
+		fault_errno(why, FAULT_OURS, "table %s", t->name);
+	else if (table_replace(t->table, mapped, why) == 0)
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return -1;
 }

@@ -8,15 +8,7 @@
 #include <stdint.h>
 
 #include "lib/rules/table.h"
-
-/* What a table is asked for; not every entry fits every question. */
-enum table_use {
-	TABLE_FOR_SOURCE,  /* networks */
-	TABLE_FOR_DOMAIN,  /* domains */
-	TABLE_FOR_ADDRESS, /* mail addresses */
-	TABLE_FOR_ROUTES,  /* domains, with next hops as values */
-	TABLE_USES
-};
+#include "posternd/table_uses.h"
 
 struct conf_table {
 	STAILQ_ENTRY(conf_table) next;
@@ -27,8 +19,13 @@ struct conf_table {
 	bool named;              /* not one made of a literal */
 	bool used;               /* by any statement */
 	bool everywhere;         /* has a network of zero bits: any client */
+	bool scram;              /* a value is a secret for SCRAM */
+	bool readable;           /* by everybody, the file it came from */
+	bool secret;             /* its values are for the vault alone */
+	const char *valued;      /* what needs its values; NULL: nothing */
 	char *unfit[TABLE_USES]; /* the first entry that does not fit; owned */
 	struct table_builder *builder; /* NULL once sealed */
+	size_t id;                     /* the configuration's */
 	struct table *table;           /* once sealed; the configuration's */
 };
 
@@ -36,7 +33,8 @@ STAILQ_HEAD(conf_tables, conf_table);
 
 struct conf_table *conf_table_new(const char *name);
 void conf_table_free(struct conf_table **t);
-/* One entry that stands in file at line; value NULL: none. */
+/* One entry that stands in file at line; value NULL: none. A key in another
+ * script can be found with its domain in A-labels, too. */
 int conf_table_add(struct conf_table *t, struct str key, const char *value,
     const char *file, uint32_t line, struct fault *why);
 /* Called for each thing wrong in a table file; line 0: with all of it. */
@@ -47,6 +45,10 @@ void conf_table_read(struct conf_table *t, const char *path,
     table_error_fn *on_error, void *ctx);
 /* Ends the building: t->table is open, *fd its sealed memfd. 0/-1 */
 int conf_table_seal(struct conf_table *t, int *fd, struct fault *why);
+
+/* From here on t->table has the keys alone, for whoever points at it: *fd is
+ * their sealed memfd, beside the one that conf_table_seal made. 0/-1 */
+int conf_table_hide(struct conf_table *t, int *fd, struct fault *why);
 
 /* Opens a file of the configuration: regular (or a pipe), not writable by
  * everybody. The descriptor, or -1 with why. */

@@ -10,7 +10,8 @@
 static uint64_t
 cost(const struct content *content)
 {
-	return sizeof(*content) + content->len + content->context_len;
+	return sizeof(*content) + content->len + content->context_len +
+	       content->wishes_len;
 }
 
 void
@@ -57,6 +58,7 @@ content_new_with(uint32_t len, struct str context)
 	content->owner = NULL;
 	content->len = len;
 	content->context_len = (uint32_t)context.len;
+	content->wishes_len = 0;
 	content->has_context = true;
 	if (context.len > 0)
 		memcpy(content->bytes + len, context.p, context.len);
@@ -68,6 +70,29 @@ content_context(const struct content *content)
 {
 	return (
 	    struct str){ content->bytes + content->len, content->context_len };
+}
+
+void
+content_set_wishes(struct content **content, struct str block)
+{
+	struct content *c = *content;
+	size_t at = (size_t)c->len + c->context_len;
+
+	assert(c->owner == NULL);
+	if (block.len == 0)
+		return;
+	c = xreallocarray(c, 1, sizeof(*c) + at + block.len);
+	memcpy(c->bytes + at, block.p, block.len);
+	c->wishes_len = (uint32_t)block.len;
+	*content = c;
+}
+
+struct str
+content_wishes(const struct content *content)
+{
+	return (
+	    struct str){ content->bytes + content->len + content->context_len,
+		content->wishes_len };
 }
 
 void

@@ -17,8 +17,9 @@ struct content {
 	struct entry *owner;       /* NULL: not in the cache */
 	uint32_t len;
 	uint32_t context_len;
+	uint32_t wishes_len;
 	bool has_context; /* else nobody looked what the record has of it */
-	char bytes[];     /* len, and behind them the context */
+	char bytes[];     /* len, and behind them context and wishes */
 };
 
 TAILQ_HEAD(content_list, content);
@@ -40,6 +41,10 @@ struct content *content_new(uint32_t len);
 /* The same with what filters have to be told (copied). */
 struct content *content_new_with(uint32_t len, struct str context);
 struct str content_context(const struct content *content);
+/* A block of wishes.h (copied) goes with it from now on. It is not in the
+ * cache yet, and may move. */
+void content_set_wishes(struct content **content, struct str block);
+struct str content_wishes(const struct content *content);
 /* Takes content over as e's; what does not fit is freed at once. An entry
  * that has content already keeps that. */
 void cache_put(struct cache *c, struct entry *e, struct content *content);

@@ -94,6 +94,13 @@ attempt(struct queue *q, struct rcpt *r, const struct heard *h)
 	return said;
 }
 
+static void
+keep_reply(struct queue *q, struct rcpt *r, const struct heard *h)
+{
+	rcpt_set_word(&q->index, &r->reply, h->reply);
+	rcpt_set_word(&q->index, &r->relay, h->relay);
+}
+
 void
 fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h)
 {
@@ -101,14 +108,13 @@ fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h)
 
 	rcpt_set_state(&q->index, r, RCPT_DELIVERED);
 	log_fate(q, r, TRACE_DELIVERED, &said);
+	if (h->handover != HANDOVER_DSN && rcpt_wants(r, NOTIFY_SUCCESS)) {
+		keep_reply(q, r, h);
+		if (h->handover == HANDOVER_RELAYED)
+			rcpt_mark(r, MARK_RELAYED);
+		report_delivered(q, r, queue_now_ms(q));
+	}
 	fate_changed(q, r);
-}
-
-static void
-keep_reply(struct queue *q, struct rcpt *r, const struct heard *h)
-{
-	rcpt_set_word(&q->index, &r->reply, h->reply);
-	rcpt_set_word(&q->index, &r->relay, h->relay);
 }
 
 void

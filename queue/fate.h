@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "edges/queue_delivery.h"
 #include "lib/base/str.h"
 #include "queue/index.h"
 #include "queue/trace.h"
@@ -29,6 +30,7 @@ struct heard {
 	struct str reply; /* with its code */
 	struct str relay;
 	bool possible_duplicate;
+	enum handover handover; /* of what was delivered */
 };
 
 void fate_init(struct queue *q);

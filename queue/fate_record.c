@@ -54,6 +54,9 @@ state_to_store(const struct rcpt *r)
 {
 	if (r->state == RCPT_BOUNCED && (r->marks & MARK_REPORT) != 0)
 		return STATE_RCPT_FAILED;
+	if (r->state == RCPT_DELIVERED && (r->marks & MARK_REPORT) != 0)
+		return (r->marks & MARK_RELAYED) != 0 ? STATE_RCPT_RELAYED :
+							STATE_RCPT_ARRIVED;
 	if (rcpt_is_open(r) && (r->marks & MARK_REMOVE) != 0)
 		return STATE_RCPT_REMOVED;
 	if (rcpt_is_open(r) && (r->marks & MARK_HOLD) != 0)

@@ -8,6 +8,7 @@
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
 #include "lib/proc/tell_stats.h"
+#include "queue/blocking.h"
 #include "queue/change.h"
 #include "queue/destinations.h"
 #include "queue/listing.h"
@@ -103,10 +104,12 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.active", active - put_off },
 		{ "queue.deferred", ix->nstate[STATE_DEFERRED] + put_off },
 		{ "queue.held", ix->nstate[STATE_HELD] },
+		{ "queue.rate_held", q->user_rates.held },
 		{ "queue.quarantined", ix->nstate[STATE_QUARANTINED] },
 		{ "queue.filtering", q->refilter.njobs },
 		{ "queue.filtered", q->refilter.asked },
 		{ "queue.kept", ix->nkept },
+		{ "queue.blocks", q->blocks.n },
 		{ "queue.bytes", ix->bytes },
 		{ "queue.commits", t->commits },
 		{ "queue.commit_batch",
@@ -116,6 +119,8 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.segments", t->segments },
 		{ "queue.segments_reused", t->segments_reused },
 		{ "queue.works", q->nworks },
+		{ "queue.reports", q->reports.made },
+		{ "queue.reports_unwanted", q->reports.unwanted },
 		{ "queue.cache_bytes", q->cache.bytes },
 		{ "queue.cache_hits", q->cache.hits },
 		{ "queue.cache_misses", q->cache.misses },
@@ -191,6 +196,28 @@ on_ask_trace(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	tracing_start(ctx, id, msg);
 }
 
+static void
+on_ask_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	blocking_block(ctx, id, msg);
+}
+
+static void
+on_ask_unblock(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	blocking_unblock(ctx, id, msg);
+}
+
+static void
+on_ask_blocks(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	blocking_list(ctx, id);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
 	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
@@ -200,6 +227,9 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_change, on_ask_change },
 	{ TYPE_ask_quarantine, on_ask_quarantine },
 	{ TYPE_ask_trace, on_ask_trace },
+	{ TYPE_ask_block, on_ask_block },
+	{ TYPE_ask_unblock, on_ask_unblock },
+	{ TYPE_ask_blocks, on_ask_blocks },
 	{ 0, NULL },
 };
 

@@ -4,6 +4,7 @@
 #include <bsd/sys/queue.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "edges/smtpd_queue.h"
@@ -270,19 +271,70 @@ find_place(struct smtpd_peer *p, struct intake_mail *mail,
 }
 
 static void
+log_surplus(const struct intake_mail *mail, struct str limit)
+{
+	char id[ID_LEN + 1] = "";
+	struct log_ctx ctx = { NULL, "msg", id };
+
+	memcpy(id, mail->record.msgid.p, ID_LEN);
+	log_warn(&ctx, "held", "user=%s limit=%s nrcpt=%u",
+	    log_str(mail->auth_user), log_str(limit), mail->record.nrcpt);
+}
+
+/* "4.7.0 held: jane sent more than 200/1h" */
+static void
+say_surplus(struct buf *out, struct str user, struct str limit)
+{
+	buf_add_str(out, STR("4.7.0 held: "));
+	for (size_t i = 0; i < user.len; i++)
+		buf_add_char(out,
+		    user.p[i] >= ' ' && user.p[i] <= '~' ? user.p[i] : '?');
+	buf_add_str(out, STR(" sent more than "));
+	buf_add_str(out, limit);
+}
+
+/* Too much of this user: kept, but it goes nowhere until somebody has looked
+ * at it. why: room for the reason. */
+static void
+hold_surplus(struct queue *q, struct intake_mail *mail, struct buf *why)
+{
+	const struct limits *l = &q->config->limits;
+	struct mail_record *m = &mail->record;
+	struct buf limit;
+
+	if (mail->replaces || user_rate_take(&q->user_rates, l, mail->auth_user,
+				  m->nrcpt, queue_now_ms(q)))
+		return;
+	buf_init(&limit, 64);
+	user_rate_format(l, &limit);
+	log_surplus(mail, buf_str(&limit));
+	say_surplus(why, mail->auth_user, buf_str(&limit));
+	buf_clear(&limit);
+	m->held = buf_str(why);
+	for (uint32_t i = 0; i < m->nrcpt; i++)
+		if (mail->rcpts[i].start != START_QUARANTINED)
+			mail->rcpts[i].start |= MAIL_RCPT_HELD;
+}
+
+static void
 add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
 {
 	struct queue *q = p->q;
 	enum queue_refusal why = REFUSED_MALFORMED;
 	char new_id[ID_LEN + 1];
+	struct buf held;
 	struct replacement rep;
 	struct entry *e = NULL;
 	struct commit *c;
 
 	mail->record.seq = store_next_seq(q->store);
-	if (find_place(p, mail, &rep, new_id) == 0)
+	buf_init(&held, 512);
+	if (find_place(p, mail, &rep, new_id) == 0) {
+		hold_surplus(q, mail, &held);
 		e = add_entry(p, &mail->record, &rep, &why);
+	}
 	if (e == NULL) {
+		buf_clear(&held);
 		tell_refused(p, id, why);
 		intake_mail_clear(mail);
 		return;
@@ -296,6 +348,7 @@ add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
 	q->nintakes++;
 	store_add_mail(q->store, &mail->record, on_committed, c);
 	mail->content = NULL;
+	buf_clear(&held);
 	intake_mail_clear(mail);
 	pace_soon(&q->pace);
 	queue_check_limit(q);
@@ -434,6 +487,7 @@ welcome(struct smtpd_peer *p)
 	uint8_t space = queue_space(p->q, &free_bytes);
 
 	tell_space_to(p, space, free_bytes);
+	blocks_tell_all(p->q, p);
 }
 
 void

@@ -208,7 +208,13 @@ start_rcpt(struct index *ix, struct rcpt *r, const struct mail_record *m)
 {
 	uint32_t *n;
 
-	switch ((enum rcpt_start)m->rcpts[r->index].start) {
+	unsigned int start = m->rcpts[r->index].start;
+
+	if ((start & MAIL_RCPT_HELD) != 0) {
+		r->reply = word_get(&ix->words, m->held);
+		r->state = RCPT_HELD;
+	}
+	switch ((enum rcpt_start)(start & ~(unsigned int)MAIL_RCPT_HELD)) {
 	case START_WAITING:
 		break;
 	case START_UNFILTERED:
@@ -245,11 +251,23 @@ fill_rcpts(struct index *ix, struct entry *e, const struct mail_record *m)
 			.to_len = (uint16_t)to.len,
 			.state = RCPT_ACTIVE,
 			.place = PLACE_NONE,
+			.notify = m->rcpts[i].notify & 0xfU,
 		};
 		memcpy(base + at, to.p, to.len);
 		at += to.len;
 		start_rcpt(ix, &e->rcpts[i], m);
 	}
+}
+
+/* Nobody is held and in quarantine at a time. */
+static bool
+is_known_start(unsigned int start)
+{
+	unsigned int held = start & MAIL_RCPT_HELD;
+
+	start &= ~(unsigned int)MAIL_RCPT_HELD;
+	return start <= START_UNFILTERED &&
+	       (held == 0 || start != START_QUARANTINED);
 }
 
 /* What a foreign or damaged record must not bring in. */
@@ -263,7 +281,7 @@ is_sane(const struct mail_record *m)
 		return false;
 	for (uint32_t i = 0; i < m->nrcpt; i++)
 		if (m->rcpts[i].to.len > UINT16_MAX ||
-		    m->rcpts[i].start > START_UNFILTERED)
+		    !is_known_start(m->rcpts[i].start))
 			return false;
 	size = size_of(m);
 	return size <= UINT32_MAX;
@@ -424,6 +442,14 @@ bool
 rcpt_is_open(const struct rcpt *r)
 {
 	return r->state <= RCPT_HELD || r->state == RCPT_QUARANTINED;
+}
+
+bool
+rcpt_wants(const struct rcpt *r, enum notify what)
+{
+	if (r->notify == NOTIFY_DEFAULT)
+		return what != NOTIFY_SUCCESS;
+	return (r->notify & what) != 0;
 }
 
 void

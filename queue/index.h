@@ -14,6 +14,7 @@
 
 #include "edges/control_all.h"
 #include "lib/base/id.h"
+#include "lib/mail/envelope.h"
 #include "queue/store.h"
 #include "queue/word.h"
 
@@ -39,11 +40,14 @@ enum rcpt_marks {
 	MARK_CHANGED = 16,    /* the store does not know yet */
 	MARK_UNREADABLE = 32, /* its content could not be read last time */
 	MARK_WARNED = 64,     /* the sender was told of the delay */
-	MARK_REPORT = 128,    /* the sender is to be told that it failed */
+	MARK_REPORT = 128,    /* the sender is to be told: that it failed, or
+			       * that it was delivered */
 	MARK_REQUEUE = 256,   /* ask the rules again, after the attempt */
 	MARK_REROUTED = 512,  /* its action is not the mail record's: the state
 			       * records say it */
 	MARK_UNFILTERED = 1024, /* filters are to see it first */
+	MARK_RELAYED = 2048,    /* delivered to a host that does not tell its
+				 * sender what becomes of it there */
 	/* an administrator's, seen to when the attempt under way is over */
 	MARK_WISHES = MARK_HOLD | MARK_REMOVE | MARK_REQUEUE
 };
@@ -69,9 +73,10 @@ struct rcpt {
 	uint32_t slot;       /* in the retry heap */
 	uint32_t to_at;      /* its address: bytes from the entry on */
 	uint16_t to_len;
-	uint16_t marks; /* enum rcpt_marks; rcpt_mark, rcpt_unmark */
-	uint8_t state;  /* enum rcpt_state; rcpt_set_state only */
-	uint8_t place;  /* enum rcpt_place */
+	uint16_t marks;     /* enum rcpt_marks; rcpt_mark, rcpt_unmark */
+	uint8_t state;      /* enum rcpt_state; rcpt_set_state only */
+	uint8_t place : 4;  /* enum rcpt_place */
+	uint8_t notify : 4; /* enum notify */
 };
 
 TAILQ_HEAD(rcpt_list, rcpt);
@@ -158,6 +163,8 @@ struct str rcpt_to(const struct rcpt *r);
 /* Behind the last @; empty when there is none. */
 struct str rcpt_domain(const struct rcpt *r);
 bool rcpt_is_open(const struct rcpt *r);
+/* Does its sender want to hear of this (NOTIFY_SUCCESS, FAILURE, DELAY)? */
+bool rcpt_wants(const struct rcpt *r, enum notify what);
 void rcpt_mark(struct rcpt *r, enum rcpt_marks mark);
 void rcpt_unmark(struct rcpt *r, unsigned int marks);
 void rcpt_set_state(struct index *ix, struct rcpt *r, enum rcpt_state state);

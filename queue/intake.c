@@ -6,6 +6,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/id.h"
+#include "queue/wishes.h"
 
 enum {
 	/* Unfinished mail of one channel: smtpd sends one at a time, so this
@@ -21,15 +22,16 @@ struct span {
 };
 
 struct span_rcpt {
-	struct span to, action, orig;
-	uint8_t start;
+	struct span to, action, orig, orcpt;
+	uint8_t start, notify;
 };
 
 struct intake {
 	RB_ENTRY(intake) by_id;
 	uint64_t id;
 	struct ask_commit ask; /* its views are not valid any more */
-	struct span msgid, from, client, client_name, listener, filter, reason;
+	struct span msgid, from, client, client_name, listener, filter, reason,
+	    envid, auth_user;
 	struct buf text;         /* all texts */
 	struct span_rcpt *rcpts; /* owned; grows as they come */
 	uint32_t nrcpt, rcpts_cap;
@@ -127,7 +129,39 @@ take_share(struct intakes *all, struct intake *in, uint64_t n)
 /* --- the whole --- */
 
 static void
-fill_record(struct intake *in, struct intake_mail *out)
+fill_rcpts(const struct intake *in, struct intake_mail *out)
+{
+	const char *text = in->text.p;
+
+	out->rcpts = xreallocarray(NULL, in->nrcpt, sizeof(*out->rcpts));
+	for (uint32_t i = 0; i < in->nrcpt; i++)
+		out->rcpts[i] = (struct mail_rcpt){
+			.to = view(text, in->rcpts[i].to),
+			.action = view(text, in->rcpts[i].action),
+			.orig = view(text, in->rcpts[i].orig),
+			.orcpt = view(text, in->rcpts[i].orcpt),
+			.start = in->rcpts[i].start,
+			.notify = in->rcpts[i].notify,
+		};
+}
+
+/* Its sender's wishes go with the content, which knows its record then. */
+static void
+fill_content(struct intake_mail *out)
+{
+	struct mail_record *m = &out->record;
+	struct buf wishes;
+
+	buf_init(&wishes, WISHES_MAX);
+	wishes_make(m, &wishes);
+	content_set_wishes(&out->content, buf_str(&wishes));
+	buf_clear(&wishes);
+	m->content = (struct str){ out->content->bytes, out->content->len };
+	m->context = content_context(out->content);
+}
+
+static void
+fill_record(const struct intake *in, struct intake_mail *out)
 {
 	const struct ask_commit *m = &in->ask;
 	const char *text = in->text.p;
@@ -136,14 +170,8 @@ fill_record(struct intake *in, struct intake_mail *out)
 	out->content = in->content;
 	out->replaces = m->replaces != 0;
 	out->body_size = m->body_size;
-	out->rcpts = xreallocarray(NULL, in->nrcpt, sizeof(*out->rcpts));
-	for (uint32_t i = 0; i < in->nrcpt; i++)
-		out->rcpts[i] = (struct mail_rcpt){
-			.to = view(text, in->rcpts[i].to),
-			.action = view(text, in->rcpts[i].action),
-			.orig = view(text, in->rcpts[i].orig),
-			.start = in->rcpts[i].start,
-		};
+	out->auth_user = view(text, in->auth_user);
+	fill_rcpts(in, out);
 	out->record = (struct mail_record){
 		.msgid = view(text, in->msgid),
 		.from = view(text, in->from),
@@ -158,11 +186,11 @@ fill_record(struct intake *in, struct intake_mail *out)
 		.bodyfile = m->bodyfile,
 		.body_size = m->bodyfile != 0 ? m->body_size :
 						m->inline_size - m->header_size,
-		.content = { in->content->bytes, in->content->len },
 		.filter = view(text, in->filter),
 		.reason = view(text, in->reason),
-		.context = content_context(in->content),
+		.envid = view(text, in->envid),
 	};
+	fill_content(out);
 }
 
 static enum intake_result
@@ -203,7 +231,7 @@ intake_begin(struct intakes *all, uint64_t id, const struct ask_commit *m,
 	uint64_t fixed = sizeof(*in) + m->inline_size + m->from.len +
 			 m->client.len + m->client_name.len + m->listener.len +
 			 m->filter.len + m->reason.len + m->context.len +
-			 ID_LEN;
+			 m->envid.len + m->auth_user.len + ID_LEN;
 
 	if (!makes_sense(m))
 		return INTAKE_MALFORMED;
@@ -223,6 +251,8 @@ intake_begin(struct intakes *all, uint64_t id, const struct ask_commit *m,
 	in->listener = keep(in, m->listener);
 	in->filter = keep(in, m->filter);
 	in->reason = keep(in, m->reason);
+	in->envid = keep(in, m->envid);
+	in->auth_user = keep(in, m->auth_user);
 	in->content = content_new_with(m->inline_size, m->context);
 	RB_INSERT(intake_tree, &all->by_id, in);
 	all->last = in;
@@ -241,9 +271,10 @@ intake_add_rcpt(struct intakes *all, uint64_t id, const struct tell_rcpt *m,
 		return INTAKE_UNKNOWN;
 	if (in->nrcpt >= in->ask.nrcpt || m->to.len == 0 || m->action.len == 0)
 		return refuse(all, in, INTAKE_MALFORMED);
+	/* An ORCPT is in the content, too, in the end. */
 	if (take_share(all, in,
-		sizeof(*in->rcpts) + m->to.len + m->action.len + m->orig.len) !=
-	    0)
+		sizeof(*in->rcpts) + m->to.len + m->action.len + m->orig.len +
+		    2 * m->orcpt.len) != 0)
 		return refuse(all, in, INTAKE_BUSY);
 	if (in->nrcpt == in->rcpts_cap) {
 		in->rcpts_cap = in->rcpts_cap == 0 ? 1 : in->rcpts_cap * 4;
@@ -254,7 +285,9 @@ intake_add_rcpt(struct intakes *all, uint64_t id, const struct tell_rcpt *m,
 		.to = keep(in, m->to),
 		.action = keep(in, m->action),
 		.orig = keep(in, m->orig),
+		.orcpt = keep(in, m->orcpt),
 		.start = m->start,
+		.notify = m->notify,
 	};
 	all->last = in;
 	return check_whole(all, in, out);

@@ -77,6 +77,7 @@ discard(struct queue *q, struct rcpt *r)
 	struct heard h = {
 		.reply = STR("250 2.0.0 discarded"),
 		.relay = STR("discard"),
+		.handover = HANDOVER_DSN, /* nobody is told */
 	};
 
 	rcpt_set_state(&q->index, r, RCPT_ACTIVE);
@@ -171,7 +172,9 @@ queue_take_in(struct queue *q, struct entry *e, struct store_ref ref,
 
 		if (r->place != PLACE_NONE)
 			continue;
-		if (r->state == RCPT_ACTIVE)
+		if (r->state == RCPT_HELD && !e->filtering)
+			fate_held(q, r, NULL);
+		else if (r->state == RCPT_ACTIVE)
 			queue_send_rcpt(q, r);
 		else if (r->state == RCPT_QUARANTINED && !e->filtering)
 			set_aside(q, r);
@@ -334,7 +337,9 @@ queue_new(struct loop *l)
 	retry_init(&q->retry);
 	fate_init(q);
 	report_init(q);
+	user_rates_init(&q->user_rates);
 	refilter_init(q);
+	blocks_init(q);
 	q->trace = trace_new(TRACE_BYTES);
 	schedule_init(&q->schedule, &schedule_ops, q, &q->index.words);
 	LIST_INIT(&q->smtpds);
@@ -370,6 +375,7 @@ queue_start(struct queue *q, struct fault *why)
 	if (store_open(q->store, dir, &q->config->queue, max_message(q->config),
 		&store_ops, q, why) != 0)
 		return -1;
+	blocks_load(q);
 	q->started = true;
 	resume_all(q);
 	report_start(q);

@@ -10,6 +10,7 @@
 
 #include "lib/base/loop.h"
 #include "lib/rules/config.h"
+#include "queue/block_list.h"
 #include "queue/cache.h"
 #include "queue/fate.h"
 #include "queue/index.h"
@@ -21,6 +22,7 @@
 #include "queue/schedule.h"
 #include "queue/store.h"
 #include "queue/trace.h"
+#include "queue/user_rate.h"
 
 struct obsolete;
 struct smtpd_peer;
@@ -39,8 +41,10 @@ struct queue {
 	struct changes changes;
 	struct reports reports;
 	struct refilter refilter;
+	struct blocks blocks;
 	struct trace *trace;
 	struct router router;
+	struct user_rates user_rates;
 	struct schedule schedule;
 	LIST_HEAD(, smtpd_peer) smtpds;
 	LIST_HEAD(, agent_peer) agents;

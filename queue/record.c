@@ -19,7 +19,8 @@ enum {
 	CUT_SIZE = 16,
 	MAIL_FIXED = 64,
 	MAIL_FIXED_1 = 56, /* of version 1 */
-	MAIL_RCPT_FIXED = 8,
+	MAIL_RCPT_FIXED = 10,
+	MAIL_RCPT_FIXED_2 = 8, /* of version 2 */
 	MAIL_RCPT_FIXED_1 = 6,
 	STATE_FIXED = 24,
 	STATE_RCPT_FIXED = 24
@@ -176,26 +177,36 @@ record_payload_is_good(const struct record_header *h, const uint8_t *payload)
  * Mail payload: received u64, bodyfile u64, body size u64, flags u32,
  * recipients u32, header size u32, content size u32, six u16 lengths (msgid,
  * from, client, client name, listener, context), size of the recipients'
- * block u32, two u16 lengths (filter, reason), zero u32; the texts: msgid,
- * from, client, client name, listener, filter, reason, context; the
- * recipients, each three u16 lengths (to, action, orig), start u8, zero u8 and
- * the three; the content.
+ * block u32, four u16 lengths (filter, reason, envid, held); the texts: msgid,
+ * from, client, client name, listener, filter, reason, context, envid, held;
+ * the recipients, each three u16 lengths (to, action, orig), start u8, notify
+ * u8, u16 length of orcpt, and the four; the content.
  *
- * Version 1 ends its fixed part with the size of the recipients' block, has a
- * zero for the length of the context, and no start.
+ * Version 2 has zeros for the lengths of envid and held and for notify, and
+ * no orcpt with its length. Version 1 ends its fixed part with the size of the
+ * recipients' block, has a zero for the length of the context, and no start.
  */
-enum { MAIL_TEXTS = 8 };
+enum { MAIL_TEXTS = 10 };
 
 /* Where the u16 lengths stand, in the order of the texts. */
-static const uint8_t text_at[MAIL_TEXTS] = { 40, 42, 44, 46, 48, 56, 58, 50 };
+static const uint8_t text_at[MAIL_TEXTS] = { 40, 42, 44, 46, 48, 56, 58, 50, 60,
+	62 };
 
-enum { MAIL_TEXTS_1 = 5 }; /* the first so many are those of version 1 */
+/* By version: the texts it has are the first so many; its sizes. */
+static const struct {
+	uint8_t texts, fixed, rcpt_fixed;
+} layouts[RECORD_VERSION + 1] = {
+	[1] = { 5, MAIL_FIXED_1, MAIL_RCPT_FIXED_1 },
+	[2] = { 8, MAIL_FIXED, MAIL_RCPT_FIXED_2 },
+	[3] = { MAIL_TEXTS, MAIL_FIXED, MAIL_RCPT_FIXED },
+};
 
 static void
 mail_texts(const struct mail_record *m, struct str out[static MAIL_TEXTS])
 {
 	const struct str texts[MAIL_TEXTS] = { m->msgid, m->from, m->client,
-		m->client_name, m->listener, m->filter, m->reason, m->context };
+		m->client_name, m->listener, m->filter, m->reason, m->context,
+		m->envid, m->held };
 
 	memcpy(out, texts, sizeof(texts));
 }
@@ -215,9 +226,10 @@ mail_rcpts_size(const struct mail_record *m)
 		const struct mail_rcpt *r = &m->rcpts[i];
 
 		if (!fits_u16(r->to) || !fits_u16(r->action) ||
-		    !fits_u16(r->orig))
+		    !fits_u16(r->orig) || !fits_u16(r->orcpt))
 			return UINT64_MAX;
-		n += MAIL_RCPT_FIXED + r->to.len + r->action.len + r->orig.len;
+		n += MAIL_RCPT_FIXED + r->to.len + r->action.len + r->orig.len +
+		     r->orcpt.len;
 	}
 	return n;
 }
@@ -256,10 +268,12 @@ mail_encode_rcpt(uint8_t *p, const struct mail_rcpt *r)
 	put_le16(p + 2, (uint16_t)r->action.len);
 	put_le16(p + 4, (uint16_t)r->orig.len);
 	p[6] = r->start;
-	p[7] = 0;
+	p[7] = r->notify;
+	put_le16(p + 8, (uint16_t)r->orcpt.len);
 	p = put_str(p + MAIL_RCPT_FIXED, r->to);
 	p = put_str(p, r->action);
-	return put_str(p, r->orig);
+	p = put_str(p, r->orig);
+	return put_str(p, r->orcpt);
 }
 
 void
@@ -276,7 +290,6 @@ mail_encode(uint8_t *out, const struct mail_record *m)
 	put_le32(out + 32, m->header_size);
 	put_le32(out + 36, (uint32_t)m->content.len);
 	put_le32(out + 52, (uint32_t)mail_rcpts_size(m));
-	put_le32(out + 60, 0);
 	mail_texts(m, texts);
 	for (size_t i = 0; i < MAIL_TEXTS; i++) {
 		put_le16(out + text_at[i], (uint16_t)texts[i].len);
@@ -299,25 +312,40 @@ take(struct str *in, size_t len, struct str *out)
 	return 0;
 }
 
+/* A start that we do not know is not taken for one that may be delivered. */
+static bool
+start_is_known(const struct mail_rcpt *r, uint8_t version)
+{
+	unsigned int held = version > 2 ? MAIL_RCPT_HELD : 0;
+
+	return (r->start & ~held) <= START_UNFILTERED &&
+	       r->notify <= NOTIFY_ALL;
+}
+
 static int
 mail_decode_rcpts(struct str in, uint8_t version, struct mail_decoded *out)
 {
-	size_t size = version == 1 ? MAIL_RCPT_FIXED_1 : MAIL_RCPT_FIXED;
 	struct str fixed;
 
 	for (uint32_t i = 0; i < out->mail.nrcpt; i++) {
 		struct mail_rcpt *r = &out->rcpts[i];
 		const uint8_t *p;
+		size_t orcpt = 0;
 
-		if (take(&in, size, &fixed) == -1)
+		if (take(&in, layouts[version].rcpt_fixed, &fixed) == -1)
 			return -1;
 		p = (const uint8_t *)fixed.p;
 		if (version > 1)
 			r->start = p[6];
-		if (r->start > START_UNFILTERED ||
+		if (version > 2) {
+			r->notify = p[7];
+			orcpt = get_le16(p + 8);
+		}
+		if (!start_is_known(r, version) ||
 		    take(&in, get_le16(p), &r->to) == -1 ||
 		    take(&in, get_le16(p + 2), &r->action) == -1 ||
-		    take(&in, get_le16(p + 4), &r->orig) == -1)
+		    take(&in, get_le16(p + 4), &r->orig) == -1 ||
+		    take(&in, orcpt, &r->orcpt) == -1)
 			return -1;
 	}
 	return in.len == 0 ? 0 : -1;
@@ -329,10 +357,9 @@ mail_decode_texts(
 {
 	struct str *const texts[MAIL_TEXTS] = { &m->msgid, &m->from, &m->client,
 		&m->client_name, &m->listener, &m->filter, &m->reason,
-		&m->context };
-	size_t n = version == 1 ? MAIL_TEXTS_1 : MAIL_TEXTS;
+		&m->context, &m->envid, &m->held };
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < layouts[version].texts; i++)
 		if (take(in, get_le16(p + text_at[i]), texts[i]) == -1)
 			return -1;
 	return 0;
@@ -347,8 +374,7 @@ mail_decode(
 	uint32_t content;
 
 	memset(out, 0, sizeof(*out));
-	if (take(&in, h->version == 1 ? MAIL_FIXED_1 : MAIL_FIXED, &fixed) ==
-	    -1)
+	if (take(&in, layouts[h->version].fixed, &fixed) == -1)
 		return -1;
 	m->seq = h->seq;
 	m->received_ms = get_le64(p);
@@ -444,8 +470,7 @@ state_decode_rcpts(struct str in, uint32_t n, struct state_rcpt *out)
 		out[i].attempts = get_le32(p + 4);
 		out[i].next_ms = get_le64(p + 8);
 		out[i].state = p[16];
-		if ((out[i].state & ~STATE_RCPT_FLAGS) >
-			STATE_RCPT_QUARANTINED ||
+		if ((out[i].state & ~STATE_RCPT_FLAGS) > STATE_RCPT_LAST ||
 		    take(&in, get_le16(p + 18), &out[i].reply) == -1 ||
 		    take(&in, get_le16(p + 20), &out[i].relay) == -1 ||
 		    take(&in, get_le16(p + 22), &out[i].action) == -1)

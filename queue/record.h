@@ -44,8 +44,10 @@
  *  24 payload crc u32         28 crc u32 of the 28 bytes before
  *  32 payload
  *
- * Version 1 is version 2 without what filters brought: a mail record had no
- * filter, reason and context, its recipients no start; it is still read.
+ * Version 2 is version 3 without what a sender wishes to be told: a mail
+ * record had no envelope id and nobody held from the start, its recipients no
+ * notify and orcpt. Version 1 is version 2 without what filters brought: no
+ * filter, reason and context, no start of recipients. Both are still read.
  *
  * Of two mail records of one seq the later (by batch sequence) counts; a
  * copy made to empty a segment has RECORD_MOVED. Of two mails with one id
@@ -71,7 +73,7 @@ enum {
 	BATCH_SIZE_MAX = 8388608, /* a longer one only for one long record */
 	RECORD_HEADER = 32,
 	RECORD_ALIGN = 8,
-	RECORD_VERSION = 2,    /* what is written */
+	RECORD_VERSION = 3,    /* what is written */
 	RECORD_VERSION_MIN = 1 /* what is still read */
 };
 

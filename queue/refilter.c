@@ -19,6 +19,7 @@
 #include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/refilter_job.h"
+#include "queue/wishes.h"
 
 enum {
 	QUESTIONS_MAX = 16,  /* open ones of one worker */
@@ -300,7 +301,7 @@ fits(const struct entry *e, struct str content, struct str context)
 }
 
 static void
-tell_rcpts(const struct refilter_job *job, struct channel *ch)
+tell_rcpts(const struct refilter_job *job, struct channel *ch, struct wishes *w)
 {
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
 		const struct rcpt *r = job_rcpt(job, i);
@@ -310,6 +311,8 @@ tell_rcpts(const struct refilter_job *job, struct channel *ch)
 			.start = r->state == RCPT_QUARANTINED ?
 				     START_QUARANTINED :
 				     START_UNFILTERED,
+			.notify = r->notify,
+			.orcpt = wishes_orcpt(w, r->index),
 		};
 
 		channel_tell(ch, TYPE_tell_rcpt, &m, job->id);
@@ -352,9 +355,11 @@ trace_asked(const struct refilter_job *job)
 }
 
 static void
-ask(struct refilter_job *job, struct str content, struct str context)
+ask(struct refilter_job *job, struct str content, struct str context,
+    struct str wishes)
 {
 	struct entry *e = job->entry;
+	struct wishes w;
 	struct ask_filter m = {
 		.msgid = { e->msgid, ID_LEN },
 		.why = (uint8_t)job->why,
@@ -386,9 +391,11 @@ ask(struct refilter_job *job, struct str content, struct str context)
 		return;
 	}
 	trace_asked(job);
+	wishes_init(&w, wishes);
+	m.envid = wishes_envid(&w);
 	job->q->refilter.asked++;
 	job->id = channel_ask(ch, TYPE_ask_filter, &m, on_answer, job);
-	tell_rcpts(job, ch);
+	tell_rcpts(job, ch, &w);
 	tell_body(job, ch, &body);
 	tell_content(job, ch, content);
 	body_pass_close(&body);
@@ -398,14 +405,21 @@ static void
 on_read(void *ctx, const struct mail_record *m, const struct fault *why)
 {
 	struct refilter_job *job = ctx;
+	struct buf wishes;
 
 	job->reading = false;
-	if (job->peer == NULL)
+	if (job->peer == NULL) {
 		job_end(job); /* for another worker */
-	else if (m == NULL)
+		return;
+	}
+	if (m == NULL) {
 		give_up(job, why);
-	else
-		ask(job, m->content, m->context);
+		return;
+	}
+	buf_init(&wishes, WISHES_MAX);
+	wishes_make(m, &wishes);
+	ask(job, m->content, m->context, buf_str(&wishes));
+	buf_clear(&wishes);
 }
 
 /* --- who is asked --- */
@@ -468,7 +482,8 @@ job_start(struct refilter_job *job)
 	struct content *c = cache_get(&q->cache, job->entry);
 
 	if (c != NULL && c->has_context) {
-		ask(job, (struct str){ c->bytes, c->len }, content_context(c));
+		ask(job, (struct str){ c->bytes, c->len }, content_context(c),
+		    content_wishes(c));
 		return;
 	}
 	job->reading = true;

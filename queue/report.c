@@ -32,7 +32,8 @@ TREE_DEFINE(report_tree, report_job, by_seq, cmp_seq)
 bool
 report_is_due(const struct entry *e)
 {
-	return e->reporting && report_concerns_any(e, REPORT_FAILED);
+	return e->reporting && (report_concerns_any(e, REPORT_FAILED) ||
+				   report_concerns_any(e, REPORT_SUCCESS));
 }
 
 static struct report_job *
@@ -179,10 +180,10 @@ job_run(struct report_job *job)
 		report_make(job);
 }
 
-/* --- failures --- */
+/* --- failures and successes --- */
 
-void
-report_failed(struct queue *q, struct rcpt *r, uint64_t at_ms)
+static void
+add_end(struct queue *q, struct rcpt *r, uint64_t at_ms)
 {
 	rcpt_mark(r, MARK_REPORT);
 	r->due_ms = at_ms;
@@ -190,9 +191,26 @@ report_failed(struct queue *q, struct rcpt *r, uint64_t at_ms)
 }
 
 void
+report_failed(struct queue *q, struct rcpt *r, uint64_t at_ms)
+{
+	if (rcpt_wants(r, NOTIFY_FAILURE))
+		add_end(q, r, at_ms);
+	else
+		q->reports.unwanted++;
+}
+
+void
+report_delivered(struct queue *q, struct rcpt *r, uint64_t at_ms)
+{
+	if (rcpt_entry(r)->from_len > 0)
+		add_end(q, r, at_ms);
+}
+
+void
 report_resume(struct queue *q, struct entry *e)
 {
-	if (report_concerns_any(e, REPORT_FAILED))
+	if (report_concerns_any(e, REPORT_FAILED) ||
+	    report_concerns_any(e, REPORT_SUCCESS))
 		job_of(q, e);
 }
 
@@ -232,7 +250,7 @@ report_deferred(struct queue *q, struct rcpt *r)
 	struct entry *e = rcpt_entry(r);
 
 	if (rs->warn_ms != 0 && e->seq < rs->warn_seq && e->from_len > 0 &&
-	    (r->marks & MARK_WARNED) == 0 && rs->count < JOBS_MAX &&
+	    report_concerns(r, REPORT_DELAYED) && rs->count < JOBS_MAX &&
 	    entry_age(e, queue_now_ms(q)) >= rs->warn_ms)
 		job_of(q, e)->late = true;
 }

@@ -13,8 +13,24 @@
 #include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/report_job.h"
+#include "queue/wishes.h"
 
 enum { REASON_MAX = 128 };
+
+/* In the log, and in the trace. */
+static const char *const kind_names[] = {
+	[REPORT_FAILED] = "failed",
+	[REPORT_DELAYED] = "delayed",
+	[REPORT_DOUBLE] = "failed",
+	[REPORT_SUCCESS] = "delivered",
+};
+
+/* What is known of the mail it is about; nothing when it cannot be read. */
+struct original {
+	bool is_there;
+	struct str content;
+	struct str wishes;
+};
 
 /* --- whom it concerns --- */
 
@@ -28,13 +44,26 @@ static bool
 is_late(const struct rcpt *r)
 {
 	return (r->state == RCPT_ACTIVE || r->state == RCPT_DEFERRED) &&
-	       (r->marks & MARK_WARNED) == 0;
+	       (r->marks & MARK_WARNED) == 0 && rcpt_wants(r, NOTIFY_DELAY);
+}
+
+static bool
+is_reached(const struct rcpt *r)
+{
+	return r->state == RCPT_DELIVERED && (r->marks & MARK_REPORT) != 0;
 }
 
 bool
 report_concerns(const struct rcpt *r, enum report_kind kind)
 {
-	return kind == REPORT_DELAYED ? is_late(r) : is_failed(r);
+	static bool (*const concerns[])(const struct rcpt *) = {
+		[REPORT_FAILED] = is_failed,
+		[REPORT_DELAYED] = is_late,
+		[REPORT_DOUBLE] = is_failed,
+		[REPORT_SUCCESS] = is_reached,
+	};
+
+	return concerns[kind](r);
 }
 
 bool
@@ -53,6 +82,8 @@ static void
 set_told(struct report_job *job, bool told)
 {
 	bool late = job->kind == REPORT_DELAYED;
+	enum rcpt_state end =
+	    job->kind == REPORT_SUCCESS ? RCPT_DELIVERED : RCPT_BOUNCED;
 
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
 		struct rcpt *r = job->rcpts[i];
@@ -60,7 +91,7 @@ set_told(struct report_job *job, bool told)
 		rcpt_unmark(r, late ? MARK_WARNED : MARK_REPORT);
 		if (late && told)
 			rcpt_mark(r, MARK_WARNED);
-		else if (!late && !told && r->state == RCPT_BOUNCED)
+		else if (!late && !told && r->state == end)
 			rcpt_mark(r, MARK_REPORT);
 	}
 	fate_record(job->q, job->entry, job->rcpts, job->nrcpt, 0);
@@ -80,7 +111,8 @@ gather(struct report_job *job)
 }
 
 static void
-describe(const struct report_job *job, struct report_rcpt *out)
+describe(
+    const struct report_job *job, struct wishes *w, struct report_rcpt *out)
 {
 	const struct queue *q = job->q;
 	uint64_t now = queue_now_ms(q), wall = clock_wall_ms();
@@ -93,6 +125,8 @@ describe(const struct report_job *job, struct report_rcpt *out)
 			.to = rcpt_to(r),
 			.reply = word_str(r->reply),
 			.relay = word_str(r->relay),
+			.orcpt = wishes_orcpt(w, r->index),
+			.relayed = (r->marks & MARK_RELAYED) != 0,
 		};
 		ttl = route_ttl_ms(&q->router, r);
 		if (job->kind == REPORT_DELAYED)
@@ -145,10 +179,12 @@ choose_whom(struct report_job *job)
 	const struct entry *e = job->entry;
 	struct str postmaster = str_of(job->q->config->postmaster);
 
-	job->kind = report_is_due(e) ? REPORT_FAILED : REPORT_DELAYED;
+	job->kind = report_concerns_any(e, REPORT_FAILED)  ? REPORT_FAILED :
+		    report_concerns_any(e, REPORT_SUCCESS) ? REPORT_SUCCESS :
+							     REPORT_DELAYED;
 	if (has_way(job, entry_from(e)))
 		return true;
-	if (job->kind == REPORT_DELAYED)
+	if (job->kind != REPORT_FAILED)
 		return false;
 	job->kind = REPORT_DOUBLE;
 	return !is_postmasters(e, postmaster) && has_way(job, postmaster);
@@ -173,8 +209,7 @@ log_report(const struct report_job *job)
 	struct log_ctx ctx = { NULL, "msg", job->entry->msgid };
 	struct trace_event ev = {
 		.kind = TRACE_REPORT,
-		.texts = { job->kind == REPORT_DELAYED ? STR("delayed") :
-							 STR("failed"),
+		.texts = { str_of(kind_names[job->kind]),
 		    rcpt_to(&job->report->rcpts[0]),
 		    { job->report->msgid, ID_LEN } },
 	};
@@ -183,8 +218,7 @@ log_report(const struct report_job *job)
 	if (job->kind == REPORT_DOUBLE)
 		log_double(job);
 	log_info(&ctx, "report", "report=%s kind=%s to=%s nrcpt=%u",
-	    job->report->msgid,
-	    job->kind == REPORT_DELAYED ? "delayed" : "failed",
+	    job->report->msgid, kind_names[job->kind],
 	    log_str(rcpt_to(&job->report->rcpts[0])), job->nrcpt);
 }
 
@@ -203,6 +237,7 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 
 	if (ok) {
 		log_report(job);
+		q->reports.made++;
 		queue_trace_accepted(q, job->report);
 		queue_take_in(q, job->report, ref, job->content);
 		job->content = NULL;
@@ -286,7 +321,8 @@ make(struct report_job *job, struct report *rep)
 	m.content = (struct str){ job->content->bytes, job->content->len };
 	m.header_size = made.header_size;
 	m.body_size = m.content.len - m.header_size;
-	m.flags = made.flags;
+	/* RFC 8689 5 */
+	m.flags = made.flags | (job->entry->flags & ENVELOPE_REQUIRETLS);
 	keep(job, &m);
 	buf_clear(&reason);
 }
@@ -317,11 +353,25 @@ is_the_last(const struct report_job *job, struct str header)
 	return false;
 }
 
-/* The original's header is here, or cannot be had. */
+/* Does its sender get the body back, too? Only of what failed (RFC 3461 4.3),
+ * and if it can be had without much ado. */
+static bool
+returns_body(const struct report_job *job, const struct original *o)
+{
+	const struct entry *e = job->entry;
+
+	return job->kind == REPORT_FAILED && o->is_there &&
+	       (e->flags & ENVELOPE_RET_FULL) != 0 &&
+	       (e->flags & ENVELOPE_REQUIRETLS) == 0 && e->bodyfile == 0 &&
+	       e->body_size <= REPORT_BODY_MAX;
+}
+
 static void
-write_report(struct report_job *job, bool has_header, struct str header)
+write_report(struct report_job *job, const struct original *o)
 {
 	struct entry *e = job->entry;
+	struct str header = str_head(o->content, e->header_size);
+	struct wishes w;
 	struct report rep = {
 		.hostname = str_of(job->q->config->hostname),
 		.now_ms = clock_wall_ms(),
@@ -329,8 +379,10 @@ write_report(struct report_job *job, bool has_header, struct str header)
 		.from = entry_from(e),
 		.arrival_ms = e->received_ms,
 		.utf8 = (e->flags & ENVELOPE_SMTPUTF8) != 0,
-		.has_header = has_header,
+		.has_header = o->is_there,
 		.header = header,
+		.returns_body = returns_body(job, o),
+		.body = str_skip(o->content, header.len),
 	};
 	struct report_rcpt *rcpts;
 	char id[ID_LEN + 1];
@@ -344,7 +396,9 @@ write_report(struct report_job *job, bool has_header, struct str header)
 	id_new(rep.now_ms, id);
 	rep.id = (struct str){ id, ID_LEN };
 	rcpts = xreallocarray(NULL, job->nrcpt, sizeof(*rcpts));
-	describe(job, rcpts);
+	wishes_init(&w, o->wishes);
+	rep.envid = wishes_envid(&w);
+	describe(job, &w, rcpts);
 	rep.rcpts = rcpts;
 	rep.nrcpt = job->nrcpt;
 	make(job, &rep);
@@ -373,18 +427,24 @@ static void
 on_read(void *ctx, const struct mail_record *m, const struct fault *why)
 {
 	struct report_job *job = ctx;
-	uint32_t size = job->entry->header_size;
 	struct log_ctx log = { NULL, "msg", job->entry->msgid };
+	struct original o = { .content = STR(""), .wishes = STR("") };
+	struct buf wishes;
 
 	if (!decide(job))
 		return;
-	if (m != NULL && size <= m->content.len) {
-		write_report(job, true, str_head(m->content, size));
-		return;
+	buf_init(&wishes, WISHES_MAX);
+	if (m != NULL && m->content.len == entry_inline_size(job->entry)) {
+		wishes_make(m, &wishes);
+		o.is_there = true;
+		o.content = m->content;
+		o.wishes = buf_str(&wishes);
+	} else {
+		log_warn(&log, "unreadable", "why=%s",
+		    log_cstr(m == NULL ? why->text : "its size is wrong"));
 	}
-	log_warn(&log, "unreadable", "why=%s",
-	    log_cstr(m == NULL ? why->text : "its size is wrong"));
-	write_report(job, false, STR(""));
+	write_report(job, &o);
+	buf_clear(&wishes);
 }
 
 void
@@ -393,13 +453,19 @@ report_make(struct report_job *job)
 	struct queue *q = job->q;
 	struct entry *e = job->entry;
 	const struct content *content;
+	struct original o;
 
 	if (!decide(job))
 		return;
 	content = cache_get(&q->cache, e);
-	if (content == NULL)
+	if (content == NULL) {
 		store_read(q->store, e->ref, on_read, job);
-	else
-		write_report(
-		    job, true, (struct str){ content->bytes, e->header_size });
+		return;
+	}
+	o = (struct original){
+		.is_there = true,
+		.content = { content->bytes, content->len },
+		.wishes = content_wishes(content),
+	};
+	write_report(job, &o);
 }

@@ -110,6 +110,21 @@ mime_is_plain(struct str s, bool utf8)
 	return true;
 }
 
+bool
+mime_is_lines(struct str s)
+{
+	while (s.len > 0) {
+		size_t n = str_find(s, '\r');
+
+		if (n > MIME_LINE_MAX || n + 1 >= s.len || s.p[n + 1] != '\n' ||
+		    str_find(str_head(s, n), '\n') < n ||
+		    str_find(str_head(s, n), '\0') < n)
+			return false;
+		s = str_skip(s, n + 2);
+	}
+	return true;
+}
+
 /* May it stand for itself? Blanks only in front of something. */
 static bool
 is_literal(struct str s)

@@ -32,6 +32,8 @@ void mime_fold(
  * text in them: ASCII, or UTF-8 if that is allowed? */
 bool mime_is_plain(struct str s, bool utf8);
 bool mime_is_ascii(struct str s);
+/* Do all its lines end with CRLF, none of them too long? */
+bool mime_is_lines(struct str s);
 /* Quoted-printable (RFC 2045 6.7); ends with a CRLF. */
 void mime_quote(struct buf *out, struct str s);
 

@@ -8,6 +8,7 @@
 #include "lib/mail/envelope.h"
 #include "lib/mail/header.h"
 #include "lib/mail/reply.h"
+#include "lib/mail/xtext.h"
 #include "queue/report_mime.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
 	MESSAGE_ID_MAX = 250,
 	HOSTNAME_MAX = 255,
 	ID_MAX = 32,
+	ORIGINAL_MAX = 900, /* a longer original address is left out */
 	BOUNDARY_SIZE = 64
 };
 
@@ -25,6 +27,8 @@ struct build {
 	uint32_t nrcpt; /* that are told */
 	bool utf8;      /* with 8-bit: all in the forms of RFC 6533 */
 	bool quoted;    /* the header is quoted-printable */
+	bool whole;     /* the body comes behind it */
+	bool eight;     /* with 8-bit in it */
 	struct str header;
 	char boundary[BOUNDARY_SIZE];
 };
@@ -59,6 +63,13 @@ static const struct {
 		    "this report.",
 	    .foot = "",
 	},
+	[REPORT_SUCCESS] = {
+	    .subject = "Mail was delivered",
+	    .action = "delivered",
+	    .head = "has reached the recipients named here, as far as can be "
+		    "told. You get this report because you asked for it.",
+	    .foot = "",
+	},
 };
 
 /* The first row that fits; one that ends with a dot fits all that begin so. */
@@ -90,6 +101,7 @@ static const struct {
 	{ "4.4.", "The server of the recipient could not be reached." },
 	{ "4.7.", "The server of the recipient does not want this mail yet." },
 	{ "4.", "The server of the recipient did not take the mail yet." },
+	{ "2.", "It was delivered." },
 	{ "", "" },
 	/* clang-format on */
 };
@@ -177,12 +189,14 @@ final_status(enum report_kind kind, const struct said *said, char out[16])
 {
 	struct status st = said->status;
 
-	if (kind == REPORT_DELAYED && st.class != 4)
-		st = (struct status){ .class = 4 };
-	else if (kind != REPORT_DELAYED && st.class == 4)
+	uint8_t class = kind == REPORT_DELAYED ? 4 :
+			kind == REPORT_SUCCESS ? 2 :
+						 5;
+
+	if (class == 5 && st.class == 4)
 		st = (struct status){ .class = 5, .subject = 4, .detail = 7 };
-	else if (kind != REPORT_DELAYED && st.class != 5)
-		st = (struct status){ .class = 5 };
+	else if (st.class != class)
+		st = (struct status){ .class = class };
 	status_format(&st, out);
 }
 
@@ -206,6 +220,34 @@ add_host(struct build *b, struct str relay)
 	}
 }
 
+static bool
+is_relayed(const struct build *b, const struct report_rcpt *rcpt)
+{
+	return rcpt->relayed && b->r->kind == REPORT_SUCCESS;
+}
+
+/* Who was meant (RFC 3464 2.3.1), "type;address". Beyond ASCII it is escaped
+ * where the report is not (RFC 6533 3). */
+static void
+add_original_recipient(struct build *b, struct str orcpt)
+{
+	size_t n = str_find(orcpt, ';');
+	struct buf text;
+
+	if (n >= orcpt.len)
+		return;
+	buf_init(&text, ORIGINAL_MAX);
+	if (orcpt_is_utf8(orcpt) && !b->utf8)
+		unitext_add(&text, str_skip(orcpt, n + 1), true);
+	else
+		buf_add_str(&text, str_skip(orcpt, n + 1));
+	if (!text.failed) {
+		add_clean(b, "Original-Recipient: ", str_head(orcpt, n), "; ");
+		add_clean(b, "", buf_str(&text), "\r\n");
+	}
+	buf_clear(&text);
+}
+
 static void
 add_rcpt_fields(struct build *b, const struct report_rcpt *rcpt)
 {
@@ -213,13 +255,14 @@ add_rcpt_fields(struct build *b, const struct report_rcpt *rcpt)
 	char status[16];
 
 	final_status(b->r->kind, &said, status);
+	buf_add_str(b->out, STR("\r\n"));
+	add_original_recipient(b, rcpt->orcpt);
 	add_clean(b,
-	    b->utf8 && !mime_is_ascii(rcpt->to) ?
-		"\r\nFinal-Recipient: utf-8; " :
-		"\r\nFinal-Recipient: rfc822; ",
+	    b->utf8 && !mime_is_ascii(rcpt->to) ? "Final-Recipient: utf-8; " :
+						  "Final-Recipient: rfc822; ",
 	    rcpt->to, "\r\n");
 	buf_addf(b->out, "Action: %s\r\nStatus: %s\r\n",
-	    kinds[b->r->kind].action, status);
+	    is_relayed(b, rcpt) ? "relayed" : kinds[b->r->kind].action, status);
 	if (said.by_server && rcpt->relay.len > 0)
 		add_host(b, rcpt->relay);
 	add_folded(b,
@@ -240,7 +283,11 @@ add_rcpt_words(struct build *b, const struct report_rcpt *rcpt)
 
 	final_status(b->r->kind, &said, status);
 	add_clean(b, "\r\n<", rcpt->to, ">\r\n");
-	mime_fold(b->out, "    ", "    ", str_of(sentence(status)));
+	mime_fold(b->out, "    ", "    ",
+	    str_of(is_relayed(b, rcpt) ?
+		       "It was passed on to a server that does not tell what "
+		       "becomes of it there." :
+		       sentence(status)));
 	if (said.by_server && rcpt->relay.len > 0)
 		add_clean(b, "    ", rcpt->relay, " said:\r\n");
 	add_folded(b, "        ", "        ", rcpt->reply);
@@ -280,6 +327,7 @@ add_words(struct build *b)
 	for (uint32_t i = 0; i < b->nrcpt; i++)
 		add_rcpt_words(b, &r->rcpts[i]);
 	add_clean(b, "\r\nWe know the mail as ", r->original_id,
+	    b->whole      ? ". It is attached.\r\n" :
 	    r->has_header ? ". Its header is attached.\r\n" :
 			    ". Its header could not be read.\r\n");
 	if (*kinds[r->kind].foot != '\0')
@@ -295,6 +343,8 @@ add_fields(struct build *b)
 	    b->utf8 ? "message/global-delivery-status" :
 		      "message/delivery-status",
 	    NULL);
+	if (r->envid.len > 0)
+		add_clean(b, "Original-Envelope-Id: ", r->envid, "\r\n");
 	add_clean(b, "Reporting-MTA: dns; ", r->hostname, "\r\n");
 	add_date(b, "Arrival-Date: ", r->arrival_ms);
 	add_clean(b, "X-Postern-Queue-ID: ", r->original_id, "\r\n");
@@ -307,6 +357,13 @@ add_original(struct build *b)
 {
 	if (!b->r->has_header)
 		return;
+	if (b->whole) {
+		add_part(b, b->utf8 ? "message/global" : "message/rfc822",
+		    b->eight ? "8bit" : NULL);
+		buf_add_str(b->out, b->r->header);
+		buf_add_str(b->out, b->r->body);
+		return;
+	}
 	add_part(b, b->utf8 ? "message/global-headers" : "text/rfc822-headers",
 	    b->quoted ? "quoted-printable" : NULL);
 	if (b->quoted)
@@ -371,7 +428,7 @@ add_header(struct build *b)
 	    "Content-Type: multipart/report; report-type=delivery-status;\r\n"
 	    "\tboundary=\"%s\"\r\n"
 	    "Content-Transfer-Encoding: %s\r\n",
-	    b->boundary, b->utf8 ? "8bit" : "7bit");
+	    b->boundary, b->utf8 || b->eight ? "8bit" : "7bit");
 }
 
 /* --- what has to be known first --- */
@@ -387,7 +444,8 @@ count_told(const struct report *r)
 
 		size += RCPT_FIXED + 2 * str_head(rcpt->to, MIME_TEXT_MAX).len +
 			2 * str_head(rcpt->relay, MIME_TEXT_MAX).len +
-			3 * str_head(rcpt->reply, MIME_TEXT_MAX).len;
+			3 * str_head(rcpt->reply, MIME_TEXT_MAX).len +
+			6 * str_head(rcpt->orcpt, MIME_TEXT_MAX).len;
 		if (n > 0 && size > REPORT_TOLD_MAX)
 			break;
 		n++;
@@ -421,6 +479,10 @@ choose_header(struct build *b)
 	b->quoted = !mime_is_plain(b->header, r->utf8);
 	if (b->quoted)
 		b->header = cut(h, QUOTED_HEADER_MAX);
+	/* Nothing of a message/rfc822 may be encoded (RFC 2046 5.2.1). */
+	b->whole = r->returns_body && !b->quoted && b->header.len == h.len &&
+		   r->body.len <= REPORT_BODY_MAX && mime_is_lines(r->body);
+	b->eight = b->whole && !mime_is_ascii(r->body);
 }
 
 static bool
@@ -449,11 +511,13 @@ is_in_content(const struct build *b, const char *what)
 {
 	const struct report *r = b->r;
 
-	if (contains(b->header, what) || contains(r->from, what))
+	if (contains(b->header, what) || contains(r->from, what) ||
+	    contains(r->envid, what) || (b->whole && contains(r->body, what)))
 		return true;
 	for (uint32_t i = 0; i < b->nrcpt; i++)
 		if (contains(r->rcpts[i].to, what) ||
-		    contains(r->rcpts[i].reply, what))
+		    contains(r->rcpts[i].reply, what) ||
+		    contains(r->rcpts[i].orcpt, what))
 			return true;
 	return false;
 }
@@ -490,7 +554,8 @@ report_build(const struct report *r, struct buf *out, struct report_made *made)
 		.nrcpt = b.nrcpt,
 		/* and the empty line, with which the first part begins */
 		.header_size = (uint32_t)out->len + 2,
-		.flags = b.utf8 ? ENVELOPE_8BIT | ENVELOPE_SMTPUTF8 : 0,
+		.flags = (b.utf8 ? (uint32_t)ENVELOPE_SMTPUTF8 : 0) |
+			 (b.utf8 || b.eight ? (uint32_t)ENVELOPE_8BIT : 0),
 	};
 	add_words(&b);
 	add_fields(&b);

@@ -87,7 +87,17 @@ static const uint8_t read_state[] = {
 	[STATE_RCPT_HELD] = RCPT_HELD,
 	[STATE_RCPT_FAILED] = RCPT_BOUNCED,
 	[STATE_RCPT_QUARANTINED] = RCPT_QUARANTINED,
+	[STATE_RCPT_ARRIVED] = RCPT_DELIVERED,
+	[STATE_RCPT_RELAYED] = RCPT_DELIVERED,
 };
+
+/* Its sender is still to be told. */
+static bool
+is_to_report(uint8_t stored)
+{
+	return stored == STATE_RCPT_FAILED || stored == STATE_RCPT_ARRIVED ||
+	       stored == STATE_RCPT_RELAYED;
+}
 
 static void
 read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
@@ -96,8 +106,10 @@ read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 	enum rcpt_state state = read_state[stored];
 
 	rcpt_unmark(r, MARK_REPORT | MARK_WARNED | MARK_UNFILTERED);
-	if (stored == STATE_RCPT_FAILED)
+	if (is_to_report(stored))
 		rcpt_mark(r, MARK_REPORT);
+	if (stored == STATE_RCPT_RELAYED)
+		rcpt_mark(r, MARK_RELAYED);
 	if ((s->state & STATE_RCPT_WARNED) != 0)
 		rcpt_mark(r, MARK_WARNED);
 	if ((s->state & STATE_RCPT_UNFILTERED) != 0)

@@ -26,10 +26,16 @@ struct store_ref {
 	uint32_t slot;
 };
 
+/* In mail_rcpt.start beside enum rcpt_start: nothing happens to it before an
+ * administrator releases it. */
+enum { MAIL_RCPT_HELD = 0x80 };
+
 struct mail_rcpt {
 	struct str to, action, orig;
-	uint8_t start; /* enum rcpt_start of smtpd_queue.h: what it is as long
-			* as no state record says otherwise */
+	struct str orcpt; /* "type;address" (RFC 3461), or empty */
+	uint8_t start;    /* enum rcpt_start of smtpd_queue.h: what it is as
+			   * long as no state record says otherwise */
+	uint8_t notify;   /* enum notify */
 };
 
 /* A message as it is recorded. Views are the caller's and must live until
@@ -50,6 +56,8 @@ struct mail_record {
 	struct str filter, reason;
 	/* what filters have to be told to see it again; may be empty */
 	struct str context;
+	struct str envid; /* RFC 3461; or empty */
+	struct str held;  /* why, of those with MAIL_RCPT_HELD */
 };
 
 enum {
@@ -58,9 +66,14 @@ enum {
 	STATE_RCPT_BOUNCED,
 	STATE_RCPT_REMOVED,
 	STATE_RCPT_HELD,
-	STATE_RCPT_FAILED,     /* for good, and its sender was not told yet */
-	STATE_RCPT_QUARANTINED /* reply: why, relay: by which filter, next_ms:
-				* since when */
+	STATE_RCPT_FAILED,      /* for good, and its sender was not told yet */
+	STATE_RCPT_QUARANTINED, /* reply: why, relay: by which filter, next_ms:
+				 * since when */
+	/* delivered, which its sender wants to know and was not told yet: to
+	 * its mailbox, or passed on to a host that does not tell */
+	STATE_RCPT_ARRIVED,
+	STATE_RCPT_RELAYED,
+	STATE_RCPT_LAST = STATE_RCPT_RELAYED
 };
 
 /* Beside the state, in the same byte. */

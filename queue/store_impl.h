@@ -1,5 +1,5 @@
-/* What store.c, store_open.c, reuse.c and space.c share; nobody else includes
- * this. */
+/* What store.c, store_open.c, reuse.c, space.c and side_file.c share; nobody
+ * else includes this. */
 #ifndef POSTERN_QUEUE_STORE_IMPL_H
 #define POSTERN_QUEUE_STORE_IMPL_H
 

@@ -15,10 +15,11 @@
 #include "queue/recover.h"
 #include "queue/store_impl.h"
 
-static const char FORMAT[] = "postern spool 2\n";
-/* Version 1 knew no quarantine; everything in it means the same now. What
- * wrote it must not meet what we write. */
-static const char FORMAT_1[] = "postern spool 1\n";
+static const char FORMAT[] = "postern spool 3\n";
+/* Version 1 knew no quarantine, version 2 no wishes of senders; everything in
+ * them means the same now. What wrote them must not meet what we write. */
+static const char *const OLD_FORMATS[] = { "postern spool 1\n",
+	"postern spool 2\n" };
 
 enum {
 	FORMAT_LEN = sizeof(FORMAT) - 1,
@@ -48,8 +49,11 @@ format_check(int dir, struct fault *why)
 		return FORMAT_NONE;
 	if (n == FORMAT_LEN && memcmp(text, FORMAT, FORMAT_LEN) == 0)
 		return FORMAT_OURS;
-	if (n == FORMAT_LEN && memcmp(text, FORMAT_1, FORMAT_LEN) == 0)
-		return FORMAT_OLD;
+	for (size_t i = 0; i < sizeof(OLD_FORMATS) / sizeof(OLD_FORMATS[0]);
+	     i++)
+		if (n == FORMAT_LEN &&
+		    memcmp(text, OLD_FORMATS[i], FORMAT_LEN) == 0)
+			return FORMAT_OLD;
 	return fault_set(
 	    why, FAULT_OURS, "spool: its format is not known to this version");
 }

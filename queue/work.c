@@ -8,6 +8,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "queue/body_pass.h"
+#include "queue/wishes.h"
 
 static int
 cmp_id(const struct work *a, const struct work *b)
@@ -69,7 +70,7 @@ defer_rest(struct work *w, const char *why)
 /* --- sending it --- */
 
 static int
-tell_recipients(struct work *w)
+tell_recipients(struct work *w, struct wishes *wishes)
 {
 	struct channel *ch = w->peer->channel;
 	struct rcpt *r;
@@ -79,6 +80,8 @@ tell_recipients(struct work *w)
 			.index = r->index,
 			.attempts = r->attempts,
 			.to = rcpt_to(r),
+			.notify = r->notify,
+			.orcpt = wishes_orcpt(wishes, r->index),
 		};
 
 		if (channel_tell(ch, TYPE_tell_work_rcpt, &m, w->id) != 0)
@@ -113,7 +116,7 @@ tell_body(struct work *w, struct body_pass *b)
 }
 
 static int
-tell_head(struct work *w, struct str content)
+tell_head(struct work *w, struct str content, const struct wishes *wishes)
 {
 	struct entry *e = w->entry;
 	struct tell_work m = {
@@ -129,6 +132,7 @@ tell_head(struct work *w, struct str content)
 		.inline_size = (uint32_t)content.len,
 		.body_size = e->body_size,
 		.in_file = e->bodyfile != 0,
+		.envid = wishes_envid(wishes),
 	};
 
 	return channel_tell(w->peer->channel, TYPE_tell_work, &m, w->id);
@@ -164,11 +168,12 @@ work_unreadable(struct work *w, const struct fault *why)
 }
 
 static void
-work_send(struct work *w, struct str content)
+work_send(struct work *w, struct str content, struct str block)
 {
 	struct fault f = { .class = FAULT_OURS };
 	struct agent_peer *p = w->peer;
 	struct body_pass body;
+	struct wishes wishes;
 
 	if (content.len != entry_inline_size(w->entry)) {
 		fault_set(&f, FAULT_PERM, "its size is not the recorded one");
@@ -180,7 +185,8 @@ work_send(struct work *w, struct str content)
 		work_unreadable(w, &f);
 		return;
 	}
-	if (tell_head(w, content) != 0) {
+	wishes_init(&wishes, block);
+	if (tell_head(w, content, &wishes) != 0) {
 		body_pass_close(&body);
 		if (!channel_is_open(p->channel))
 			return; /* its end gives all works back */
@@ -188,10 +194,26 @@ work_send(struct work *w, struct str content)
 		work_unreadable(w, &f);
 		return;
 	}
-	if (tell_recipients(w) == 0 && tell_body(w, &body) == 0)
+	if (tell_recipients(w, &wishes) == 0 && tell_body(w, &body) == 0)
 		tell_bytes(w, content);
 	body_pass_close(&body);
 	p->agent.blocked = channel_is_full(p->channel);
+}
+
+/* More works of this message are to come? Then they find it in the cache. */
+static void
+keep_content(struct work *w, struct str bytes, struct str wishes)
+{
+	struct content *content;
+
+	if (bytes.len > UINT32_MAX || w->entry->content != NULL ||
+	    TAILQ_NEXT(TAILQ_FIRST(&w->rcpts), link) != NULL ||
+	    w->entry->nactive <= w->nrcpt)
+		return;
+	content = content_new((uint32_t)bytes.len);
+	memcpy(content->bytes, bytes.p, bytes.len);
+	content_set_wishes(&content, wishes);
+	cache_put(&w->q->cache, w->entry, content);
 }
 
 /* The store read the message for us. */
@@ -199,7 +221,7 @@ static void
 on_read(void *ctx, const struct mail_record *m, const struct fault *why)
 {
 	struct work *w = ctx;
-	struct content *content;
+	struct buf wishes;
 
 	w->reading = false;
 	if (w->peer == NULL) {
@@ -211,15 +233,11 @@ on_read(void *ctx, const struct mail_record *m, const struct fault *why)
 		work_unreadable(w, why);
 		return;
 	}
-	if (m->content.len <= UINT32_MAX && w->entry->content == NULL &&
-	    TAILQ_NEXT(TAILQ_FIRST(&w->rcpts), link) == NULL &&
-	    w->entry->nactive > w->nrcpt) {
-		/* More works of this message are to come. */
-		content = content_new((uint32_t)m->content.len);
-		memcpy(content->bytes, m->content.p, m->content.len);
-		cache_put(&w->q->cache, w->entry, content);
-	}
-	work_send(w, m->content);
+	buf_init(&wishes, WISHES_MAX);
+	wishes_make(m, &wishes);
+	keep_content(w, m->content, buf_str(&wishes));
+	work_send(w, m->content, buf_str(&wishes));
+	buf_clear(&wishes);
 }
 
 void
@@ -251,7 +269,8 @@ work_start(void *ctx, struct destination *d, struct agent *a,
 	fate_keep(w->entry);
 	content = cache_get(&q->cache, w->entry);
 	if (content != NULL) {
-		work_send(w, (struct str){ content->bytes, content->len });
+		work_send(w, (struct str){ content->bytes, content->len },
+		    content_wishes(content));
 		return;
 	}
 	w->reading = true;
@@ -296,6 +315,7 @@ work_result(struct work *w, const struct tell_result *m)
 	struct heard h = {
 		.relay = m->relay,
 		.possible_duplicate = m->possible_duplicate != 0,
+		.handover = m->handover,
 	};
 	struct rcpt *r;
 

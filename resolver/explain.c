@@ -66,6 +66,11 @@ cond_format(const struct cond *c, char out[static WHY_MAX])
 		[COND_FCRDNS] = "fcrdns",
 		[COND_HELO_PTR] = "helo-ptr",
 		[COND_TAG] = "tag",
+		[COND_FROM_AUTH] = "from auth",
+		[COND_AUTH] = "auth",
+		[COND_TLS] = "tls",
+		[COND_DNSBL] = "dnsbl",
+		[COND_EARLY_TALKER] = "early-talker",
 	};
 	const char *value = c->table != NULL ? table_name(c->table) : c->text;
 

@@ -1,4 +1,4 @@
-/* What a session wants to know: who calls. */
+/* What a session wants to know: who calls, and what lists say of it. */
 #include "resolver/from_smtpd.h"
 
 #include <stdlib.h>
@@ -6,7 +6,20 @@
 #include "edges/smtpd_resolver.h"
 #include "lib/base/alloc.h"
 #include "resolver/caller.h"
+#include "resolver/dnsbl.h"
 #include "resolver/peer.h"
+#include "resolver/way.h"
+
+static int
+parse_ip(struct str text, struct addr *out)
+{
+	return addr_parse(text, out) == 0 &&
+		       (out->family == ADDR_V4 || out->family == ADDR_V6) ?
+		   0 :
+		   -1;
+}
+
+/* --- who calls --- */
 
 struct client_question {
 	struct question q;
@@ -50,8 +63,7 @@ on_ask_client(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		.ttl_s = CALLER_TTL_MIN_S };
 	struct addr a;
 
-	if (addr_parse(m->address, &a) == -1 ||
-	    (a.family != ADDR_V4 && a.family != ADDR_V6)) {
+	if (parse_ip(m->address, &a) == -1) {
 		answer(ch, id, &none);
 		return;
 	}
@@ -66,8 +78,77 @@ on_ask_client(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	c->caller = caller_ask(&a, on_found, c);
 }
 
+/* --- DNS lists --- */
+
+struct list_question {
+	struct question q;
+	struct dnsbl *dnsbl;
+};
+
+static void
+answer_lists(struct channel *ch, uint64_t id, const struct dnsbl_found *f)
+{
+	struct answer_dnsbl m = {
+		.score = (uint32_t)(f->score + DNSBL_SCORE_MAX),
+		.lists = f->lists,
+		.silent = (uint8_t)f->silent,
+		.ttl_s = f->ttl_s,
+	};
+
+	channel_tell(ch, TYPE_answer_dnsbl, &m, id);
+}
+
+static void
+on_lists(void *ctx, const struct dnsbl_found *f)
+{
+	struct list_question *l = ctx;
+
+	answer_lists(l->q.peer->channel, l->q.id, f);
+	question_end(&l->q);
+	free(l);
+}
+
+static void
+cancel_lists(struct question *q)
+{
+	struct list_question *l = (struct list_question *)q;
+
+	dnsbl_cancel(&l->dnsbl);
+	free(l);
+}
+
+/* smtpd may have a configuration that we do not have yet, or no more. */
+static const struct table *
+find_lists(const struct config *c, struct str name)
+{
+	for (size_t i = 0; c != NULL && i < c->ndnsbls; i++)
+		if (str_eq(str_of(table_name(c->dnsbls[i])), name))
+			return c->dnsbls[i];
+	return NULL;
+}
+
+static void
+on_ask_dnsbl(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	static const struct dnsbl_found none;
+	const struct ask_dnsbl *m = msg;
+	const struct table *t = find_lists(way_config(), m->table);
+	struct addr a;
+
+	if (t == NULL || parse_ip(m->address, &a) == -1 ||
+	    peer_has_too_many(ctx)) {
+		answer_lists(ch, id, &none);
+		return;
+	}
+	struct list_question *l = xcalloc(1, sizeof(*l));
+	l->q.cancel = cancel_lists;
+	question_start(&l->q, ctx, id);
+	l->dnsbl = dnsbl_ask(&a, way_config(), t, on_lists, l);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_ask_client, on_ask_client },
+	{ TYPE_ask_dnsbl, on_ask_dnsbl },
 	{ 0, NULL },
 };
 

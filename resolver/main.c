@@ -18,6 +18,7 @@
 
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
+#include "resolver/dnsbl.h"
 #include "resolver/from_control.h"
 #include "resolver/from_delivery.h"
 #include "resolver/from_dialer.h"
@@ -30,6 +31,7 @@ static void
 prepare(struct loop *l)
 {
 	query_init(l);
+	dnsbl_init(l);
 	peer_init(l);
 }
 

@@ -10,17 +10,36 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
+#include "smtpd/command.h"
 
 struct auth;
+struct auth_mech;
 struct session;
+
+/* Of the command or of one line of the exchange (RFC 4954 4). */
+enum { AUTH_LINE_MAX = 12288 };
 
 /* May AUTH be said now? */
 bool auth_is_offered(const struct session *s);
 /* "PLAIN LOGIN SCRAM-SHA-256", as far as offered; for EHLO. */
 void auth_mechanisms(const struct session *s, struct buf *out);
-/* For the table of states: SESSION_AUTH. */
+/* NULL: it is not offered here. */
+const struct auth_mech *auth_find_mech(
+    const struct session *s, struct str name);
+
+/* --- the command in progress is AUTH --- */
+
+/* It begins; s->auth is there. */
+void auth_begin(struct session *s, const struct auth_mech *m);
+/* 334: the client's line is awaited. Returns STAGE_WAITING. */
+enum stage auth_challenge(struct session *s);
+/* A line (in base64); followed: more came right behind it. STAGE_WAITING, or
+ * the command was answered and the exchange is over. */
+enum stage auth_take(struct session *s, struct str line, bool followed);
+/* For the table of states: SESSION_AUTH, SESSION_VAULT. */
 size_t auth_input(struct session *s, struct str in);
 void auth_timeout(struct session *s);
+void auth_vault_timeout(struct session *s);
 /* Clears the pointer; NULL is allowed; nobody is waited for any more. */
 void auth_free(struct auth **a);
 /* Whoever it was, it is forgotten (after STARTTLS, XCLIENT). */

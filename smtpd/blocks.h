@@ -16,8 +16,11 @@ enum blocks_verdict { BLOCKS_NOTHING, BLOCKS_ALLOW, BLOCKS_DENY };
  * call. */
 enum blocks_verdict blocks_find(const struct config *c,
     const struct addr *client, const char **reply, const char **why);
-/* A new list begins, of count entries; it holds when all are there. */
+/* A new list begins, of count entries; it holds when all are there. What is
+ * added behind them is a change of it. */
 void blocks_begin(uint32_t count);
 void blocks_add(const struct tell_block *b);
+/* None is held. */
+void blocks_clear(void);
 
 #endif

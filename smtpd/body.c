@@ -93,23 +93,51 @@ take(void *ctx, const char *p, size_t len)
 	body_check(b);
 }
 
+static void
+check_lines(struct body *b)
+{
+	if (b->dot.nul || (b->dot.bare && !b->normalize))
+		body_fail(b, BODY_BARE);
+	if (b->dot.longest > b->limits->text_line)
+		body_fail(b, BODY_LINE);
+}
+
+/* What has come in may be of the header block. */
+static void
+scan_header(struct body *b)
+{
+	if (b->fault != BODY_FINE || b->head.done)
+		return;
+	header_scan_feed(&b->head, buf_str(&b->content.bytes), b->ended);
+	b->content.held = b->head.size;
+	check_header(b);
+}
+
 size_t
 body_feed(struct body *b, struct str in)
 {
 	size_t used = dot_reader_feed(&b->dot, in, take, b, &b->ended);
 
 	b->raw += used;
-	if (b->dot.nul || (b->dot.bare && !b->normalize))
-		body_fail(b, BODY_BARE);
-	if (b->dot.longest > b->limits->text_line)
-		body_fail(b, BODY_LINE);
-	if (b->fault == BODY_FINE && !b->head.done) {
-		header_scan_feed(
-		    &b->head, buf_str(&b->content.bytes), b->ended);
-		b->content.held = b->head.size;
-		check_header(b);
-	}
+	check_lines(b);
+	scan_header(b);
 	return used;
+}
+
+void
+body_begin_chunks(struct body *b)
+{
+	chunk_reader_init(&b->dot, b->normalize);
+	b->chunked = true;
+}
+
+void
+body_end_chunks(struct body *b)
+{
+	chunk_reader_end(&b->dot, take, b);
+	b->ended = true;
+	check_lines(b);
+	scan_header(b);
 }
 
 bool
@@ -138,20 +166,33 @@ body_finish(struct body *b)
 	return b->fault;
 }
 
-void
-body_prepend(struct body *b, struct str field)
+static int
+insert(struct body *b, size_t pos, struct str field)
 {
 	struct buf *c = &b->content.bytes;
 
 	if (buf_reserve(c, field.len) == NULL) {
 		body_fail(b, BODY_HEADER_SIZE);
-		return;
+		return -1;
 	}
-	memmove(c->p + field.len, c->p, c->len);
-	memcpy(c->p, field.p, field.len);
+	memmove(c->p + pos + field.len, c->p + pos, c->len - pos);
+	memcpy(c->p + pos, field.p, field.len);
 	buf_commit(c, field.len);
-	b->ours += field.len;
 	b->content.held += field.len;
+	return 0;
+}
+
+void
+body_prepend(struct body *b, struct str field)
+{
+	if (insert(b, 0, field) == 0)
+		b->ours += field.len;
+}
+
+void
+body_add_field(struct body *b, struct str field)
+{
+	insert(b, b->ours, field);
 }
 
 void

@@ -42,10 +42,15 @@ struct body {
 	uint64_t max_size;
 	uint64_t size;     /* octets as the client meant them */
 	uint64_t raw;      /* octets as they came */
-	uint64_t begin_ms; /* monotonic; moved on by what we made it wait */
+	uint64_t begin_ms; /* monotonic; moved on by what we made it wait, and
+			    * by the time between chunks */
+	uint64_t idle_ms;  /* the latter, in all */
+	uint64_t idle_since_ms;
+	uint32_t nchunks;
 	enum body_fault fault;
 	bool normalize; /* bare CR and LF become CRLF */
-	bool ended;     /* the final dot was seen */
+	bool ended;     /* the end of it was seen */
+	bool chunked;   /* it comes with BDAT */
 };
 
 /* on_file: of its content, with ctx. */
@@ -55,6 +60,10 @@ struct body *body_new(const struct limits *limits, uint64_t max_size,
 void body_free(struct body **b);
 /* Takes what it can; sets ended. Returns the bytes consumed. */
 size_t body_feed(struct body *b, struct str in);
+/* Its content comes in chunks, not up to a dot; before the first. */
+void body_begin_chunks(struct body *b);
+/* The last of them is through. */
+void body_end_chunks(struct body *b);
 /* The memory is full and a file is needed to go on (or to end). */
 bool body_needs_file(const struct body *b);
 /* Asks for it. False: there is none, the fault is set. */
@@ -67,6 +76,8 @@ void body_fail(struct body *b, enum body_fault fault);
 enum body_fault body_finish(struct body *b);
 /* A header field of ours goes on top; after body_finish. */
 void body_prepend(struct body *b, struct str field);
+/* A field that the client has left to us goes on top of its own ones. */
+void body_add_field(struct body *b, struct str field);
 /* len bytes of the header block go, from pos on; behind ours. */
 void body_cut(struct body *b, size_t pos, size_t len);
 /* The header block with ours. */

@@ -1,64 +1,37 @@
-/*
- * The names of clients by address: a tree and, for its bound, the order in
- * which they were last asked for. A caller lives as long as it stands there or
- * is referred to: by sessions, by the question that is on its way.
- */
+/* The names of clients by address. */
 #include "smtpd/client_name.h"
 
-#include <bsd/sys/queue.h>
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/clock.h"
-#include "lib/base/tree.h"
 #include "smtpd/command.h"
 #include "smtpd/from_resolver.h"
+#include "smtpd/known.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
 enum { KEPT_MAX = 4096 };
 
 struct caller {
-	RB_ENTRY(caller) node;     /* while kept */
-	TAILQ_ENTRY(caller) entry; /* while kept: in `used` */
+	struct known known; /* the first member */
 	struct commands waiting;
-	char *name; /* owned; of the PTR, confirmed or not; NULL: none */
-	uint64_t until_ms;
-	unsigned int refs;
-	struct addr addr;
+	char *name;    /* owned; of the PTR, confirmed or not; NULL: none */
 	uint8_t state; /* enum client_name */
-	bool kept;
 };
 
-static int
-caller_cmp(struct caller *a, struct caller *b)
-{
-	if (a->addr.family != b->addr.family)
-		return a->addr.family < b->addr.family ? -1 : 1;
-	if (a->addr.scope != b->addr.scope)
-		return a->addr.scope < b->addr.scope ? -1 : 1;
-	return memcmp(a->addr.bytes, b->addr.bytes, sizeof(a->addr.bytes));
-}
-
-static RB_HEAD(callers, caller) kept = RB_INITIALIZER(&kept);
-TREE_DEFINE(callers, caller, node, caller_cmp)
-static TAILQ_HEAD(callers_used, caller) used =
-    TAILQ_HEAD_INITIALIZER(used); /* last first */
-static size_t nkept;
-
-/* Whoever could not be asked about. */
-static struct caller nobody = { .refs = 1, .state = CLIENT_NAME_FAULT };
-
 static void
-free_unused(struct caller *c)
+caller_free(struct known *k)
 {
-	if (c->refs > 0 || c->kept)
-		return;
+	struct caller *c = (struct caller *)k;
+
 	free(c->name);
 	free(c);
 }
+
+static struct known_cache kept = KNOWN_CACHE(kept, KEPT_MAX, caller_free);
+
+/* Whoever could not be asked about. */
+static struct caller nobody = { .known.refs = 1, .state = CLIENT_NAME_FAULT };
 
 void
 caller_unref(struct caller **c)
@@ -66,39 +39,8 @@ caller_unref(struct caller **c)
 	struct caller *old = *c;
 
 	*c = NULL;
-	if (old == NULL)
-		return;
-	old->refs--;
-	free_unused(old);
-}
-
-static void
-drop(struct caller *c)
-{
-	if (!c->kept)
-		return;
-	RB_REMOVE(callers, &kept, c);
-	TAILQ_REMOVE(&used, c, entry);
-	nkept--;
-	c->kept = false;
-}
-
-static void
-forget(struct caller *c)
-{
-	drop(c);
-	free_unused(c);
-}
-
-static void
-keep(struct caller *c)
-{
-	if (nkept == KEPT_MAX)
-		forget(TAILQ_LAST(&used, callers_used));
-	RB_INSERT(callers, &kept, c);
-	TAILQ_INSERT_HEAD(&used, c, entry);
-	nkept++;
-	c->kept = true;
+	if (old != NULL)
+		known_unref(&kept, &old->known);
 }
 
 static struct caller *
@@ -106,43 +48,37 @@ ask(const struct addr *a)
 {
 	struct caller *c = xcalloc(1, sizeof(*c));
 
-	c->addr = *a;
 	c->state = CLIENT_NAME_PENDING;
 	TAILQ_INIT(&c->waiting);
 	if (from_resolver_ask(a, c) < 0) {
 		free(c);
 		return &nobody;
 	}
-	c->refs = 1; /* the question's */
-	keep(c);
-	return c;
-}
-
-static struct caller *
-find(const struct addr *a)
-{
-	struct caller like = { .addr = *a };
-	struct caller *c = RB_FIND(callers, &kept, &like);
-
-	if (c == NULL)
-		return NULL;
-	if (c->state != CLIENT_NAME_PENDING && clock_mono_ms() >= c->until_ms) {
-		forget(c);
-		return NULL;
-	}
-	TAILQ_REMOVE(&used, c, entry);
-	TAILQ_INSERT_HEAD(&used, c, entry);
+	known_start(&kept, &c->known, a, 0);
 	return c;
 }
 
 struct caller *
 caller_ref(const struct addr *a)
 {
-	struct caller *c = find(a);
+	struct caller *c = (struct caller *)known_find(&kept, a, 0);
 
 	if (c == NULL)
 		c = ask(a);
-	c->refs++;
+	c->known.refs++;
+	return c;
+}
+
+struct caller *
+caller_given(enum client_name state, struct str name)
+{
+	struct caller *c = xcalloc(1, sizeof(*c));
+
+	TAILQ_INIT(&c->waiting);
+	c->state = (uint8_t)state;
+	if (name.len > 0)
+		c->name = str_dup(name);
+	c->known.refs = 1;
 	return c;
 }
 
@@ -187,9 +123,7 @@ caller_set(
 	c->state = (uint8_t)state;
 	if (name.len > 0)
 		c->name = str_dup(name);
-	c->until_ms = clock_mono_ms() + (uint64_t)ttl_s * 1000;
-	if (ttl_s == 0)
-		drop(c);
+	known_set(&kept, &c->known, ttl_s);
 	command_wake(&c->waiting);
 	caller_unref(&c); /* the question's */
 }
@@ -197,8 +131,5 @@ caller_set(
 void
 callers_clear(void)
 {
-	struct caller *c, *next;
-
-	TAILQ_FOREACH_SAFE(c, &used, entry, next)
-		forget(c);
+	known_clear(&kept);
 }

@@ -18,6 +18,8 @@ struct command;
 /* Asks for the name of this address unless it is known, or asked for already.
  * A reference for the caller; never NULL. */
 struct caller *caller_ref(const struct addr *a);
+/* Somebody else has found it out: a caller of this name, for one session. */
+struct caller *caller_given(enum client_name state, struct str name);
 /* Drops one reference, clears the pointer; NULL is allowed. */
 void caller_unref(struct caller **c);
 

@@ -4,12 +4,15 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "smtpd/body.h"
+#include "smtpd/cmd_bdat.h"
 #include "smtpd/command.h"
 #include "smtpd/commit.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
+#include "smtpd/stats.h"
+#include "smtpd/submission.h"
 #include "smtpd/tx.h"
 
 static const struct {
@@ -69,15 +72,14 @@ is_excepted(const struct session *s)
 	return t != NULL && table_find_source(t, &s->client, NULL);
 }
 
-/* Until when the next content has to come. */
-static void
-await_content(struct session *s)
+void
+data_await(struct session *s)
 {
 	const struct limits *l = &s->config->limits;
 	const struct body *b = s->body;
 	uint64_t now = clock_mono_ms();
 	uint64_t due = now + l->data_timeout;
-	uint64_t end = b->begin_ms + l->data_total;
+	uint64_t end = b->begin_ms - b->idle_ms + l->data_total;
 
 	if (end < due)
 		due = end;
@@ -93,9 +95,8 @@ await_content(struct session *s)
 	stream_deadline(s->stream, due > now ? due - now : 1);
 }
 
-/* Content that waited comes in; the end of it all may have come, too. */
-static void
-read_on(struct session *s)
+void
+data_read_on(struct session *s)
 {
 	stream_resume(s->stream);
 	if (s->ended) /* after what the stream still has for us */
@@ -114,16 +115,16 @@ on_file(void *ctx, struct content *content, bool ok)
 	(void)content;
 	(void)ok;
 	body_check(s->body);
-	session_enter(s, SESSION_BODY);
+	session_enter(s, s->body->chunked ? SESSION_CHUNK : SESSION_BODY);
 	/* The client is not to blame for the wait. */
 	s->body->begin_ms += clock_mono_ms() - s->busy_ms;
 	data_go_on(s);
-	if (s->state == SESSION_BODY)
-		read_on(s);
+	if (s->state == SESSION_BODY || s->state == SESSION_CHUNK)
+		data_read_on(s);
 }
 
-enum stage
-data_apply(struct session *s, struct command *c)
+void
+data_begin(struct session *s)
 {
 	const struct limits *l = &s->config->limits;
 	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
@@ -131,11 +132,17 @@ data_apply(struct session *s, struct command *c)
 
 	s->body = body_new(l, max, is_excepted(s), on_file, s);
 	s->body->content.size_hint = s->tx->params.size;
+}
+
+enum stage
+data_apply(struct session *s, struct command *c)
+{
+	data_begin(s);
 	session_say(s, "354 End data with <CR><LF>.<CR><LF>");
 	session_enter(s, SESSION_BODY);
-	await_content(s);
+	data_await(s);
 	if (c->was_waiting)
-		read_on(s);
+		data_read_on(s);
 	return STAGE_WAITING;
 }
 
@@ -159,6 +166,15 @@ add_received(struct session *s)
 	buf_clear(&b);
 }
 
+enum stage
+data_refuse(struct command *c, enum body_fault fault)
+{
+	c->close = faults[fault].close;
+	if (fault == BODY_BARE)
+		stats_add(STAT_BARE_NEWLINES, 1);
+	return command_refuse(c, faults[fault].why, faults[fault].reply);
+}
+
 /* What is there goes to the queue, or is refused for what is wrong with it. */
 static void
 data_commit(struct command *c)
@@ -170,8 +186,7 @@ data_commit(struct command *c)
 		commit_begin(c);
 		return;
 	}
-	c->close = faults[f].close;
-	command_refuse(c, faults[f].why, faults[f].reply);
+	data_refuse(c, f);
 	data_answered(c);
 }
 
@@ -200,11 +215,11 @@ data_filtered(struct command *c)
 	data_filter(c);
 }
 
-/* The end of the content was seen. */
-static void
+void
 data_end(struct session *s)
 {
 	if (body_finish(s->body) == BODY_FINE) {
+		submission_fix(s);
 		add_received(s);
 		filtering_strip(s);
 	}
@@ -214,19 +229,32 @@ data_end(struct session *s)
 		data_commit(s->command);
 }
 
+bool
+data_waits_for_file(struct session *s)
+{
+	if (!body_needs_file(s->body) || !body_ask_file(s->body))
+		return false;
+	session_enter(s, SESSION_BUSY);
+	return true; /* until on_file */
+}
+
 static void
 data_go_on(struct session *s)
 {
-	struct body *b = s->body;
-
-	if (body_needs_file(b) && body_ask_file(b)) {
-		session_enter(s, SESSION_BUSY);
-		return; /* until on_file */
-	}
-	if (b->ended)
+	if (s->body->chunked)
+		bdat_go_on(s);
+	else if (data_waits_for_file(s))
+		return;
+	else if (s->body->ended)
 		data_end(s);
 	else
-		await_content(s);
+		data_await(s);
+}
+
+bool
+data_is_beyond(const struct body *b)
+{
+	return b->raw / 2 > b->max_size && b->fault != BODY_FINE;
 }
 
 size_t
@@ -235,7 +263,7 @@ data_input(struct session *s, struct str in)
 	struct body *b = s->body;
 	size_t used = body_feed(b, in);
 
-	if (b->raw / 2 > b->max_size && b->fault != BODY_FINE) {
+	if (data_is_beyond(b)) {
 		/* Refused it is whatever comes; there is an end to patience. */
 		session_end(s, "421 4.7.0 Message is far too big", "size");
 		return in.len;
@@ -247,5 +275,8 @@ data_input(struct session *s, struct str in)
 void
 data_timeout(struct session *s)
 {
+	bool slow = s->body->raw > 0;
+
+	stats_add(slow ? STAT_LIMIT_SLOW : STAT_TIMEOUTS, 1);
 	session_end(s, "421 4.4.2 Timeout", "data-timeout");
 }

@@ -1,11 +1,18 @@
-/* HELO and EHLO (RFC 5321 4.1.1.1). */
+/* HELO and EHLO (RFC 5321 4.1.1.1), and what we say we can do. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "lib/mail/path.h"
+#include "smtpd/auth.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
+#include "smtpd/xclient.h"
+
+enum { EHLO_MAX = 4096 };
 
 enum stage
 helo_check(const struct session *s, struct command *c)
@@ -42,20 +49,78 @@ helo_apply(struct session *s, struct command *c)
 	return command_answerf(c, "250 %s", session_hostname(s));
 }
 
-enum stage
-ehlo_apply(struct session *s, struct command *c)
+/* --- the words of EHLO --- */
+
+static void
+write_size(const struct session *s, struct buf *out)
 {
 	uint64_t size = s->listener->max_size != 0 ?
 			    s->listener->max_size :
 			    s->config->limits.message_size;
 
+	buf_addf(out, " %" PRIu64, size);
+}
+
+/* RFC 9422. */
+static void
+write_limits(const struct session *s, struct buf *out)
+{
+	buf_addf(out, " MAILMAX=%" PRIu64 " RCPTMAX=%" PRIu64,
+	    limits_messages(s), s->config->limits.recipients);
+}
+
+static void
+write_auth(const struct session *s, struct buf *out)
+{
+	buf_add_char(out, ' ');
+	auth_mechanisms(s, out);
+}
+
+static void
+write_xclient(const struct session *s, struct buf *out)
+{
+	(void)s;
+	buf_add_str(out, STR(" " XCLIENT_WORDS));
+}
+
+static const struct {
+	const char *word;
+	bool (*is_offered)(const struct session *s); /* NULL: always */
+	void (*write)(const struct session *s, struct buf *out); /* or NULL */
+} words[] = {
+	{ "PIPELINING", NULL, NULL },
+	{ "SIZE", NULL, write_size },
+	{ "8BITMIME", NULL, NULL },
+	{ "ENHANCEDSTATUSCODES", NULL, NULL },
+	{ "SMTPUTF8", NULL, NULL },
+	{ "CHUNKING", NULL, NULL },
+	{ "DSN", NULL, NULL },
+	{ "LIMITS", NULL, write_limits },
+	{ "STARTTLS", secure_is_offered, NULL },
+	{ "AUTH", auth_is_offered, write_auth },
+	{ "REQUIRETLS", secure_is_on, NULL },
+	{ "XCLIENT", xclient_is_allowed, write_xclient },
+};
+
+enum stage
+ehlo_apply(struct session *s, struct command *c)
+{
+	struct buf b;
+	size_t last = 0;
+
 	introduce(s, c, true);
-	return command_answerf(c,
-	    "250-%s\r\n"
-	    "250-PIPELINING\r\n"
-	    "250-SIZE %" PRIu64 "\r\n"
-	    "250-8BITMIME\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n"
-	    "250 SMTPUTF8",
-	    session_hostname(s), size);
+	buf_init(&b, EHLO_MAX);
+	buf_addf(&b, "250-%s", session_hostname(s));
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].is_offered != NULL && !words[i].is_offered(s))
+			continue;
+		last = b.len + 2;
+		buf_addf(&b, "\r\n250-%s", words[i].word);
+		if (words[i].write != NULL)
+			words[i].write(s, &b);
+	}
+	b.p[last + 3] = ' ';
+	command_answerf(c, "%.*s", (int)b.len, b.p);
+	buf_clear(&b);
+	return STAGE_ANSWERED;
 }

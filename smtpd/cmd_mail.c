@@ -2,6 +2,7 @@
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
+#include "smtpd/limits.h"
 #include "smtpd/session.h"
 #include "smtpd/syntax.h"
 #include "smtpd/tx.h"
@@ -29,7 +30,7 @@ mail_limits(const struct session *s, struct command *c)
 	if (sessions_are_stopping())
 		return command_refuse(
 		    c, "stopping", "421 4.3.2 Shutting down, try again later");
-	if (s->nmails >= l->messages_per_connection)
+	if (s->nmails >= limits_messages(s))
 		return command_refuse(c, "messages",
 		    "421 4.7.0 Too many messages on this connection");
 	if (c->params.has_size && c->params.size > max)

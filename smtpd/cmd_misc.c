@@ -21,7 +21,8 @@ help_apply(struct session *s, struct command *c)
 {
 	(void)s;
 	return command_answer(c,
-	    "214-2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT\r\n"
+	    "214-2.0.0 HELO EHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET "
+	    "NOOP VRFY HELP QUIT\r\n"
 	    "214 2.0.0 See RFC 5321");
 }
 

@@ -2,6 +2,7 @@
  * the reply. */
 #include "smtpd/client_name.h"
 #include "smtpd/command.h"
+#include "smtpd/greeting.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
 
@@ -19,10 +20,10 @@ enum stage
 open_apply(struct session *s, struct command *c)
 {
 	/* It had time enough to wait for us, and did not (RFC 5321 4.3.1). */
-	if (session_has_input(s)) {
+	if (greeting_is_disturbed(s)) {
 		c->close = true;
 		return command_refuse(
-		    c, "early-talker", "554 5.5.1 The server speaks first");
+		    c, "early-talker", GREETING_EARLY_REPLY);
 	}
 	return command_answerf(c, "220 %s ESMTP postern", session_hostname(s));
 }

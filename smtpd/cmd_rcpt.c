@@ -57,8 +57,8 @@ rcpt_rules(const struct session *s, struct command *c)
 	if (policy_postmaster(s, &c->path, &c->verdict))
 		return STAGE_GO;
 	c->verdict = policy_decide(s, &c->path);
-	if (c->verdict.needs_name)
-		return policy_need_name(s, c);
+	if (policy_is_undecided(&c->verdict))
+		return policy_need(s, c);
 	rule = c->verdict.rule;
 	if (rule == NULL)
 		return command_refuse(
@@ -104,7 +104,8 @@ rcpt_apply(struct session *s, struct command *c)
 		    c, "syntax", "501 5.1.3 The address is too long");
 	}
 	tx_add_rcpt(s->tx, buf_str(&to), without_brackets(c->written),
-	    rule->action, aside ? START_QUARANTINED : START_WAITING);
+	    &c->params, rule->action,
+	    aside ? START_QUARANTINED : START_WAITING);
 	if (aside)
 		tx_set_rule_reason(s->tx, rule);
 	buf_clear(&to);

@@ -4,6 +4,7 @@
 #include "lib/base/buf.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
+#include "smtpd/syntax.h"
 
 enum stage
 vrfy_check(const struct session *s, struct command *c)
@@ -20,7 +21,7 @@ vrfy_check(const struct session *s, struct command *c)
 	    &rest);
 	rest = str_trim(rest);
 	utf8 = str_eq_nocase(rest, STR("SMTPUTF8"));
-	if (e != PATH_OK || (rest.len > 0 && !utf8))
+	if (e != PATH_OK || (rest.len > 0 && !utf8) || syntax_ascii(c) != 0)
 		return command_refuse(
 		    c, "syntax", "501 5.1.3 Bad address syntax");
 	if (c->path.is_utf8 && !utf8)
@@ -42,8 +43,8 @@ vrfy_rules(const struct session *s, struct command *c)
 		return STAGE_GO;
 	}
 	c->verdict = policy_decide(s, &c->path);
-	if (c->verdict.needs_name)
-		return policy_need_name(s, c);
+	if (policy_is_undecided(&c->verdict))
+		return policy_need(s, c);
 	rule = c->verdict.rule;
 	if (rule == NULL || rule->verdict == VERDICT_REJECT)
 		return command_refuse(c, "vrfy", "550 5.1.1 No such user here");

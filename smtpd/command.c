@@ -13,7 +13,9 @@
 #include "lib/base/log.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
+#include "smtpd/cmd_bdat.h"
 #include "smtpd/limits.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
@@ -50,6 +52,7 @@ command_free(struct command **c)
 		return;
 	stop_waiting(*c);
 	free((*c)->text);
+	free((*c)->domain);
 	free(*c);
 	*c = NULL;
 }
@@ -92,12 +95,25 @@ command_refuse(struct command *c, const char *why, const char *text)
 
 /* --- stages --- */
 
+static bool
+needs_tls(const struct session *s)
+{
+	return (s->listener->flags & LISTENER_TLS_REQUIRE) != 0 &&
+	       !secure_is_on(s);
+}
+
 static enum stage
 stage_state(struct command *c)
 {
 	const struct session *s = c->session;
 	const struct verb *v = c->verb;
 
+	/* First of all how much does not belong to the dialogue. */
+	if ((v->flags & VERB_OCTETS) != 0 && bdat_size(c) == STAGE_ANSWERED)
+		return STAGE_ANSWERED;
+	if ((v->flags & VERB_CLEAR) == 0 && needs_tls(s))
+		return command_refuse(c, "tls-required",
+		    "530 5.7.0 Must issue a STARTTLS command first");
 	if ((v->flags & VERB_HELO) != 0 && s->helo == NULL)
 		return command_refuse(
 		    c, "sequence", "503 5.5.1 Send HELO or EHLO first");
@@ -107,6 +123,9 @@ stage_state(struct command *c)
 	if ((v->flags & VERB_TX) != 0 && s->tx == NULL)
 		return command_refuse(
 		    c, "sequence", "503 5.5.1 Need MAIL command");
+	if ((v->flags & VERB_OPEN) != 0 && s->body != NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Content comes with BDAT");
 	if ((v->flags & VERB_NO_ARGS) != 0 && c->args.len > 0)
 		return command_refuse(
 		    c, "syntax", "501 5.5.4 No argument is allowed here");
@@ -171,15 +190,18 @@ static void
 log_refusal(const struct command *c)
 {
 	const struct session *s = c->session;
+	struct str args = c->args;
 
 	if (c->quiet)
 		return;
+	if ((c->verb->flags & VERB_SECRET) != 0)
+		args = str_head(args, str_find(args, ' '));
 	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
 	    "stage=%s reply=%s why=%s client=%s rdns=%s arg=%s",
 	    log_cstr(c->verb->stage), log_cstr(c->reply),
 	    log_cstr(c->why != NULL ? c->why : "refused"),
 	    log_cstr(s->client_text), log_cstr(caller_text(s->caller)),
-	    log_str(c->args));
+	    log_str(args));
 }
 
 /* Input came with the command, or while it waited for somebody. */
@@ -210,7 +232,7 @@ judge(struct command *c)
 		c->close = true;
 	if (c->reply[0] == '5')
 		p = limits_error(s);
-	if ((c->verb->flags & VERB_JUNK) != 0 && limits_junk(s) &&
+	if (((c->verb->flags & VERB_JUNK) != 0 || c->junk) && limits_junk(s) &&
 	    p != PENALTY_CLOSE) {
 		c->reply = "421 4.7.0 Too many commands without mail";
 		p = PENALTY_CLOSE;
@@ -233,9 +255,15 @@ finish(struct command *c)
 		session_end(s, c->reply, c->why != NULL ? c->why : "refused");
 		return; /* the command went with it */
 	}
-	session_say(s, c->reply);
+	void (*then)(struct session * s) = c->then;
+
+	if (c->reply[0] != '\0')
+		session_say(s, c->reply);
 	command_free(&s->command);
-	session_command_done(s, was_waiting);
+	if (then != NULL)
+		then(s);
+	else
+		session_command_done(s, was_waiting);
 }
 
 /* An answer is there: now, or after the delay a client with many errors
@@ -244,8 +272,13 @@ static void
 answered(struct command *c)
 {
 	struct session *s = c->session;
-	enum penalty p = judge(c);
+	enum penalty p;
 
+	if (c->octets > 0 && !c->close && strncmp(c->reply, "421", 3) != 0) {
+		bdat_skip(c);
+		return; /* until they have gone by */
+	}
+	p = judge(c);
 	if (c->ends_tx)
 		session_end_tx(s);
 	switch (p) {

@@ -40,7 +40,12 @@ enum verb_flags {
 	VERB_NO_TX = 4,    /* only outside of one */
 	VERB_NO_ARGS = 8,  /* takes no argument */
 	VERB_CONTENT = 16, /* content follows it, should it be accepted */
-	VERB_JUNK = 32     /* does no mail: too many end the session */
+	VERB_JUNK = 32,    /* does no mail: too many end the session */
+	VERB_CLEAR = 64,   /* also in the clear where TLS is required */
+	VERB_OPEN = 128,   /* not once content has begun to come in chunks */
+	VERB_OCTETS = 256, /* so many octets as it says follow it, whatever the
+			    * reply is */
+	VERB_SECRET = 512  /* of its argument only the first word is logged */
 };
 
 struct verb {
@@ -63,8 +68,9 @@ struct command {
 	const struct verb *verb;
 	struct str args;      /* views line */
 	struct str written;   /* the path as it stands in args */
-	struct path path;     /* of MAIL, RCPT, VRFY */
-	struct params params; /* of MAIL */
+	struct path path;     /* of MAIL, RCPT, VRFY; its domain in A-labels */
+	char *domain;         /* owned: what path views of it; or NULL */
+	struct params params; /* of MAIL, RCPT; views line */
 	struct rules_verdict verdict;
 	const char *reply;  /* NULL: not answered yet */
 	char *text;         /* owned: the reply, when it was made for us */
@@ -73,7 +79,14 @@ struct command {
 	bool followed;      /* the client sent more right behind it */
 	bool close;         /* the session ends after the reply */
 	bool ends_tx;       /* with its reply the transaction is over */
+	uint64_t octets;    /* behind the line, that did not go by yet */
+	uint64_t size;      /* so many there were */
+	bool last;          /* they are the last of the content */
+	bool junk;          /* as VERB_JUNK, for once */
 	bool quiet;         /* a refusal that is not logged */
+	/* What happens in the place of the wait for the next line, once the
+	 * reply has been said ("": none) and the command is gone; or NULL. */
+	void (*then)(struct session *s);
 	bool was_waiting;
 	uint8_t wait_state; /* enum session_state while it waits */
 	char line[];        /* the argument, terminated */
@@ -119,10 +132,12 @@ const struct verb *verb_open(void);
 bool verb_is_forbidden(struct str line);
 
 /* --- the verbs' functions, one file for each or few --- */
-verb_check_fn helo_check, ehlo_check, mail_check, mail_limits, rcpt_check,
-    rcpt_limits, rcpt_rules, data_check, data_limits, vrfy_check, vrfy_rules,
-    open_rules;
+verb_check_fn helo_check, ehlo_check, mail_check, mail_limits, mail_rules, rcpt_check,
+    rcpt_limits, rcpt_rules, data_check, data_limits, bdat_check, bdat_limits,
+    vrfy_check, vrfy_rules, open_rules, starttls_check, auth_check, auth_limits,
+    xclient_check;
 verb_apply_fn helo_apply, ehlo_apply, mail_apply, rcpt_apply, data_apply,
+    bdat_filters, bdat_apply, starttls_apply, auth_apply, xclient_apply,
     vrfy_apply, rset_apply, noop_apply, help_apply, quit_apply, unknown_apply,
     unavailable_apply, too_long_apply, open_apply;
 void rcpt_refused(struct session *s, const struct command *c);

@@ -3,6 +3,7 @@
 
 #include "edges/smtpd_queue.h"
 #include "lib/base/clock.h"
+#include "lib/net/tls.h"
 #include "smtpd/admission.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
@@ -27,6 +28,18 @@ static const struct {
 	    "queue-refused" },
 };
 
+/* For the log; "no" in the clear. */
+static const char *
+tls_text(const struct session *s)
+{
+	const struct tls *t = s->stream != NULL ? stream_tls(s->stream) : NULL;
+	struct tls_info info = { .version = "no" };
+
+	if (t != NULL)
+		tls_info(t, &info);
+	return info.version;
+}
+
 static void
 log_accepted(const struct session *s)
 {
@@ -36,8 +49,9 @@ log_accepted(const struct session *s)
 
 	/* unsent: the client was gone before it could hear of it */
 	log_info(&tx->log, "accepted",
-	    "from=%s rdns=%s nrcpt=%u size=%llu ms=%llu%s", log_cstr(tx->from),
-	    log_cstr(caller_text(s->caller)), tx->nrcpt,
+	    "from=%s rdns=%s nrcpt=%u tls=%s user=%s size=%llu ms=%llu%s",
+	    log_cstr(tx->from), log_cstr(caller_text(s->caller)), tx->nrcpt,
+	    log_cstr(tls_text(s)), log_cstr(s->user != NULL ? s->user : ""),
 	    (unsigned long long)b->size,
 	    (unsigned long long)(clock_mono_ms() - tx->begin_ms),
 	    unsent ? " reply=unsent" : "");
@@ -105,7 +119,9 @@ send_rcpts(struct channel *ch, uint64_t id, const struct tx *tx)
 		struct tell_rcpt m = { .to = str_of(r->to),
 			.action = str_of(r->action->name),
 			.start = start_of(r, unfiltered),
-			.orig = str_of(r->orig) };
+			.orig = str_of(r->orig),
+			.notify = r->notify,
+			.orcpt = str_of(r->orcpt) };
 
 		channel_tell(ch, TYPE_tell_rcpt, &m, id);
 	}
@@ -166,6 +182,8 @@ commit_begin(struct command *c)
 		.nrcpt = tx->nrcpt,
 		.filter = str_head(str_of(tx->filter), 64),
 		.reason = str_head(str_of(tx->reason), 512),
+		.envid = str_of(tx->envid),
+		.auth_user = str_head(str_of(s->user), 255),
 	};
 
 	if (ch == NULL) {

@@ -48,6 +48,7 @@ static const size_t texts[] = {
 	FIELD(cipher_bits),
 	FIELD(cert_subject),
 	FIELD(cert_issuer),
+	FIELD(verify),
 };
 
 enum { NTEXTS = sizeof(texts) / sizeof(texts[0]) };

@@ -160,6 +160,34 @@ facts_set_helo(struct facts *f, struct str helo)
 	keep(f, FACTS_HELO, facts, COUNT(facts));
 }
 
+void
+facts_set_tls(struct facts *f, const struct facts_tls *tls)
+{
+	const struct fact facts[] = {
+		{ &f->m.tls_version, tls->version },
+		{ &f->m.cipher, tls->cipher },
+		{ &f->m.cipher_bits, tls->bits },
+		{ &f->m.cert_subject, tls->subject },
+		{ &f->m.cert_issuer, tls->issuer },
+		{ &f->m.verify, tls->verify },
+	};
+
+	keep(f, FACTS_TLS, facts, COUNT(facts));
+}
+
+void
+facts_set_auth(
+    struct facts *f, struct str mech, struct str user, struct str ssf)
+{
+	const struct fact facts[] = {
+		{ &f->m.auth_type, mech },
+		{ &f->m.auth_authen, user },
+		{ &f->m.auth_ssf, ssf },
+	};
+
+	keep(f, FACTS_AUTH, facts, COUNT(facts));
+}
+
 /* As it was written, in brackets: some clients leave them out. */
 static void
 add_brackets(struct buf *b, struct str written)

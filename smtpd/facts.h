@@ -17,6 +17,8 @@ enum facts_group {
 	FACTS_GATEWAY,
 	FACTS_CLIENT,
 	FACTS_HELO,
+	FACTS_TLS,
+	FACTS_AUTH,
 	FACTS_MAIL,
 	FACTS_RCPT,
 	FACTS_CONTENT,
@@ -40,6 +42,16 @@ void facts_set_gateway(struct facts *f, struct str hostname, struct str tag,
 void facts_set_client(struct facts *f, const struct addr *client, uint16_t port,
     enum client_name state, struct str ptr);
 void facts_set_helo(struct facts *f, struct str helo);
+
+struct facts_tls {
+	struct str version, cipher, bits, subject, issuer, verify;
+};
+
+void facts_set_tls(struct facts *f, const struct facts_tls *tls);
+/* Who has authenticated, how; all empty: nobody. ssf: bits of the cipher that
+ * protects it. */
+void facts_set_auth(
+    struct facts *f, struct str mech, struct str user, struct str ssf);
 /* written: the address as it stood in the command, args what stood behind it;
  * from as we keep it. */
 void facts_set_mail(struct facts *f, struct str msgid, struct str written,

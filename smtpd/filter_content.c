@@ -4,9 +4,11 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
+#include "lib/mail/idna.h"
 #include "smtpd/admission.h"
 #include "smtpd/auth_results.h"
 #include "smtpd/body.h"
+#include "smtpd/filter_args.h"
 #include "smtpd/filtering.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
@@ -20,38 +22,59 @@ enum {
 
 /* --- the envelope --- */
 
-/* An address as filters write it, in the form that we keep. 0/-1 */
+/* An address as filters write it, in the form that we keep; path views it,
+ * and room. */
+struct address {
+	struct path path;
+	struct buf text; /* as path_format writes it */
+	struct buf room; /* for its domain */
+};
+
+static void
+address_init(struct address *a)
+{
+	buf_init(&a->text, PATH_FORMAT_MAX);
+	buf_init(&a->room, PATH_DOMAIN_MAX);
+}
+
+static void
+address_clear(struct address *a)
+{
+	buf_clear(&a->text);
+	buf_clear(&a->room);
+}
+
 static int
-complete(const struct session *s, struct str address, struct path *path,
-    struct buf *out)
+complete(const struct session *s, struct str text, struct address *a)
 {
 	struct str rest;
 	unsigned int flags = PATH_ALLOW_BARE | PATH_ALLOW_LOCAL;
 
 	if (s->tx->params.smtputf8)
 		flags |= PATH_ALLOW_UTF8;
-	if (path_parse(address, flags, path, &rest) != PATH_OK || rest.len > 0)
+	buf_reset(&a->text);
+	buf_reset(&a->room);
+	if (path_parse(text, flags, &a->path, &rest) != PATH_OK ||
+	    rest.len > 0 || idna_path(&a->path, &a->room) != 0)
 		return -1;
-	policy_complete(s, path);
-	buf_reset(out);
-	path_format(path, out);
-	return out->failed || out->len > PATH_MAX_LEN ? -1 : 0;
+	policy_complete(s, &a->path);
+	path_format(&a->path, &a->text);
+	return a->text.failed || a->text.len > PATH_MAX_LEN ? -1 : 0;
 }
 
 /* Did the client mean this address by the recipient? */
 static bool
 was_given_as(const struct session *s, const struct rcpt *r, struct str to)
 {
-	struct path path;
-	struct buf b;
+	struct address a;
 	bool same;
 
 	if (r->orig == NULL)
 		return str_eq(str_of(r->to), to);
-	buf_init(&b, PATH_FORMAT_MAX);
-	same = complete(s, str_of(r->orig), &path, &b) == 0 &&
-	       str_eq(buf_str(&b), to);
-	buf_clear(&b);
+	address_init(&a);
+	same = complete(s, str_of(r->orig), &a) == 0 &&
+	       str_eq(buf_str(&a.text), to);
+	address_clear(&a);
 	return same;
 }
 
@@ -87,18 +110,18 @@ log_dropped(const struct session *s, struct str address, const char *why)
 
 /* The rules have to take it from this session, as if it had said so. */
 static void
-add_rcpt(struct session *s, const struct milter_rcpt_edit *e, struct path *path,
-    struct buf *to)
+add_rcpt(struct session *s, const struct milter_rcpt_edit *e, struct address *a)
 {
 	struct rules_verdict v;
 	enum rcpt_start start = START_WAITING;
+	struct params params;
 
 	if (s->tx->nrcpt >= RCPTS_MAX) {
 		log_dropped(s, e->addr, "recipients");
 		return;
 	}
-	if (!policy_postmaster(s, path, &v))
-		v = policy_decide(s, path);
+	if (!policy_postmaster(s, &a->path, &v))
+		v = policy_decide(s, &a->path);
 	if (v.rule == NULL || !rules_takes(v.rule)) {
 		log_dropped(s, e->addr, "rule");
 		return;
@@ -107,51 +130,52 @@ add_rcpt(struct session *s, const struct milter_rcpt_edit *e, struct path *path,
 		start = START_QUARANTINED;
 		tx_set_rule_reason(s->tx, v.rule);
 	}
-	buf_reset(to);
-	path_format(path, to);
-	tx_add_rcpt(s->tx, buf_str(to), buf_str(to), v.rule->action, start);
+	filter_args(&s->tx->log, e->args, PARAM_RCPT, &params);
+	buf_reset(&a->text);
+	path_format(&a->path, &a->text);
+	tx_add_rcpt(s->tx, buf_str(&a->text), buf_str(&a->text), &params,
+	    v.rule->action, start);
 }
 
 static void
 edit_rcpts(struct session *s, const struct milter_result *r)
 {
-	struct path path;
-	struct buf to;
+	struct address a;
 
-	buf_init(&to, PATH_FORMAT_MAX);
+	address_init(&a);
 	for (size_t i = 0; i < r->nrcpts; i++) {
 		const struct milter_rcpt_edit *e = &r->rcpts[i];
 
-		buf_clear(&to);
-		if (complete(s, e->addr, &path, &to) < 0 ||
-		    path.local.len == 0) {
+		if (complete(s, e->addr, &a) < 0 || a.path.local.len == 0) {
 			if (e->add)
 				log_dropped(s, e->addr, "syntax");
 		} else if (e->add)
-			add_rcpt(s, e, &path, &to);
+			add_rcpt(s, e, &a);
 		else
-			del_rcpt(s, &path, buf_str(&to));
+			del_rcpt(s, &a.path, buf_str(&a.text));
 	}
-	buf_clear(&to);
+	address_clear(&a);
 }
 
 static void
-edit_from(struct session *s, const char *from)
+edit_from(struct session *s, const struct milter_result *r)
 {
-	struct path path;
-	struct buf b;
+	struct address a;
+	struct params params;
+	const char *from = r->from;
 
 	if (from == NULL)
 		return;
-	buf_init(&b, PATH_FORMAT_MAX);
+	address_init(&a);
+	filter_args(&s->tx->log, str_of(r->from_args), PARAM_MAIL, &params);
 	if (from[0] == '\0')
-		tx_set_from(s->tx, STR(""));
-	else if (complete(s, str_of(from), &path, &b) == 0)
-		tx_set_from(s->tx, buf_str(&b));
+		tx_set_from(s->tx, STR(""), &params);
+	else if (complete(s, str_of(from), &a) == 0)
+		tx_set_from(s->tx, buf_str(&a.text), &params);
 	else
 		log_warn(&s->tx->log, "sender-not-changed",
 		    "from=%s why=syntax", log_cstr(from));
-	buf_clear(&b);
+	address_clear(&a);
 }
 
 /* --- the verdict --- */
@@ -198,7 +222,7 @@ take(struct session *s, struct command *c)
 	const struct milter_result *r = milters_result(f->milters);
 
 	edit_content(s->body, r);
-	edit_from(s, r->from);
+	edit_from(s, r);
 	edit_rcpts(s, r);
 	if (s->tx->nrcpt == 0)
 		return discard(s, c, "no-recipients");

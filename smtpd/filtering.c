@@ -12,6 +12,7 @@
 #include "smtpd/cmd_data.h"
 #include "smtpd/content.h"
 #include "smtpd/policy.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
 
@@ -128,6 +129,11 @@ local_addr(const struct session *s, struct addr *a)
 	socklen_t len = sizeof(ss);
 	uint16_t port;
 
+	/* What PROXY or XCLIENT says. */
+	if (s->local.family != ADDR_NONE) {
+		*a = s->local;
+		return a;
+	}
 	memset(&ss, 0, sizeof(ss));
 	if (s->client.family == ADDR_LOCAL || s->stream == NULL ||
 	    getsockname(stream_fd(s->stream), (struct sockaddr *)&ss, &len) !=
@@ -151,8 +157,18 @@ filtering_learn(struct facts *f, const struct session *s)
 	    caller_ptr(s->caller));
 	if (s->helo != NULL)
 		facts_set_helo(f, str_of(s->helo));
+	secure_learn(s, f);
+	if (s->user != NULL)
+		filtering_learn_auth(f, s);
 	if (s->tx != NULL)
 		filtering_learn_mail(f, s->tx);
+}
+
+void
+filtering_learn_auth(struct facts *f, const struct session *s)
+{
+	facts_set_auth(f, str_of(s->auth_mech), str_of(s->user),
+	    s->user != NULL ? f->m.cipher_bits : STR(""));
 }
 
 void

@@ -48,6 +48,8 @@ struct filtering *filtering_need(struct session *s);
 /* Fills f (not in use before) with what is known of a session, and of its
  * transaction if it has one. */
 void filtering_learn(struct facts *f, const struct session *s);
+/* With who has authenticated, or that nobody has; TLS is known already. */
+void filtering_learn_auth(struct facts *f, const struct session *s);
 /* With a transaction alone. */
 void filtering_learn_mail(struct facts *f, const struct tx *tx);
 /* Clears the pointer; NULL is allowed. The filters hear QUIT. */

@@ -9,6 +9,7 @@
 #include "lib/proc/tell_stats.h"
 #include "milters/client/milter_report.h"
 #include "smtpd/scan_try.h"
+#include "smtpd/session_rows.h"
 #include "smtpd/stats.h"
 
 static_assert((int)MILTER_STAGES == (int)ROW_MILTER_STAGES &&
@@ -191,6 +192,14 @@ on_ask_test_milter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	scan_try(peer.loop, ch, msg, id, &peer.mail);
 }
 
+static void
+on_ask_sessions(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ctx;
+	(void)msg;
+	session_rows_start(ch, id);
+}
+
 /* --- the channel --- */
 
 static const struct handler handlers[] = {
@@ -199,6 +208,7 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_milters, on_ask_milters },
 	{ TYPE_tell_mail, on_tell_mail },
 	{ TYPE_ask_test_milter, on_ask_test_milter },
+	{ TYPE_ask_sessions, on_ask_sessions },
 	{ 0, NULL },
 };
 
@@ -215,6 +225,7 @@ on_drained(void *ctx)
 {
 	(void)ctx;
 	scan_try_go_on();
+	session_rows_go_on();
 }
 
 void
@@ -232,6 +243,7 @@ void
 from_control_stop(void)
 {
 	scan_try_lost();
+	session_rows_lost();
 	buf_clear(&peer.mail);
 	channel_free(&peer.channel);
 }

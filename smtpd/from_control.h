@@ -1,5 +1,5 @@
-/* The administrator's questions to smtpd: its numbers, what it knows of
- * filters, and a filter tried out. */
+/* The administrator's questions to smtpd: its numbers and sessions, what it
+ * knows of filters, and a filter tried out. */
 #ifndef POSTERN_SMTPD_FROM_CONTROL_H
 #define POSTERN_SMTPD_FROM_CONTROL_H
 

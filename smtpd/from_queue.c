@@ -2,6 +2,7 @@
 #include "smtpd/from_queue.h"
 
 #include "edges/smtpd_queue.h"
+#include "smtpd/blocks.h"
 #include "smtpd/command.h"
 #include "smtpd/scan_queue.h"
 #include "smtpd/session.h"
@@ -41,8 +42,30 @@ on_space(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		space = (enum queue_space)m->state;
 }
 
+static void
+on_blocks(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_blocks *m = msg;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	blocks_begin(m->count);
+}
+
+static void
+on_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	blocks_add(msg);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_space, on_space },
+	{ TYPE_tell_blocks, on_blocks },
+	{ TYPE_tell_block, on_block },
 	{ TYPE_ask_filter, scan_queue_on_filter },
 	{ TYPE_tell_rcpt, scan_queue_on_rcpt },
 	{ TYPE_tell_body, scan_queue_on_body },

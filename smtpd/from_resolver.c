@@ -2,13 +2,16 @@
 #include "smtpd/from_resolver.h"
 
 #include "edges/smtpd_resolver.h"
+#include "lib/base/log.h"
 #include "lib/mail/path.h"
 #include "smtpd/client_name.h"
+#include "smtpd/listing.h"
 #include "smtpd/stats.h"
 
 enum {
 	PENDING_MAX = 1024, /* questions without their answer */
-	TTL_MAX_S = 60      /* an answer is believed at most so long */
+	TTL_MAX_S = 60,     /* a name is believed at most so long */
+	LISTS_TTL_MAX_S = 3600
 };
 
 static struct channel *channel;
@@ -70,17 +73,73 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	caller_set(ctx, state, name, ttl_s);
 }
 
+/* Is there somebody who can be asked? It is said once when there is not. */
+static bool
+is_there(void)
+{
+	static bool was_missed;
+	bool there = channel != NULL && channel_is_open(channel) &&
+		     !channel_is_full(channel) &&
+		     channel_npending(channel) < PENDING_MAX;
+
+	if (!there && !was_missed)
+		log_warn(NULL, "resolver-missed", "why=%s",
+		    log_cstr(channel == NULL ? "gone" : "busy"));
+	was_missed = !there;
+	return there;
+}
+
 int
 from_resolver_ask(const struct addr *a, struct caller *c)
 {
 	char text[ADDR_TEXT_MAX];
 	struct ask_client m = { .address = str_of(addr_format(a, text)) };
 
-	if (channel == NULL || !channel_is_open(channel) ||
-	    channel_is_full(channel) ||
-	    channel_npending(channel) >= PENDING_MAX)
+	if (!is_there())
 		return -1;
 	channel_ask(channel, TYPE_ask_client, &m, on_answer, c);
 	stats_add(STAT_RDNS_ASKED, 1);
+	return 0;
+}
+
+/* Printable, and of a length that the log takes: it is made of what name
+ * servers say. */
+static struct str
+checked_lists(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] < ' ' || s.p[i] > '~')
+			return str_head(s, i);
+	return s;
+}
+
+static void
+on_lists(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	const struct answer_dnsbl *m = msg;
+	uint32_t ttl_s;
+
+	if (fault != NULL || type != TYPE_answer_dnsbl) {
+		listed_set(ctx, 0, STR(""), 0);
+		return;
+	}
+	stats_add(STAT_DNSBL_SILENT, m->silent);
+	ttl_s = m->ttl_s < LISTS_TTL_MAX_S ? m->ttl_s : LISTS_TTL_MAX_S;
+	listed_set(ctx, (int32_t)m->score - DNSBL_SCORE_MAX,
+	    checked_lists(m->lists), ttl_s);
+}
+
+int
+from_resolver_ask_lists(
+    const struct addr *a, const char *table, struct listed *l)
+{
+	char text[ADDR_TEXT_MAX];
+	struct ask_dnsbl m = { .address = str_of(addr_format(a, text)),
+		.table = str_head(str_of(table), 255) };
+
+	if (!is_there())
+		return -1;
+	channel_ask(channel, TYPE_ask_dnsbl, &m, on_lists, l);
+	stats_add(STAT_DNSBL_ASKED, 1);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The channel to the resolver: asks for names of clients, and lets nothing
- * through that is not one.
+ * through that is not one; asks what DNS lists say of them.
  */
 #ifndef POSTERN_SMTPD_FROM_RESOLVER_H
 #define POSTERN_SMTPD_FROM_RESOLVER_H
@@ -9,6 +9,7 @@
 #include "lib/net/addr.h"
 
 struct caller;
+struct listed;
 
 /* A channel over fd (taken); the one before is dead. */
 void from_resolver_start(struct loop *l, int fd);
@@ -18,5 +19,8 @@ void from_resolver_stop(void);
  * never before this returned. -1: there is no channel, or too many questions
  * wait for their answers. */
 int from_resolver_ask(const struct addr *a, struct caller *c);
+/* The same for the lists of the table of this name, and listed_set. */
+int from_resolver_ask_lists(
+    const struct addr *a, const char *table, struct listed *l);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "lib/base/log.h"
 #include "lib/net/line.h"
+#include "smtpd/auth.h"
 #include "smtpd/client_name.h"
 #include "smtpd/command.h"
 #include "smtpd/session.h"
@@ -21,12 +22,26 @@ line_end_early(struct session *s, const char *why, const char *reply)
 	const char *stage =
 	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
 
-	stats_add(STAT_REJECTED, 1);
+	stats_add(reply != NULL && reply[0] == '4' ? STAT_TEMPFAILED :
+						     STAT_REJECTED,
+	    1);
 	log_info(&s->log, "reject",
 	    "stage=%s reply=%s why=%s client=%s rdns=%s", log_cstr(stage),
 	    log_cstr(reply), log_cstr(why), log_cstr(s->client_text),
 	    log_cstr(caller_text(s->caller)));
 	session_end(s, reply, why);
+}
+
+/* AUTH has a bound of its own (RFC 4954 4). */
+static size_t
+line_max(const struct session *s, struct str in)
+{
+	size_t max = s->config->limits.command_line;
+
+	if (max < AUTH_LINE_MAX && s->listener->auth != NULL &&
+	    str_starts_nocase(in, STR("AUTH ")))
+		return AUTH_LINE_MAX;
+	return max;
 }
 
 size_t
@@ -40,7 +55,7 @@ line_input(struct session *s, struct str in)
 		    s, "not-smtp", "521 5.5.1 This is an SMTP server");
 		return in.len;
 	}
-	switch (line_next(in, s->config->limits.command_line, &line, &used)) {
+	switch (line_next(in, line_max(s, in), &line, &used)) {
 	case LINE_MORE:
 		break;
 	case LINE_OK:

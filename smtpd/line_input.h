@@ -12,7 +12,8 @@ struct session;
  * end is looked for, nothing is kept). Return the bytes consumed. */
 size_t line_input(struct session *s, struct str in);
 size_t line_skip(struct session *s, struct str in);
-/* It is nobody we talk to: logged, counted, and the session ends. */
+/* It is nobody we talk to: logged, counted, and the session ends; reply NULL:
+ * without a word. */
 void line_end_early(struct session *s, const char *why, const char *reply);
 
 #endif

@@ -12,14 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "smtpd/admission.h"
-#include "smtpd/filtering.h"
-#include "smtpd/limits.h"
+#include "smtpd/entrance.h"
+#include "smtpd/proxy.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
@@ -46,14 +45,19 @@ static bool started;
 
 static const char busy[] = "421 4.3.2 Too busy, try again later\r\n";
 
+/* reply NULL: without a word. */
 static void
 turn_away(int fd, const char *reply)
 {
-	char line[128];
-	int n = snprintf(line, sizeof(line), "%s\r\n", reply);
+	if (reply != NULL) {
+		struct iovec line[] = {
+			{ (void *)(uintptr_t)reply, strlen(reply) },
+			{ (void *)(uintptr_t) "\r\n", 2 },
+		};
+		struct msghdr m = { .msg_iov = line, .msg_iovlen = 2 };
 
-	if (n > 0)
-		send(fd, line, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
 	shutdown(fd, SHUT_WR);
 	close(fd);
 }
@@ -98,23 +102,17 @@ peer_uid(int fd)
 	return cred.uid;
 }
 
-/* Filters have no time for newcomers: the reply that says so, or NULL. */
-static const char *
-filters_full(
-    const struct listener *l, const struct addr *client, const char **why)
+static void
+refused(const struct door *d, const struct addr *client,
+    const struct entrance *e)
 {
-	const struct milter_set *set = filtering_set(l, client);
-	bool known;
+	char text[ADDR_TEXT_MAX];
 
-	if (!filtering_has(set, false))
-		return NULL;
-	known = admission_is_known(client);
-	if (admission_has_room(admission(), known) &&
-	    milters_have_room(config, set, known))
-		return NULL;
-	admission_refused(admission(), clock_mono_ms());
-	*why = "filtering-full";
-	return "421 4.3.2 Too busy, try again later";
+	stats_add(e->reply[0] == '5' ? STAT_REJECTED : STAT_TEMPFAILED, 1);
+	log_info(NULL, "reject",
+	    "stage=%s reply=%s why=%s client=%s listener=%s",
+	    log_cstr("connect"), log_cstr(e->reply), log_cstr(e->why),
+	    log_cstr(addr_format(client, text)), log_cstr(d->name));
 }
 
 static void
@@ -126,8 +124,7 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 		.config = config,
 		.listener = l,
 		.listener_name = d->name };
-	const char *why, *reply;
-	char text[ADDR_TEXT_MAX];
+	struct entrance e;
 
 	if (l == NULL) {
 		turn_away(fd, "421 4.3.2 Not ready, try again later");
@@ -139,19 +136,20 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 	} else
 		addr_from_sockaddr(
 		    (const struct sockaddr *)ss, len, &a.client, &a.port);
-	reply = filters_full(l, &a.client, &why);
-	if (reply == NULL)
-		reply = limits_enter(config, &a.client, d->id, &a.ticket, &why);
-	if (reply != NULL) {
-		stats_add(STAT_TEMPFAILED, 1);
-		log_info(NULL, "reject",
-		    "stage=%s reply=%s why=%s client=%s listener=%s",
-		    log_cstr("connect"), log_cstr(reply), log_cstr(why),
-		    log_cstr(addr_format(&a.client, text)), log_cstr(d->name));
-		turn_away(fd, reply);
+	if (proxy_is_due(l, &a.client))
+		entrance_ask_balancer(&e, config, l, &a.client);
+	else
+		entrance_ask(&e, config, l, &a.client);
+	if (e.reply != NULL) {
+		refused(d, &a.client, &e);
+		/* Who expects TLS has no use for words. */
+		turn_away(
+		    fd, (l->flags & LISTENER_SMTPS) != 0 ? NULL : e.reply);
 		return;
 	}
-	a.counted = limits_are_counting();
+	a.trusted = e.trusted;
+	a.counted = e.counted;
+	a.ticket = e.ticket;
 	session_new(&a);
 }
 

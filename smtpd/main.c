@@ -15,6 +15,7 @@
  */
 #include <unistd.h>
 
+#include "lib/net/tls.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "milters/client/milter.h"
@@ -22,17 +23,29 @@
 #include "smtpd/from_control.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/from_resolver.h"
+#include "smtpd/from_vault.h"
 #include "smtpd/limits.h"
 #include "smtpd/listener.h"
+#include "smtpd/listing.h"
 #include "smtpd/scan_queue.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
+
+static void
+prepare(struct loop *l)
+{
+	(void)l;
+	tls_prepare();
+}
 
 static void
 on_config(struct config *c)
 {
 	milters_set_config(child_loop(), c, c->smtpd_workers);
 	admission_set_config(c);
+	secure_set_config(c);
 	listener_set_config(c);
+	listings_clear();
 }
 
 static void
@@ -50,7 +63,6 @@ on_sources(uint32_t column, int map)
 static void
 on_peer(enum role peer, uint16_t instance, int socket)
 {
-	(void)instance;
 	switch (peer) {
 	case ROLE_QUEUE:
 		from_queue_start(child_loop(), socket);
@@ -64,11 +76,13 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_DIALER:
 		milters_set_dialer(child_loop(), socket);
 		break;
+	case ROLE_VAULT:
+		from_vault_start(child_loop(), instance, socket);
+		break;
 	case ROLE_PARENT:
 	case ROLE_SMTPD:
 	case ROLE_DELIVERY:
 	case ROLE_MAILDIR:
-	case ROLE_VAULT:
 	case ROLE_COUNT:
 		close(socket);
 		break;
@@ -102,8 +116,10 @@ on_stop(uint32_t grace_ms)
 static const struct child_ops ops = {
 	.role = ROLE_SMTPD,
 	.promises = PROMISE_ACCEPT | PROMISE_WATCHDOG,
+	.prepare = prepare,
 	.on_listen = on_listen,
 	.on_sources = on_sources,
+	.on_tickets = tls_set_tickets,
 	.on_config = on_config,
 	.on_peer = on_peer,
 	.on_go = on_go,

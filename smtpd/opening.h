@@ -11,5 +11,8 @@ struct session;
 void opening_start(struct session *s);
 /* What the present step waited for is there: on with the next. */
 void opening_next(struct session *s);
+/* XCLIENT made it somebody else's: once more, but for what belongs to the
+ * connection. The greeting is the reply. */
+void opening_again(struct session *s);
 
 #endif

@@ -2,6 +2,8 @@
 #include "smtpd/policy.h"
 
 #include "smtpd/client_name.h"
+#include "smtpd/listing.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
 
@@ -76,8 +78,14 @@ policy_name_state(const struct session *s)
 		   state;
 }
 
-enum stage
-policy_need_name(const struct session *s, struct command *c)
+bool
+policy_is_undecided(const struct rules_verdict *v)
+{
+	return v->needs_name || v->needs_dnsbl;
+}
+
+static enum stage
+need_name(const struct session *s, struct command *c)
 {
 	if (policy_name_state(s) != CLIENT_NAME_PENDING)
 		return command_refuse(c, "rdns",
@@ -87,9 +95,32 @@ policy_need_name(const struct session *s, struct command *c)
 	return STAGE_WAITING;
 }
 
+enum stage
+policy_need(const struct session *s, struct command *c)
+{
+	if (c->verdict.needs_name)
+		return need_name(s, c);
+	listing_wait(s->listing, c);
+	return STAGE_WAITING;
+}
+
+/* There is an end to waiting for them, too; then out is used. */
+static const int32_t *
+scores(const struct session *s, int32_t out[static CONFIG_DNSBLS_MAX])
+{
+	const int32_t *now = listing_scores(s->listing);
+
+	if (now == NULL || !s->lists_late)
+		return now;
+	for (size_t i = 0; i < s->config->ndnsbls; i++)
+		out[i] = now[i] == DNSBL_PENDING ? 0 : now[i];
+	return out;
+}
+
 struct rules_verdict
 policy_decide(const struct session *s, const struct path *rcpt)
 {
+	int32_t room[CONFIG_DNSBLS_MAX];
 	struct rules_query q = {
 		.client = s->client,
 		.name_state = policy_name_state(s),
@@ -100,6 +131,10 @@ policy_decide(const struct session *s, const struct path *rcpt)
 		.from_domain = STR(""),
 		.rcpt_local = rcpt->local,
 		.rcpt_domain = rcpt->domain,
+		.user = str_of(s->user),
+		.tls = secure_is_on(s),
+		.early_talker = s->early,
+		.dnsbl = scores(s, room),
 	};
 
 	if (s->tx != NULL) {

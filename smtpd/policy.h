@@ -11,12 +11,15 @@
 struct session;
 
 /* The verdict for rcpt, from the sender of the open transaction (<> without
- * one), over the configuration the session began with. */
+ * one), over the configuration the session began with. DNS lists that were
+ * waited for in vain have nothing against the client. */
 struct rules_verdict policy_decide(
     const struct session *s, const struct path *rcpt);
-/* The verdict needs the client's name: c waits for it while it may come, and
- * is refused when it could not be found out. */
-enum stage policy_need_name(const struct session *s, struct command *c);
+/* The verdict needs the client's name, or what DNS lists say of it. */
+bool policy_is_undecided(const struct rules_verdict *v);
+/* c->verdict is such a one: c waits for what may still come, and is refused
+ * when the name could not be found out. */
+enum stage policy_need(const struct session *s, struct command *c);
 /* Mail to postmaster of a domain of ours goes to the configured address,
  * from whomever it comes (RFC 5321 4.5.1). Returns whether p was such a one
  * and *verdict is an action that takes it; p is then that address (which

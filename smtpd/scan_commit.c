@@ -2,9 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/mail/idna.h"
 #include "lib/mail/path.h"
+#include "lib/mail/xtext.h"
 #include "lib/rules/rules.h"
 #include "smtpd/content.h"
+#include "smtpd/filter_args.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/scan_job.h"
 
@@ -16,21 +19,28 @@ enum { HEADER_MAX = 2097152, RCPTS_MAX = 100000 };
 /* An address as filters write it, in the form that we keep; false: it is
  * none. */
 static bool
-complete(const struct job *j, struct str addr, struct path *p, struct buf *out)
+complete(const struct job *j, struct str addr, struct buf *out)
 {
 	unsigned int flags = PATH_ALLOW_BARE | PATH_ALLOW_LOCAL;
+	struct buf room;
+	struct path p;
 	struct str rest;
+	bool good;
 
 	if (j->mail.content.utf8)
 		flags |= PATH_ALLOW_UTF8;
 	buf_reset(out);
-	if (path_parse(addr, flags, p, &rest) != PATH_OK || rest.len > 0 ||
-	    p->local.len == 0)
-		return false;
-	if (p->domain.len == 0)
-		p->domain = str_of(j->config->domain);
-	path_format(p, out);
-	return out->len <= PATH_MAX_LEN;
+	buf_init(&room, PATH_DOMAIN_MAX);
+	good = path_parse(addr, flags, &p, &rest) == PATH_OK && rest.len == 0 &&
+	       p.local.len > 0 && idna_path(&p, &room) == 0;
+	if (good) {
+		if (p.domain.len == 0)
+			p.domain = str_of(j->config->domain);
+		path_format(&p, out);
+		good = out->len <= PATH_MAX_LEN;
+	}
+	buf_clear(&room);
+	return good;
 }
 
 static bool
@@ -42,41 +52,70 @@ has_rcpt(const struct job *j, struct str to)
 	return false;
 }
 
-/* Its way is the rules' business, as if we had sent it. */
-static void
-add_rcpt(struct job *j, struct str addr, uint8_t start)
+/* What the rules say of it, as if we had sent it. */
+static struct rules_verdict
+decide(const struct job *j, struct str addr)
 {
-	struct path from = { .local = STR(""), .domain = STR("") }, to;
+	struct path from = { .local = STR(""), .domain = STR("") };
+	struct path to = from;
 	struct rules_query q = {
 		.client = { .family = ADDR_LOCAL },
 		.name_state = CLIENT_NAME_NONE,
 		.helo = str_of(j->config->hostname),
 		.tag = STR(""),
 	};
-	struct rules_verdict v;
-	struct buf b;
 
-	buf_init(&b, PATH_FORMAT_MAX);
-	if (!complete(j, addr, &to, &b) || has_rcpt(j, buf_str(&b))) {
-		buf_clear(&b);
-		return;
-	}
 	if (j->ask.from.len > 0)
 		path_split(j->ask.from, &from);
+	path_split(addr, &to);
 	q.from_local = from.local;
 	q.from_domain = from.domain;
 	q.rcpt_local = to.local;
 	q.rcpt_domain = to.domain;
-	v = rules_decide(j->config, &q);
+	return rules_decide(j->config, &q);
+}
+
+/* As the filter's parameters have it. */
+static void
+add_with_args(struct job *j, struct tell_rcpt *m, struct str args)
+{
+	struct params params;
+	struct buf orcpt;
+
+	filter_args(&j->log, args, PARAM_RCPT, &params);
+	buf_init(&orcpt, ENVELOPE_ORCPT_MAX);
+	if (params.orcpt.len > 0)
+		(void)orcpt_decode(params.orcpt, &orcpt);
+	m->notify = params.notify;
+	m->orcpt = buf_str(&orcpt);
+	job_add_rcpt(j, m);
+	buf_clear(&orcpt);
+}
+
+static void
+add_rcpt(struct job *j, const struct milter_rcpt_edit *e, uint8_t start)
+{
+	struct tell_rcpt m = { .start = start };
+	struct rules_verdict v;
+	struct buf b;
+
+	buf_init(&b, PATH_FORMAT_MAX);
+	if (!complete(j, e->addr, &b) || has_rcpt(j, buf_str(&b))) {
+		buf_clear(&b);
+		return;
+	}
+	v = decide(j, buf_str(&b));
 	if (v.rule == NULL || !rules_takes(v.rule) || j->nrcpts >= RCPTS_MAX)
 		log_warn(&j->log, "rcpt-not-added", "to=%s why=%s",
 		    log_str(buf_str(&b)),
 		    log_cstr(j->nrcpts >= RCPTS_MAX ? "recipients" : "rule"));
-	else
-		job_add_rcpt(j, buf_str(&b), str_of(v.rule->action->name),
-		    STR(""),
-		    v.rule->verdict == VERDICT_QUARANTINE ? START_QUARANTINED :
-							    start);
+	else {
+		m.to = buf_str(&b);
+		m.action = str_of(v.rule->action->name);
+		if (v.rule->verdict == VERDICT_QUARANTINE)
+			m.start = START_QUARANTINED;
+		add_with_args(j, &m, e->args);
+	}
 	buf_clear(&b);
 }
 
@@ -91,12 +130,11 @@ is_rcpt(const struct job_rcpt *r, struct str addr, struct str kept)
 static void
 del_rcpt(struct job *j, struct str addr)
 {
-	struct path p;
 	struct buf b;
 	size_t n = 0;
 
 	buf_init(&b, PATH_FORMAT_MAX);
-	if (!complete(j, addr, &p, &b))
+	if (!complete(j, addr, &b))
 		buf_reset(&b);
 	for (size_t i = 0; i < j->nrcpts; i++)
 		if (addr.len > 0 && is_rcpt(&j->rcpts[i], addr, buf_str(&b)))
@@ -115,7 +153,7 @@ edit_rcpts(struct job *j, const struct milter_result *r)
 
 	for (size_t i = 0; i < r->nrcpts; i++)
 		if (r->rcpts[i].add)
-			add_rcpt(j, r->rcpts[i].addr, start);
+			add_rcpt(j, &r->rcpts[i], start);
 		else
 			del_rcpt(j, r->rcpts[i].addr);
 }
@@ -124,15 +162,30 @@ edit_rcpts(struct job *j, const struct milter_result *r)
 static struct str
 sender(const struct job *j, const char *from, struct buf *out)
 {
-	struct path p;
-
 	if (from == NULL || from[0] == '\0')
 		return from == NULL ? j->ask.from : STR("");
-	if (complete(j, str_of(from), &p, out))
+	if (complete(j, str_of(from), out))
 		return buf_str(out);
 	log_warn(&j->log, "sender-not-changed", "from=%s why=syntax",
 	    log_cstr(from));
 	return j->ask.from;
+}
+
+/* What came with a new sender; envid: room for it. */
+static void
+learn_args(const struct job *j, const char *args, struct ask_commit *m,
+    struct buf *envid)
+{
+	struct params params;
+
+	if (args == NULL)
+		return;
+	filter_args(&j->log, str_of(args), PARAM_MAIL, &params);
+	if (params.ret != 0)
+		m->flags &= ~(uint32_t)(ENVELOPE_RET_FULL | ENVELOPE_RET_HDRS);
+	m->flags |= param_flags(&params);
+	if (params.envid.len > 0 && xtext_decode(params.envid, envid) == 0)
+		m->envid = buf_str(envid);
 }
 
 /* --- the commit --- */
@@ -162,7 +215,9 @@ send_rcpts(const struct job *j, struct channel *ch)
 		struct tell_rcpt m = { .to = str_of(r->to),
 			.action = str_of(r->action),
 			.start = r->start,
-			.orig = str_of(r->orig) };
+			.orig = str_of(r->orig),
+			.notify = r->notify,
+			.orcpt = str_of(r->orcpt) };
 
 		channel_tell(ch, TYPE_tell_rcpt, &m, j->commit);
 	}
@@ -198,7 +253,7 @@ describe_body(struct job *j, struct ask_commit *m, size_t header)
 static void
 commit(struct job *j, struct channel *ch, const struct milter_result *r)
 {
-	struct buf from;
+	struct buf from, envid;
 	struct ask_commit m = {
 		.msgid = j->ask.msgid,
 		.flags = j->ask.flags,
@@ -209,14 +264,18 @@ commit(struct job *j, struct channel *ch, const struct milter_result *r)
 		.nrcpt = (uint32_t)j->nrcpts,
 		.replaces = 1,
 		.context = j->ask.context,
+		.envid = j->ask.envid,
 	};
 
 	buf_init(&from, PATH_FORMAT_MAX);
+	buf_init(&envid, ENVELOPE_ENVID_MAX);
 	m.from = sender(j, r->from, &from);
+	learn_args(j, r->from_args, &m, &envid);
 	describe_body(j, &m, r->header.len);
 	j->state = JOB_STORING;
 	j->commit = channel_ask(ch, TYPE_ask_commit, &m, on_commit, j);
 	buf_clear(&from);
+	buf_clear(&envid);
 	send_rcpts(j, ch);
 	if (j->body != NULL) {
 		content_send(j->body, ch, j->commit, r->header);

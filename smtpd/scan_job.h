@@ -28,10 +28,11 @@ enum job_state {
 };
 
 struct job_rcpt {
-	char *to;     /* owned; action and orig stand behind it */
+	char *to;     /* owned; the other texts stand behind it */
 	char *action; /* its name */
 	char *orig;   /* as the client gave it; "" when that is the same */
-	uint8_t start;
+	char *orcpt;  /* or "" */
+	uint8_t start, notify;
 };
 
 struct job {
@@ -84,7 +85,6 @@ void job_set_verdict(struct job *j, enum filtered verdict, const char *filter,
 void job_answer(struct job *j);
 /* The queue is to ask again later, because of a fault of ours. */
 void job_fail(struct job *j, const char *why);
-void job_add_rcpt(struct job *j, struct str to, struct str action,
-    struct str orig, uint8_t start);
+void job_add_rcpt(struct job *j, const struct tell_rcpt *m);
 
 #endif

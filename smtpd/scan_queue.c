@@ -195,7 +195,7 @@ keep_texts(struct job *j)
 {
 	struct str *const texts[] = { &j->ask.msgid, &j->ask.from,
 		&j->ask.client, &j->ask.client_name, &j->ask.listener,
-		&j->ask.context };
+		&j->ask.context, &j->ask.envid };
 
 	enum { NTEXTS = sizeof(texts) / sizeof(texts[0]) };
 
@@ -256,33 +256,37 @@ scan_queue_on_filter(
 		look(j);
 }
 
-static void
-place(char *p, struct str s)
+/* Copies s to *p and moves that behind it. */
+static char *
+place(char **p, struct str s)
 {
+	char *at = *p;
+
 	if (s.len > 0)
-		memcpy(p, s.p, s.len);
-	p[s.len] = '\0';
+		memcpy(at, s.p, s.len);
+	at[s.len] = '\0';
+	*p = at + s.len + 1;
+	return at;
 }
 
 void
-job_add_rcpt(struct job *j, struct str to, struct str action, struct str orig,
-    uint8_t start)
+job_add_rcpt(struct job *j, const struct tell_rcpt *m)
 {
-	struct job_rcpt *r;
-	char *p = xmalloc(to.len + action.len + orig.len + 3);
+	char *p =
+	    xmalloc(m->to.len + m->action.len + m->orig.len + m->orcpt.len + 4);
 
 	/* Room doubles with their number. */
 	if ((j->nrcpts & (j->nrcpts - 1)) == 0)
 		j->rcpts = xreallocarray(j->rcpts,
 		    j->nrcpts == 0 ? 1 : j->nrcpts * 2, sizeof(*j->rcpts));
-	r = &j->rcpts[j->nrcpts++];
-	r->to = p;
-	r->action = p + to.len + 1;
-	r->orig = r->action + action.len + 1;
-	r->start = start;
-	place(r->to, to);
-	place(r->action, action);
-	place(r->orig, orig);
+	j->rcpts[j->nrcpts++] = (struct job_rcpt){
+		.to = place(&p, m->to),
+		.action = place(&p, m->action),
+		.orig = place(&p, m->orig),
+		.orcpt = place(&p, m->orcpt),
+		.start = m->start,
+		.notify = m->notify,
+	};
 }
 
 void
@@ -299,7 +303,7 @@ scan_queue_on_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		job_fail(j, "malformed question");
 		return;
 	}
-	job_add_rcpt(j, m->to, m->action, m->orig, m->start);
+	job_add_rcpt(j, m);
 	look(j);
 }
 

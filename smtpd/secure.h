@@ -9,17 +9,20 @@
 
 #include "lib/base/buf.h"
 #include "lib/base/fault.h"
-#include "lib/base/str.h"
 #include "lib/rules/config.h"
 
+struct facts;
 struct session;
 
-/* The listeners' contexts are made anew; connections keep theirs. */
-void secure_set_config(const struct config *c);
+/* The listeners' contexts are made anew; connections keep theirs. NULL: there
+ * are none any more. */
+void secure_set_config(struct config *c);
 /* May STARTTLS be said now: there is a pki, and it was not said yet? */
 bool secure_is_offered(const struct session *s);
 /* TLS holds on this connection. */
 bool secure_is_on(const struct session *s);
+/* One handshake more may be half done. */
+bool secure_has_room(const struct session *s);
 /* Begins the handshake: SESSION_HANDSHAKE. After it (STARTTLS) the session is
  * as new, or (smtps) opening_next is called. False when too many handshakes
  * are half done: nothing has begun. */
@@ -29,5 +32,10 @@ void secure_handshake_over(struct session *s);
 /* For stream_ops.on_secure and the table of states. */
 void secure_done(struct session *s, const struct fault *why);
 void secure_timeout(struct session *s);
+
+/* What filters are told of it; nothing without TLS. */
+void secure_learn(const struct session *s, struct facts *f);
+/* Appends "(version=TLSv1.3 cipher=... bits=256)"; nothing without TLS. */
+void secure_format(const struct session *s, struct buf *out);
 
 #endif

@@ -1,24 +1,33 @@
 /*
  * The life of a connection. What input and a timeout mean in each state
- * stands in one table at the end.
+ * stands in one table at the end of the first half; how long each waits, in
+ * patience.c; what comes before the first command, in opening.c.
  */
 #include "smtpd/session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
+#include "smtpd/auth.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
+#include "smtpd/cmd_bdat.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
+#include "smtpd/greeting.h"
 #include "smtpd/limits.h"
 #include "smtpd/line_input.h"
+#include "smtpd/listing.h"
+#include "smtpd/opening.h"
+#include "smtpd/patience.h"
+#include "smtpd/proxy.h"
+#include "smtpd/secure.h"
+#include "smtpd/sessions.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
 
@@ -29,21 +38,8 @@ enum {
 	UNREAD_MAX = 16384,
 	/* How long and how much we listen after our last words. */
 	LINGER_MS = 2000,
-	LINGER_BYTES = 1 << 20,
-	/* The queue's answer; clients wait ten minutes (RFC 5321 4.5.3.2). */
-	BUSY_MS = 570000,
-	/* The client's name. */
-	NAMING_MS = 5000,
-	/* Filters, but for content, which may take as long as the queue:
-	 * clients wait five minutes (RFC 5321 4.5.3.2). */
-	FILTERING_MS = 285000
+	LINGER_BYTES = 1 << 20
 };
-
-static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
-static size_t nsessions;
-static bool stopping;
-static void (*on_empty)(void);
-static const char stopping_reply[] = "421 4.3.2 Shutting down, try again later";
 
 const char *
 session_hostname(const struct session *s)
@@ -69,19 +65,21 @@ log_end(const struct session *s)
 static void
 session_free(struct session *s)
 {
-	TAILQ_REMOVE(&sessions, s, entry);
-	nsessions--;
 	filtering_free(&s->filtering);
 	body_free(&s->body);
 	command_free(&s->command);
 	tx_free(&s->tx);
+	auth_free(&s->auth);
+	listing_free(&s->listing);
+	proxy_free(&s->proxy);
 	config_unref(&s->config);
 	caller_unref(&s->caller);
 	free(s->client_text);
 	free(s->helo);
+	free(s->user);
+	free(s->auth_mech);
+	sessions_del(s);
 	free(s);
-	if (stopping && nsessions == 0 && on_empty != NULL)
-		on_empty();
 }
 
 void
@@ -92,11 +90,22 @@ session_end_tx(struct session *s)
 	tx_free(&s->tx);
 }
 
+void
+session_forget(struct session *s)
+{
+	session_end_tx(s);
+	auth_forget(s);
+	free(s->helo);
+	s->helo = NULL;
+	s->esmtp = false;
+}
+
 /* Nobody is asked for this session any more, and nothing of it is kept. */
 static void
 let_go(struct session *s)
 {
 	filtering_free(&s->filtering);
+	auth_free(&s->auth);
 	/* A commit on its way stands, whether the client hears of it or not;
 	 * its answer still needs the transaction. */
 	if (!s->committing) {
@@ -113,6 +122,7 @@ session_drop(struct session *s, const char *reason)
 	if (s->reason == NULL)
 		s->reason = reason;
 	s->state = SESSION_GONE;
+	secure_handshake_over(s);
 	stream_close(&s->stream);
 	stats_sub(STAT_SESSIONS, 1);
 	if (s->counted)
@@ -138,7 +148,7 @@ linger(struct session *s)
 {
 	if (stream_unsent(s->stream) > 0)
 		return; /* on_drained comes */
-	shutdown(stream_fd(s->stream), SHUT_WR);
+	stream_finish(s->stream);
 	stream_deadline(s->stream, LINGER_MS);
 	stream_resume(s->stream);
 }
@@ -165,6 +175,14 @@ session_end(struct session *s, const char *reply, const char *reason)
 	loop_after(s->loop, &s->after);
 }
 
+/* Content or an answer comes in: it waits for more, not for its reply. */
+static bool
+is_receiving(const struct session *s)
+{
+	return s->state == SESSION_BODY || s->state == SESSION_CHUNK ||
+	       s->state == SESSION_AUTH;
+}
+
 /* After the round. */
 static void
 on_after(void *ctx)
@@ -176,128 +194,16 @@ on_after(void *ctx)
 			session_free(s);
 	} else if (s->state == SESSION_LINGER)
 		linger(s);
-	else if (s->ended && (s->command == NULL || s->state == SESSION_BODY))
+	else if (s->state == SESSION_PROXY && proxy_is_done(s)) {
+		proxy_free(&s->proxy);
+		opening_next(s);
+	} else if (s->state == SESSION_CHUNK && bdat_is_whole(s))
+		bdat_go_on(s);
+	else if (s->ended && (s->command == NULL || is_receiving(s)))
 		session_drop(s, s->tx != NULL ? "lost" : "closed");
 }
 
-/* --- time --- */
-
-/* The wait for the client begins: for its command, and for it to take our
- * replies; whichever ends first. */
-static void
-await_command(struct session *s)
-{
-	const struct limits *l = &s->config->limits;
-
-	s->due_ms = clock_mono_ms() + l->command_timeout;
-	s->unsent_seen = SIZE_MAX;
-	stream_deadline(s->stream, l->write_timeout < l->command_timeout ?
-				       l->write_timeout :
-				       l->command_timeout);
-}
-
-/* Replies lie unread and nothing has moved since the last look. */
-static bool
-is_stuck(struct session *s)
-{
-	size_t unsent = stream_unsent(s->stream);
-	bool stuck = unsent > 0 && unsent >= s->unsent_seen;
-
-	s->unsent_seen = unsent;
-	return stuck;
-}
-
-static void
-command_timeout(struct session *s)
-{
-	uint64_t now = clock_mono_ms();
-
-	if (is_stuck(s)) {
-		session_drop(s, "write-timeout");
-		return;
-	}
-	if (now < s->due_ms || stream_unsent(s->stream) > 0) {
-		uint64_t ms = s->config->limits.write_timeout;
-
-		if (stream_unsent(s->stream) == 0 || s->due_ms - now < ms)
-			ms = s->due_ms - now;
-		stream_deadline(s->stream, ms);
-		return;
-	}
-	session_end(s, "421 4.4.2 Timeout", "timeout");
-}
-
-static void
-busy_timeout(struct session *s)
-{
-	/* The queue does not answer. What it may still do is its own
-	 * business; the client hears a 4xx. */
-	session_end(
-	    s, "421 4.3.0 Local error, try again later", "queue-timeout");
-}
-
-static void
-name_timeout(struct session *s)
-{
-	s->name_late = true;
-	command_resume(s->command);
-}
-
-static void
-filters_timeout(struct session *s)
-{
-	session_end(s, "421 4.7.1 Filters take too long, try again later",
-	    "filter-timeout");
-}
-
-static void
-delay_timeout(struct session *s)
-{
-	command_done(s->command);
-}
-
-static void
-linger_timeout(struct session *s)
-{
-	session_drop(s, s->reason);
-}
-
-void
-session_enter(struct session *s, enum session_state state)
-{
-	s->state = (uint8_t)state;
-	switch (state) {
-	case SESSION_BUSY:
-		s->busy_ms = clock_mono_ms();
-		stream_deadline(s->stream, BUSY_MS);
-		break;
-	case SESSION_NAMING:
-		stream_deadline(s->stream, NAMING_MS);
-		break;
-	case SESSION_FILTERING:
-		stream_deadline(
-		    s->stream, s->body != NULL ? BUSY_MS : FILTERING_MS);
-		break;
-	case SESSION_DELAY:
-		stream_deadline(s->stream, s->config->limits.error_delay);
-		break;
-	case SESSION_PROXY:
-	case SESSION_HANDSHAKE:
-	case SESSION_GREETING:
-	case SESSION_LISTING:
-	case SESSION_AUTH:
-	case SESSION_VAULT:
-	case SESSION_CHUNK:
-	case SESSION_COMMAND:
-	case SESSION_SKIP:
-	case SESSION_BODY:
-	case SESSION_LINGER:
-	case SESSION_GONE:
-		break;
-	}
-}
-
-/* --- input --- */
+/* --- what input and a timeout mean --- */
 
 /* Somebody else has to answer first. */
 static size_t
@@ -317,6 +223,12 @@ linger_input(struct session *s, struct str in)
 	return in.len;
 }
 
+static void
+linger_timeout(struct session *s)
+{
+	session_drop(s, s->reason);
+}
+
 static size_t
 no_input(struct session *s, struct str in)
 {
@@ -330,20 +242,43 @@ no_timeout(struct session *s)
 	(void)s;
 }
 
+/* clang-format off */
 static const struct {
+	const char *text;
 	size_t (*input)(struct session *s, struct str in);
 	void (*timeout)(struct session *s);
 } states[] = {
-	[SESSION_COMMAND] = { line_input, command_timeout },
-	[SESSION_SKIP] = { line_skip, command_timeout },
-	[SESSION_BUSY] = { wait_input, busy_timeout },
-	[SESSION_NAMING] = { wait_input, name_timeout },
-	[SESSION_FILTERING] = { wait_input, filters_timeout },
-	[SESSION_DELAY] = { wait_input, delay_timeout },
-	[SESSION_BODY] = { data_input, data_timeout },
-	[SESSION_LINGER] = { linger_input, linger_timeout },
-	[SESSION_GONE] = { no_input, no_timeout },
+	[SESSION_PROXY] =     { "proxy",     proxy_input,    proxy_timeout },
+	[SESSION_HANDSHAKE] = { "handshake", wait_input,     secure_timeout },
+	[SESSION_GREETING] =  { "greeting",  greeting_input, greeting_timeout },
+	[SESSION_COMMAND] =   { "command",   line_input,     patience_command_over },
+	[SESSION_SKIP] =      { "command",   line_skip,      patience_command_over },
+	[SESSION_BUSY] =      { "queue",     wait_input,     patience_queue_over },
+	[SESSION_NAMING] =    { "rdns",      wait_input,     patience_name_over },
+	[SESSION_FILTERING] = { "filters",   wait_input,     patience_filters_over },
+	[SESSION_DELAY] =     { "delay",     wait_input,     patience_delay_over },
+	[SESSION_LISTING] =   { "dnsbl",     wait_input,     patience_lists_over },
+	[SESSION_AUTH] =      { "auth",      auth_input,     auth_timeout },
+	[SESSION_VAULT] =     { "vault",     wait_input,     auth_vault_timeout },
+	[SESSION_BODY] =      { "data",      data_input,     data_timeout },
+	[SESSION_CHUNK] =     { "bdat",      chunk_input,    chunk_timeout },
+	[SESSION_LINGER] =    { "closing",   linger_input,   linger_timeout },
+	[SESSION_GONE] =      { "gone",      no_input,       no_timeout },
 };
+/* clang-format on */
+
+void
+session_enter(struct session *s, enum session_state state)
+{
+	s->state = (uint8_t)state;
+	patience_begin(s);
+}
+
+const char *
+session_state_text(const struct session *s)
+{
+	return states[s->state].text;
+}
 
 /* --- the stream's callbacks --- */
 
@@ -395,14 +330,20 @@ on_end(void *ctx, int error)
 	s->ended = true;
 	s->broken = error != 0;
 	/* One that only ended its side waits for its reply still. */
-	if (s->broken || s->command == NULL || s->state == SESSION_BODY)
+	if (s->broken || s->command == NULL || is_receiving(s))
 		session_drop(s, s->broken     ? "reset" :
 				s->tx != NULL ? "lost" :
 						"closed");
 }
 
+static void
+on_secure(void *ctx, const struct fault *why)
+{
+	secure_done(ctx, why);
+}
+
 static const struct stream_ops ops = { on_data, on_drained, on_timeout, on_end,
-	NULL };
+	on_secure };
 
 /* --- the beginning --- */
 
@@ -430,63 +371,42 @@ log_connect(const struct session *s)
 		    log_cstr(s->listener_name));
 }
 
-/* Without waiting for the answer. */
-static void
-ask_who_calls(struct session *s)
+void
+session_set_client(struct session *s, const struct addr *client, uint16_t port)
 {
-	if (s->client.family != ADDR_LOCAL && s->config->nservers > 0 &&
-	    (s->listener->flags & (LISTENER_SUBMIT | LISTENER_NO_RDNS)) == 0)
-		s->caller = caller_ref(&s->client);
-}
+	char text[ADDR_TEXT_MAX];
 
-static void
-greet(struct session *s)
-{
-	char greeting[300];
-
-	snprintf(greeting, sizeof(greeting), "220 %s ESMTP postern",
-	    session_hostname(s));
-	session_say(s, greeting);
-	await_command(s);
+	s->client = *client;
+	s->port = port;
+	free(s->client_text);
+	s->client_text = xstrdup(addr_format(client, text));
 }
 
 struct session *
 session_new(const struct session_args *a)
 {
 	struct session *s = xcalloc(1, sizeof(*s));
-	char text[ADDR_TEXT_MAX];
 
 	s->loop = a->loop;
 	s->config = config_ref(a->config);
 	s->listener = a->listener;
 	s->listener_name = a->listener_name;
-	s->client = s->peer = a->client;
-	s->client_text = xstrdup(addr_format(&a->client, text));
-	s->port = a->port;
+	s->peer = a->client;
+	session_set_client(s, &a->client, a->port);
 	s->uid = a->uid;
+	s->trusted = a->trusted;
 	s->counted = a->counted;
 	s->ticket = a->ticket;
 	s->begin_ms = clock_mono_ms();
 	id_new(clock_wall_ms(), s->id);
 	s->log = (struct log_ctx){ NULL, "session", s->id };
 	deferred_init(&s->after, on_after, s);
-	TAILQ_INSERT_TAIL(&sessions, s, entry);
-	nsessions++;
+	sessions_add(s);
 	stats_add(STAT_SESSIONS, 1);
 	stats_add(STAT_CONNECTIONS, 1);
 	s->stream = stream_new(a->loop, a->fd, false, &ops, s);
 	log_connect(s);
-	/* Before we said a word (RFC 5321 4.3.1). */
-	if (session_has_input(s)) {
-		line_end_early(
-		    s, "early-talker", "554 5.5.1 The server speaks first");
-		return s;
-	}
-	ask_who_calls(s);
-	if (filtering_has(filtering_set(s->listener, &s->client), false))
-		command_begin_open(s);
-	else
-		greet(s);
+	opening_start(s);
 	return s;
 }
 
@@ -505,65 +425,15 @@ session_command_done(struct session *s, bool was_waiting)
 	if (s->state == SESSION_GONE)
 		return;
 	session_enter(s, SESSION_COMMAND);
-	if (stopping && s->tx == NULL) {
-		session_end(s, stopping_reply, "stopping");
+	if (s->state != SESSION_COMMAND)
+		return; /* its time is up */
+	if (sessions_are_stopping() && s->tx == NULL) {
+		session_end(s, SESSIONS_STOPPING_REPLY, "stopping");
 		return;
 	}
-	await_command(s);
 	if (was_waiting)
 		stream_resume(s->stream);
 	/* Runs behind what the stream still has for us. */
 	if (s->ended)
 		loop_after(s->loop, &s->after);
-}
-
-/* --- all of them --- */
-
-void
-sessions_stop(void (*fn)(void))
-{
-	struct session *s, *next;
-
-	stopping = true;
-	on_empty = fn;
-	for (s = TAILQ_FIRST(&sessions); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, entry);
-		if (s->tx == NULL && s->command == NULL)
-			session_end(s, stopping_reply, "stopping");
-	}
-	if (nsessions == 0)
-		fn();
-}
-
-void
-sessions_abandon(void)
-{
-	struct session *s, *next;
-
-	TAILQ_FOREACH_SAFE(s, &sessions, entry, next) {
-		if (s->state == SESSION_GONE)
-			continue;
-		if (s->state != SESSION_LINGER)
-			session_say(s, stopping_reply);
-		session_drop(s, "stopping");
-	}
-}
-
-bool
-sessions_are_stopping(void)
-{
-	return stopping;
-}
-
-size_t
-sessions_count(void)
-{
-	return nsessions;
-}
-
-void
-sessions_restart(void)
-{
-	stopping = false;
-	on_empty = NULL;
 }

@@ -19,6 +19,7 @@
 #include "lib/net/addr.h"
 #include "lib/net/stream.h"
 #include "lib/rules/config.h"
+#include "smtpd/sessions.h"
 
 struct auth;
 struct body;
@@ -26,6 +27,7 @@ struct caller;
 struct command;
 struct filtering;
 struct listing;
+struct proxy;
 struct tx;
 
 enum session_state {
@@ -64,6 +66,7 @@ struct session {
 	struct filtering *filtering;     /* owned; NULL: needs no filters */
 	struct auth *auth;       /* owned: the exchange in progress, or NULL */
 	struct listing *listing; /* owned: what DNS lists say, or NULL */
+	struct proxy *proxy;     /* owned: the header that comes in, or NULL */
 	char *user, *auth_mech;  /* owned: authenticated so; NULL */
 	struct deferred after;   /* work at the end of the round */
 	const char *reason;      /* of the end, for the log */
@@ -73,7 +76,12 @@ struct session {
 	struct addr local;  /* that it came to; ADDR_NONE: not asked yet */
 	uint16_t local_port;
 	char id[ID_LEN + 1];
+	uint64_t serial;  /* in the order of their beginning */
 	uint8_t state;    /* enum session_state */
+	uint8_t step;     /* of its opening */
+	bool proxied;     /* it came with a PROXY header */
+	bool renamed;     /* it is as XCLIENT says */
+	bool named;       /* also its name */
 	bool esmtp;       /* EHLO was said */
 	bool ended;       /* the client sent its last byte */
 	bool broken;      /* the connection failed: nothing can be sent */
@@ -106,6 +114,7 @@ struct session_args {
 	struct addr client;
 	uint16_t port;
 	uint32_t uid;
+	bool trusted;
 	bool counted; /* limits_enter counted it, with this ticket */
 	uint32_t ticket;
 };
@@ -131,15 +140,12 @@ void session_commit_done(struct session *s);
 
 /* "220 hostname", of the listener. */
 const char *session_hostname(const struct session *s);
-
-/* No new work: idle sessions end with 421, others after their transaction;
- * fn is called when the last is gone (also when there is none now). */
-void sessions_stop(void (*fn)(void));
-bool sessions_are_stopping(void);
-/* Time is up: 421 to all that are left, whatever they are at. */
-void sessions_abandon(void);
-size_t sessions_count(void);
-/* For tests: as if never stopped. */
-void sessions_restart(void);
+/* How far it is, for the administrator: "command", "data", "dnsbl". */
+const char *session_state_text(const struct session *s);
+/* It is somebody else's than was thought (PROXY, XCLIENT). */
+void session_set_client(
+    struct session *s, const struct addr *client, uint16_t port);
+/* All that the client said so far is forgotten, as if it had just come. */
+void session_forget(struct session *s);
 
 #endif

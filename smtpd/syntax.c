@@ -1,7 +1,12 @@
 /* From a command's argument to path and parameters, or to a 5xx. */
 #include "smtpd/syntax.h"
 
+#include <stdlib.h>
+
 #include "lib/base/buf.h"
+#include "lib/mail/idna.h"
+#include "smtpd/secure.h"
+#include "smtpd/session.h"
 
 bool
 syntax_keyword(const struct command *c, struct str word, struct str *rest)
@@ -54,6 +59,35 @@ is_oversize(const struct path *p)
 	return failed;
 }
 
+int
+syntax_ascii(struct command *c)
+{
+	struct buf room;
+
+	buf_init(&room, PATH_DOMAIN_MAX);
+	if (idna_path(&c->path, &room) != 0) {
+		buf_clear(&room);
+		return -1;
+	}
+	free(c->domain);
+	c->domain = room.p;
+	return 0;
+}
+
+/* REQUIRETLS is offered under TLS only (RFC 8689 3), and nothing is after
+ * HELO. */
+static enum param_error
+parse_params(struct command *c, struct str rest, enum param_verb verb)
+{
+	const struct session *s = c->session;
+	enum param_error e = param_parse(rest, verb, &c->params);
+
+	if (e == PARAM_OK && ((str_trim(rest).len > 0 && !s->esmtp) ||
+				 (c->params.requiretls && !secure_is_on(s))))
+		return PARAM_UNKNOWN;
+	return e;
+}
+
 enum stage
 syntax_path(
     struct command *c, struct str in, unsigned int flags, enum param_verb verb)
@@ -70,8 +104,11 @@ syntax_path(
 	if (is_oversize(&c->path))
 		return command_refuse(c, "syntax",
 		    path_replies[PATH_LOCAL_LONG][verb == PARAM_RCPT]);
+	if (syntax_ascii(c) != 0)
+		return command_refuse(
+		    c, "syntax", path_replies[PATH_SYNTAX][verb == PARAM_RCPT]);
 	c->written = str_head(in, in.len - rest.len);
-	ae = param_parse(rest, verb, &c->params);
+	ae = parse_params(c, rest, verb);
 	if (ae != PARAM_OK)
 		return command_refuse(c, "param", param_replies[ae]);
 	if (verb == PARAM_MAIL && c->path.is_utf8 && !c->params.smtputf8)

@@ -9,6 +9,8 @@
 /* Whether the argument begins with word ("FROM:"), any case; *rest what
  * stands behind it, without the blanks that some clients put there. */
 bool syntax_keyword(const struct command *c, struct str word, struct str *rest);
+/* The domain of c->path in A-labels. 0, or -1 when it has none. */
+int syntax_ascii(struct command *c);
 /* A path and its parameters into c->path, c->written and c->params. STAGE_GO,
  * or the refusal was made. flags: of enum path_flags; UTF-8 is taken when the
  * parameters ask for it (MAIL), or left to the caller (RCPT). */

@@ -9,6 +9,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/clock.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/xtext.h"
 
 static int
 rcpt_cmp(struct rcpt *a, struct rcpt *b)
@@ -38,6 +39,22 @@ place_str(char **p, struct str s)
 	return (struct str){ place(p, s), s.len };
 }
 
+/* The parameters were parsed: what is given can be decoded. */
+static void
+set_envid(struct tx *tx, struct str envid)
+{
+	struct buf b;
+
+	if (envid.len == 0)
+		return;
+	buf_init(&b, ENVELOPE_ENVID_MAX);
+	if (xtext_decode(envid, &b) == 0) {
+		free(tx->envid);
+		tx->envid = str_dup(buf_str(&b));
+	}
+	buf_clear(&b);
+}
+
 struct tx *
 tx_new(const struct log_ctx *up, const struct path *from,
     const struct params *params, struct str written, struct str args)
@@ -59,6 +76,8 @@ tx_new(const struct log_ctx *up, const struct path *from,
 	tx->args = place_str(&p, args);
 	buf_clear(&b);
 	tx->params = *params;
+	set_envid(tx, params->envid);
+	tx->params.envid = tx->params.orcpt = STR("");
 	tx->begin_ms = clock_mono_ms();
 	tx->begin_wall_ms = clock_wall_ms();
 	id_new(tx->begin_wall_ms, tx->msgid);
@@ -82,33 +101,45 @@ tx_free(struct tx **tx)
 	free((*tx)->filter);
 	free((*tx)->reason);
 	free((*tx)->new_from);
+	free((*tx)->envid);
 	free(*tx);
 	*tx = NULL;
 }
 
 static struct rcpt *
-rcpt_new(struct str to, struct str written)
+rcpt_new(struct str to, struct str written, struct str orcpt)
 {
 	bool differs =
 	    !str_eq(to, written) && written.len <= ENVELOPE_ADDRESS_MAX;
-	struct rcpt *r = xmalloc(sizeof(*r) + to.len + written.len + 2);
+	struct rcpt *r =
+	    xmalloc(sizeof(*r) + to.len + written.len + orcpt.len + 3);
 	char *p = r->to;
 
 	memset(r, 0, sizeof(*r));
 	place(&p, to);
 	if (differs)
 		r->orig = place(&p, written);
+	if (orcpt.len > 0)
+		r->orcpt = place(&p, orcpt);
 	return r;
 }
 
 void
 tx_add_rcpt(struct tx *tx, struct str to, struct str written,
-    const struct action *action, enum rcpt_start start)
+    const struct params *params, const struct action *action,
+    enum rcpt_start start)
 {
-	struct rcpt *r = rcpt_new(to, written);
+	struct rcpt *r;
+	struct buf orcpt;
 
+	buf_init(&orcpt, ENVELOPE_ORCPT_MAX);
+	if (params->orcpt.len > 0)
+		(void)orcpt_decode(params->orcpt, &orcpt);
+	r = rcpt_new(to, written, buf_str(&orcpt));
+	buf_clear(&orcpt);
 	r->action = action;
 	r->start = (uint8_t)start;
+	r->notify = params->notify;
 	if (RB_INSERT(rcpt_tree, &tx->by_address, r) != NULL) {
 		free(r);
 		return;
@@ -120,14 +151,13 @@ tx_add_rcpt(struct tx *tx, struct str to, struct str written,
 uint32_t
 tx_flags(const struct tx *tx)
 {
-	return (tx->params.body_8bit ? ENVELOPE_8BIT : 0U) |
-	       (tx->params.smtputf8 ? ENVELOPE_SMTPUTF8 : 0U);
+	return param_flags(&tx->params);
 }
 
 struct rcpt *
 tx_find_rcpt(struct tx *tx, struct str to)
 {
-	struct rcpt *like = rcpt_new(to, to);
+	struct rcpt *like = rcpt_new(to, to, STR(""));
 	struct rcpt *r = RB_FIND(rcpt_tree, &tx->by_address, like);
 
 	free(like);
@@ -144,11 +174,19 @@ tx_del_rcpt(struct tx *tx, struct rcpt *r)
 }
 
 void
-tx_set_from(struct tx *tx, struct str from)
+tx_set_from(struct tx *tx, struct str from, const struct params *params)
 {
+	struct params *mine = &tx->params;
+
 	free(tx->new_from);
 	tx->new_from = str_dup(from);
 	tx->from = tx->new_from;
+	mine->body_8bit |= params->body_8bit;
+	mine->smtputf8 |= params->smtputf8;
+	mine->requiretls |= params->requiretls;
+	if (params->ret != 0)
+		mine->ret = params->ret;
+	set_envid(tx, params->envid);
 }
 
 void

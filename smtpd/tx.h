@@ -20,14 +20,16 @@ struct rcpt {
 	const struct action *action; /* of the session's configuration */
 	const char
 	    *orig;     /* as the client wrote it when that differs; or NULL */
-	uint8_t start; /* enum rcpt_start */
-	char to[];     /* local@domain, and behind it orig */
+	const char *orcpt; /* ORCPT, decoded: "type;address"; or NULL */
+	uint8_t start;     /* enum rcpt_start */
+	uint8_t notify;    /* enum notify */
+	char to[];         /* local@domain, and behind it orig and orcpt */
 };
 
 struct tx {
 	char msgid[ID_LEN + 1];
 	struct log_ctx log;   /* msg=, on top of the session's */
-	struct params params; /* of MAIL */
+	struct params params; /* of MAIL; without its views */
 	uint64_t begin_ms;    /* monotonic */
 	uint64_t begin_wall_ms;
 	TAILQ_HEAD(, rcpt) rcpts;
@@ -39,6 +41,7 @@ struct tx {
 	const struct milter_set *set;
 	char *filter, *reason;  /* owned: who had it quarantined, why; NULL */
 	char *new_from;         /* owned: what from became, or NULL */
+	char *envid;            /* owned: ENVID, decoded; or NULL */
 	const char *from;       /* formatted; "" for <> */
 	struct str from_local;  /* unquoted */
 	struct str from_domain; /* in lower case */
@@ -54,14 +57,17 @@ struct tx *tx_new(const struct log_ctx *up, const struct path *from,
 /* Clears the pointer; NULL is allowed. */
 void tx_free(struct tx **tx);
 /* to as path_format writes it. One that is there already is not added again.
- * written: what stood in the command. */
+ * written: what stood in the command; params: what it had beside. */
 void tx_add_rcpt(struct tx *tx, struct str to, struct str written,
-    const struct action *action, enum rcpt_start start);
+    const struct params *params, const struct action *action,
+    enum rcpt_start start);
 /* The one with this address (as path_format writes it), or NULL. */
 struct rcpt *tx_find_rcpt(struct tx *tx, struct str to);
 void tx_del_rcpt(struct tx *tx, struct rcpt *r);
-/* Another sender, as path_format writes it; what the rules see stays. */
-void tx_set_from(struct tx *tx, struct str from);
+/* Another sender, as path_format writes it; what the rules see stays. params:
+ * those that come with it count beside what MAIL had. */
+void tx_set_from(
+    struct tx *tx, struct str from, const struct params *params);
 /* Why (some of) it is set aside; the first that says so is believed. */
 void tx_set_reason(struct tx *tx, const char *filter, const char *reason);
 /* The same for a recipient whom this rule has set aside. */

@@ -204,6 +204,7 @@ run_one(const struct delivery *d, const struct deliver_rcpt *r,
 		.status = str_of(o.status),
 		.relay = str_head(buf_str(&o.path), RELAY_MAX),
 		.reply = str_of(o.reply),
+		.handover = HANDOVER_FINAL,
 	};
 	(void)channel_tell(queue, TYPE_tell_result, &m, d->id);
 	buf_clear(&o.path);

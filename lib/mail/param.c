@@ -1,9 +1,16 @@
 /* The table of ESMTP parameters and the one parser over it. */
 #include "lib/mail/param.h"
 
-#include <string.h>
+#include "lib/mail/envelope.h"
+#include "lib/mail/xtext.h"
 
-enum { SIZE_DIGITS_MAX = 20 };
+enum {
+	SIZE_DIGITS_MAX = 20,
+	/* As they stand in the command; what is meant is never longer. */
+	ENVID_TEXT_MAX = ENVELOPE_ENVID_MAX,
+	ORCPT_TEXT_MAX = ENVELOPE_ORCPT_MAX,
+	AUTH_TEXT_MAX = 500
+};
 
 typedef enum param_error param_fn(struct str value, struct params *out);
 
@@ -38,6 +45,112 @@ parse_smtputf8(struct str value, struct params *out)
 	return PARAM_OK;
 }
 
+static enum param_error
+parse_requiretls(struct str value, struct params *out)
+{
+	(void)value;
+	out->requiretls = true;
+	return PARAM_OK;
+}
+
+static enum param_error
+parse_ret(struct str value, struct params *out)
+{
+	if (str_eq_nocase(value, STR("FULL")))
+		out->ret = ENVELOPE_RET_FULL;
+	else if (str_eq_nocase(value, STR("HDRS")))
+		out->ret = ENVELOPE_RET_HDRS;
+	else
+		return PARAM_VALUE;
+	return PARAM_OK;
+}
+
+/* Does decode take it? */
+static bool
+is_good(struct str value, int (*decode)(struct str, struct buf *), size_t max)
+{
+	struct buf b;
+	bool good;
+
+	if (value.len > max)
+		return false;
+	buf_init(&b, max);
+	good = decode(value, &b) == 0 && !b.failed;
+	buf_clear(&b);
+	return good;
+}
+
+static enum param_error
+parse_envid(struct str value, struct params *out)
+{
+	if (!is_good(value, xtext_decode, ENVID_TEXT_MAX))
+		return PARAM_VALUE;
+	out->envid = value;
+	return PARAM_OK;
+}
+
+static enum param_error
+parse_orcpt(struct str value, struct params *out)
+{
+	if (!is_good(value, orcpt_decode, ORCPT_TEXT_MAX))
+		return PARAM_VALUE;
+	out->orcpt = value;
+	return PARAM_OK;
+}
+
+/* RFC 4954 5. Nobody here is trusted with who has submitted it: taken, and
+ * told to nobody. */
+static enum param_error
+parse_auth(struct str value, struct params *out)
+{
+	(void)out;
+	return str_eq(value, STR("<>")) ||
+		       is_good(value, xtext_decode, AUTH_TEXT_MAX) ||
+		       is_good(value, unitext_decode, AUTH_TEXT_MAX) ?
+		   PARAM_OK :
+		   PARAM_VALUE;
+}
+
+static uint8_t
+notify_word(struct str s)
+{
+	static const struct {
+		struct str word;
+		uint8_t notify;
+	} words[] = {
+		{ { "NEVER", 5 }, NOTIFY_NEVER },
+		{ { "SUCCESS", 7 }, NOTIFY_SUCCESS },
+		{ { "FAILURE", 7 }, NOTIFY_FAILURE },
+		{ { "DELAY", 5 }, NOTIFY_DELAY },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (str_eq_nocase(s, words[i].word))
+			return words[i].notify;
+	return 0;
+}
+
+/* NEVER stands alone; the others may stand together. */
+static enum param_error
+parse_notify(struct str value, struct params *out)
+{
+	bool more = true;
+
+	while (more) {
+		size_t n = str_find(value, ',');
+		uint8_t one = notify_word(str_head(value, n));
+
+		if (one == 0)
+			return PARAM_VALUE;
+		out->notify |= one;
+		more = n < value.len;
+		value = str_skip(value, n + 1);
+	}
+	if ((out->notify & NOTIFY_NEVER) != 0 && out->notify != NOTIFY_NEVER)
+		return PARAM_VALUE;
+	return PARAM_OK;
+}
+
 static const struct {
 	const char *name;
 	unsigned int verbs; /* of enum param_verb */
@@ -47,6 +160,12 @@ static const struct {
 	{ "SIZE", PARAM_MAIL, true, parse_size },
 	{ "BODY", PARAM_MAIL, true, parse_body },
 	{ "SMTPUTF8", PARAM_MAIL, false, parse_smtputf8 },
+	{ "RET", PARAM_MAIL, true, parse_ret },
+	{ "ENVID", PARAM_MAIL, true, parse_envid },
+	{ "REQUIRETLS", PARAM_MAIL, false, parse_requiretls },
+	{ "AUTH", PARAM_MAIL, true, parse_auth },
+	{ "NOTIFY", PARAM_RCPT, true, parse_notify },
+	{ "ORCPT", PARAM_RCPT, true, parse_orcpt },
 };
 
 enum { NKNOWN = sizeof(known) / sizeof(known[0]) };
@@ -123,4 +242,12 @@ param_parse(struct str in, enum param_verb verb, struct params *out)
 		in = str_skip(in, n);
 	}
 	return PARAM_OK;
+}
+
+uint32_t
+param_flags(const struct params *p)
+{
+	return (p->body_8bit ? ENVELOPE_8BIT : 0U) |
+	       (p->smtputf8 ? ENVELOPE_SMTPUTF8 : 0U) |
+	       (p->requiretls ? ENVELOPE_REQUIRETLS : 0U) | p->ret;
 }

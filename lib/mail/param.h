@@ -22,12 +22,20 @@ struct params {
 	uint64_t size; /* SIZE= (RFC 1870); 0: not given. What does
 			* not fit is UINT64_MAX */
 	bool has_size;
-	bool body_8bit; /* BODY=8BITMIME (RFC 6152) */
-	bool smtputf8;  /* RFC 6531 */
+	bool body_8bit;  /* BODY=8BITMIME (RFC 6152) */
+	bool smtputf8;   /* RFC 6531 */
+	bool requiretls; /* RFC 8689 */
+	/* RFC 3461. envid and orcpt stand as they came, checked: views of the
+	 * input for xtext_decode and orcpt_decode; empty: not given. */
+	uint8_t ret;    /* enum envelope_flags: FULL, HDRS; 0: not given */
+	uint8_t notify; /* enum notify */
+	struct str envid, orcpt;
 };
 
 /* Parses what stands behind the path, blanks first. */
 enum param_error param_parse(
     struct str in, enum param_verb verb, struct params *out);
+/* What MAIL's parameters make of enum envelope_flags. */
+uint32_t param_flags(const struct params *p);
 
 #endif

@@ -72,7 +72,10 @@ path_is_domain(struct str s, bool utf8)
 		if (!is_domain_byte(c))
 			return false;
 		if (c != '.') {
-			if (++label > LABEL_MAX || (c == '-' && label == 1))
+			/* Beyond ASCII by characters: how long it is as an
+			 * A-label is idna's business. */
+			label += ((unsigned char)c & 0xc0) != 0x80 ? 1 : 0;
+			if (label > LABEL_MAX || (c == '-' && label == 1))
 				return false;
 			continue;
 		}

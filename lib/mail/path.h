@@ -49,7 +49,8 @@ void path_format(const struct path *p, struct buf *out);
  * last @; unquotes into scratch. Returns 0, or -1 when it is not one. */
 int path_split(struct str address, struct path *out);
 /* A host name as in HELO or a domain: letters, digits, hyphens, dots, each
- * label 1-63 bytes, 255 in all (underscore taken); UTF-8 labels with utf8. */
+ * label 1-63 characters, 255 bytes in all (underscore taken); UTF-8 labels
+ * with utf8. */
 bool path_is_domain(struct str s, bool utf8);
 /* An address literal with its brackets. */
 bool path_is_literal(struct str s);

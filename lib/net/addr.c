@@ -264,3 +264,11 @@ addr_source_key(const struct addr *a)
 	}
 	return 0;
 }
+
+uint64_t
+addr_subnet_key(const struct addr *a)
+{
+	uint64_t key = addr_source_key(a);
+
+	return a->family == ADDR_V4 ? key & ~(uint64_t)0xff : key;
+}

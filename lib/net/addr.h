@@ -46,5 +46,7 @@ socklen_t addr_to_sockaddr(
     const struct addr *a, uint16_t port, struct sockaddr_storage *out);
 /* /32 of IPv4, /64 of IPv6: what counts as one source. */
 uint64_t addr_source_key(const struct addr *a);
+/* /24 of IPv4, /64 of IPv6: its neighbours with it. */
+uint64_t addr_subnet_key(const struct addr *a);
 
 #endif

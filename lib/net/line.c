@@ -51,6 +51,14 @@ dot_reader_init(struct dot_reader *d, bool normalize)
 	*d = (struct dot_reader){ .state = DOT_BOL, .normalize = normalize };
 }
 
+void
+chunk_reader_init(struct dot_reader *d, bool normalize)
+{
+	*d = (struct dot_reader){
+		.state = DOT_BOL, .normalize = normalize, .chunks = true
+	};
+}
+
 static void
 line_ended(struct dot_reader *d)
 {
@@ -132,7 +140,7 @@ text_run(struct dot_reader *d, struct str in, out_fn *out, void *ctx)
 		}
 		line_ended(d);
 		p = cr + 2;
-		if (p == end || *p == '.') {
+		if (p == end || (*p == '.' && !d->chunks)) {
 			d->state = DOT_BOL;
 			break;
 		}
@@ -150,8 +158,8 @@ dot_step(struct dot_reader *d, struct str in, out_fn *out, void *ctx, bool *end)
 
 	switch (d->state) {
 	case DOT_BOL:
-		d->state = c == '.' ? DOT_DOT : DOT_TEXT;
-		return c == '.' ? 1 : 0;
+		d->state = c == '.' && !d->chunks ? DOT_DOT : DOT_TEXT;
+		return d->state == DOT_DOT ? 1 : 0;
 	case DOT_DOT:
 		d->state = c == '\r' ? DOT_DOT_CR : DOT_TEXT;
 		return c == '\r' ? 1 : 0;
@@ -191,6 +199,19 @@ dot_reader_feed(struct dot_reader *d, struct str in,
 	if (!d->nul && used > 0 && memchr(in.p, '\0', used) != NULL)
 		d->nul = d->bare = true;
 	return used;
+}
+
+void
+chunk_reader_end(struct dot_reader *d,
+    void (*out)(void *ctx, const char *p, size_t len), void *ctx)
+{
+	if (d->state == DOT_CR)
+		bare_cr(d, out, ctx);
+	if (d->line_len > 0) {
+		line_ended(d);
+		out(ctx, "\r\n", 2);
+	}
+	d->state = DOT_BOL;
 }
 
 void

@@ -23,7 +23,8 @@ enum line_result {
 enum line_result line_next(
     struct str in, size_t max, struct str *line, size_t *used);
 
-/* --- message content between DATA and the dot (RFC 5321 4.1.1.4, 4.5.2) --- */
+/* --- message content between DATA and the dot (RFC 5321 4.1.1.4, 4.5.2), or
+ * in chunks (RFC 3030), where a dot is a dot --- */
 enum dot_state {
 	DOT_BOL, /* at the beginning of a line */
 	DOT_DOT, /* a dot at the beginning of a line */
@@ -37,6 +38,7 @@ struct dot_reader {
 	bool bare;       /* a bare CR, bare LF or NUL was seen */
 	bool nul;        /* a NUL was seen; it is kept also when normalizing */
 	bool normalize;  /* make bare CR and LF to CRLF, instead of keeping */
+	bool chunks;     /* nothing within the content ends it */
 	size_t line_len; /* bytes of the present line so far */
 	size_t longest;  /* longest line so far, without CRLF */
 };
@@ -47,6 +49,14 @@ void dot_reader_init(struct dot_reader *d, bool normalize);
  * CRLF.CRLF was among them (then nothing behind it is consumed). */
 size_t dot_reader_feed(struct dot_reader *d, struct str in,
     void (*out)(void *ctx, const char *p, size_t len), void *ctx, bool *end);
+
+/* The same for content that comes in chunks: dot_reader_feed takes all of
+ * each, and never says end. */
+void chunk_reader_init(struct dot_reader *d, bool normalize);
+/* The last chunk is through: a CR that was held back is bare, and a last line
+ * without its CRLF gets it. */
+void chunk_reader_end(struct dot_reader *d,
+    void (*out)(void *ctx, const char *p, size_t len), void *ctx);
 
 /* The way out: what stood in canonical content, made safe for DATA. */
 struct dot_writer {

@@ -18,18 +18,27 @@
  *
  *	struct header
  *	struct column [ncolumns]
- *	slot [NSLOTS]: key, arrival, open [ncolumns]
+ *	slot [NSLOTS] of sources: key, arrival, failures, open [ncolumns]
+ *	slot [NSLOTS] of subnets, likewise
  *
  * A slot belongs to a source while its key is there. A source is looked for
  * in a window of WINDOW slots behind its hash; when it is not there it takes
  * a free one, or one whose source has nothing open and no memory of its rate
- * left. The hash has a secret of its own, so that nobody outside can aim at a
- * window.
+ * and its failures left. The hash has a secret of its own, so that nobody
+ * outside can aim at a window.
  *
- * A connection holds its slot's number, not its address: whatever happens to
- * the slot's key meanwhile, what was added is taken away at the same place.
+ * A connection holds the numbers of its slots, not its address: whatever
+ * happens to a slot's key meanwhile, what was added is taken away at the same
+ * place.
  */
-enum { NSLOTS = 65536, WINDOW = 32, SLOT_WORDS = 2 };
+enum {
+	SLOT_BITS = 16, /* two of them make a ticket */
+	NSLOTS = 1 << SLOT_BITS,
+	WINDOW = 32
+};
+
+/* Which slots. */
+enum part { SOURCES, SUBNETS, PARTS };
 
 /* memfd must not shrink under a mapping: that would be a SIGBUS. */
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
@@ -42,7 +51,7 @@ struct header {
 	uint64_t unused[5]; /* fills a cache line */
 };
 
-static const uint64_t magic = 0x3153524352545350; /* PSTRCRS1 */
+static const uint64_t magic = 0x3253524352545350; /* PSTRCRS2 */
 
 /* What one worker has open; only that worker writes it. */
 struct column {
@@ -56,8 +65,13 @@ struct slot {
 	/* When the next connection would come if they came evenly at the
 	 * allowed rate (GCRA); microseconds. */
 	_Atomic uint64_t arrival_us;
+	/* Failures to authenticate: when they are forgotten (milliseconds),
+	 * and in the last FAILURE_BITS how many they are. */
+	_Atomic uint64_t failures;
 	_Atomic uint32_t open[]; /* by column */
 };
+
+enum { FAILURE_BITS = 20, FAILURES_MAX = (1 << FAILURE_BITS) - 1 };
 
 struct sources {
 	char *base; /* owned, munmap */
@@ -78,7 +92,7 @@ static size_t
 map_size(uint32_t ncolumns)
 {
 	return sizeof(struct header) + ncolumns * sizeof(struct column) +
-	       NSLOTS * slot_size(ncolumns);
+	       PARTS * NSLOTS * slot_size(ncolumns);
 }
 
 static struct column *
@@ -89,12 +103,13 @@ column_at(const struct sources *s, uint32_t column)
 }
 
 static struct slot *
-slot_at(const struct sources *s, uint32_t index)
+slot_at(const struct sources *s, enum part part, uint32_t index)
 {
+	size_t n = (size_t)part * NSLOTS + (index & (NSLOTS - 1));
+
 	return (struct slot *)(void *)(s->base + sizeof(struct header) +
 				       s->ncolumns * sizeof(struct column) +
-				       (index & (NSLOTS - 1)) *
-					   slot_size(s->ncolumns));
+				       n * slot_size(s->ncolumns));
 }
 
 int
@@ -191,9 +206,10 @@ mix(uint64_t key, uint64_t secret)
 }
 
 static uint64_t
-key_of(const struct addr *a)
+key_of(const struct addr *a, enum part part)
 {
-	uint64_t key = addr_source_key(a);
+	uint64_t key =
+	    part == SUBNETS ? addr_subnet_key(a) : addr_source_key(a);
 	return key == 0 ? 1 : key; /* 0 marks a free slot */
 }
 
@@ -206,70 +222,78 @@ open_in(const struct sources *s, const struct slot *slot)
 	return n;
 }
 
-/* May another source have this slot? */
-static bool
-is_idle(const struct sources *s, const struct slot *slot, uint64_t now_us)
+/* Until when something is remembered of it. */
+static uint64_t
+remembered_us(const struct slot *slot)
 {
-	return atomic_load(&slot->arrival_us) <= now_us &&
-	       open_in(s, slot) == 0;
+	uint64_t arrival = atomic_load(&slot->arrival_us);
+	uint64_t failures =
+	    (atomic_load(&slot->failures) >> FAILURE_BITS) * 1000;
+	return arrival > failures ? arrival : failures;
 }
 
 static bool
-find(const struct sources *s, uint64_t key, uint32_t *index)
+find(const struct sources *s, enum part part, uint64_t key, uint32_t *index)
 {
 	uint32_t start = (uint32_t)mix(key, s->secret);
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		*index = (start + i) & (NSLOTS - 1);
-		if (atomic_load(&slot_at(s, *index)->key) == key)
+		if (atomic_load(&slot_at(s, part, *index)->key) == key)
 			return true;
 	}
 	return false;
 }
 
 /* Takes a slot for a source that has none: a free or idle one, else, of
- * those with nothing open, the one whose rate is remembered longest ago. */
+ * those with nothing open, the one that is remembered the shortest. */
 static bool
-claim(const struct sources *s, uint64_t key, uint64_t now_us, uint32_t *index)
+claim(const struct sources *s, enum part part, uint64_t key, uint64_t now_us,
+    uint32_t *index)
 {
 	uint32_t start = (uint32_t)mix(key, s->secret);
 	uint64_t oldest = UINT64_MAX, old = 0;
 	uint32_t best = 0;
 	for (uint32_t i = 0; i < WINDOW; i++) {
 		uint32_t at = (start + i) & (NSLOTS - 1);
-		struct slot *slot = slot_at(s, at);
+		struct slot *slot = slot_at(s, part, at);
 		uint64_t present = atomic_load(&slot->key);
-		uint64_t arrival = atomic_load(&slot->arrival_us);
-		if (present == 0 || is_idle(s, slot, now_us))
-			arrival = 0;
+		uint64_t until = remembered_us(slot);
+		if (present == 0)
+			until = 0;
 		else if (open_in(s, slot) != 0)
 			continue;
-		if (arrival < oldest) {
-			oldest = arrival;
+		else if (until <= now_us)
+			until = 0;
+		if (until < oldest) {
+			oldest = until;
 			best = at;
 			old = present;
 		}
-		if (arrival == 0)
+		if (until == 0)
 			break;
 	}
 	if (oldest == UINT64_MAX)
 		return false;
-	struct slot *slot = slot_at(s, best);
+	struct slot *slot = slot_at(s, part, best);
 	if (!atomic_compare_exchange_strong(&slot->key, &old, key))
 		return false;
 	atomic_store(&slot->arrival_us, 0);
+	atomic_store(&slot->failures, 0);
 	*index = best;
 	return true;
 }
 
-/* Counts one more for the source; false when there is no slot to be had. */
+/* Counts one more of key; false when there is no slot to be had. */
 static bool
-take(const struct sources *s, uint64_t key, uint64_t now_us, uint32_t *index)
+take(const struct sources *s, enum part part, uint64_t key, uint64_t now_us,
+    uint32_t *index)
 {
 	/* A few rounds: another worker may claim the same slot meanwhile. */
 	for (int round = 0; round < 4; round++) {
-		if (!find(s, key, index) && !claim(s, key, now_us, index))
+		if (!find(s, part, key, index) &&
+		    !claim(s, part, key, now_us, index))
 			continue;
-		struct slot *slot = slot_at(s, *index);
+		struct slot *slot = slot_at(s, part, *index);
 		atomic_fetch_add(&slot->open[s->column], 1);
 		if (atomic_load(&slot->key) == key)
 			return true;
@@ -278,15 +302,29 @@ take(const struct sources *s, uint64_t key, uint64_t now_us, uint32_t *index)
 	return false;
 }
 
+static void
+give_back(const struct sources *s, enum part part, uint32_t index)
+{
+	atomic_fetch_sub(&slot_at(s, part, index)->open[s->column], 1);
+}
+
+/* How far one connection moves the arrival; 0: there is no such limit. */
+static uint64_t
+step_us(uint64_t rate, uint64_t period_ms)
+{
+	return rate != 0 ? period_ms * 1000 / rate : 0;
+}
+
 /* GCRA: one connection moves the arrival by period / rate; it is too fast
  * when that lies more than a period ahead. */
 static bool
-is_too_fast(struct slot *slot, const struct sources_limits *l, uint64_t now_us)
+is_too_fast(
+    struct slot *slot, uint64_t rate, uint64_t period_ms, uint64_t now_us)
 {
-	if (l->rate == 0 || l->rate_period_ms == 0)
+	uint64_t step = step_us(rate, period_ms);
+	if (step == 0)
 		return false;
-	uint64_t period_us = l->rate_period_ms * 1000;
-	uint64_t step = period_us / l->rate;
+	uint64_t period_us = period_ms * 1000;
 	uint64_t arrival = atomic_load(&slot->arrival_us);
 	for (;;) {
 		uint64_t from = arrival > now_us ? arrival : now_us;
@@ -301,17 +339,50 @@ is_too_fast(struct slot *slot, const struct sources_limits *l, uint64_t now_us)
 	}
 }
 
+/* The slots of one connection. */
+struct place {
+	uint32_t index[PARTS];
+	struct slot *slot[PARTS];
+};
+
 static enum sources_verdict
-judge(const struct sources *s, struct slot *slot,
+judge(const struct sources *s, const struct place *p,
     const struct sources_limits *l, uint64_t now_us)
 {
+	struct slot *source = p->slot[SOURCES], *subnet = p->slot[SUBNETS];
+
 	if (l->connections != 0 && sources_total(s) > l->connections)
 		return SOURCES_FULL;
-	if (l->per_source != 0 && open_in(s, slot) > l->per_source)
+	if (l->per_source != 0 && open_in(s, source) > l->per_source)
 		return SOURCES_TOO_MANY;
-	if (is_too_fast(slot, l, now_us))
+	if (l->per_subnet != 0 && open_in(s, subnet) > l->per_subnet)
+		return SOURCES_SUBNET_TOO_MANY;
+	if (is_too_fast(source, l->rate, l->rate_period_ms, now_us))
 		return SOURCES_TOO_FAST;
+	if (is_too_fast(
+		subnet, l->subnet_rate, l->subnet_rate_period_ms, now_us)) {
+		/* It has used up nothing. */
+		atomic_fetch_sub(
+		    &source->arrival_us, step_us(l->rate, l->rate_period_ms));
+		return SOURCES_SUBNET_TOO_FAST;
+	}
 	return SOURCES_OK;
+}
+
+/* A slot of each part; false when there is none to be had. */
+static bool
+take_place(const struct sources *s, const struct addr *a, uint64_t now_us,
+    struct place *p)
+{
+	for (enum part i = SOURCES; i < PARTS; i++) {
+		if (!take(s, i, key_of(a, i), now_us, &p->index[i])) {
+			if (i > SOURCES)
+				give_back(s, SOURCES, p->index[SOURCES]);
+			return false;
+		}
+		p->slot[i] = slot_at(s, i, p->index[i]);
+	}
+	return true;
 }
 
 enum sources_verdict
@@ -319,24 +390,24 @@ sources_enter(struct sources *s, const struct addr *a, uint32_t listener,
     const struct sources_limits *limits, uint64_t now_ms, uint32_t *ticket)
 {
 	uint64_t now_us = now_ms * 1000;
-	uint32_t index;
+	struct place place;
 	/* A window full of sources with open connections: as good as full. */
-	if (!take(s, key_of(a), now_us, &index))
+	if (!take_place(s, a, now_us, &place))
 		return SOURCES_FULL;
 	struct column *c = column_at(s, s->column);
-	struct slot *slot = slot_at(s, index);
 	/* Counted first and judged then: of two who come at once, both see
 	 * each other, and none slips through between. */
 	atomic_fetch_add(&c->total, 1);
-	enum sources_verdict v = judge(s, slot, limits, now_us);
+	enum sources_verdict v = judge(s, &place, limits, now_us);
 	if (v != SOURCES_OK) {
 		atomic_fetch_sub(&c->total, 1);
-		atomic_fetch_sub(&slot->open[s->column], 1);
+		for (enum part i = SOURCES; i < PARTS; i++)
+			give_back(s, i, place.index[i]);
 		return v;
 	}
 	if (listener < SOURCES_LISTENERS_MAX)
 		atomic_fetch_add(&c->listener[listener], 1);
-	*ticket = index;
+	*ticket = place.index[SUBNETS] << SLOT_BITS | place.index[SOURCES];
 	return SOURCES_OK;
 }
 
@@ -344,11 +415,60 @@ void
 sources_leave(struct sources *s, uint32_t listener, uint32_t ticket)
 {
 	struct column *c = column_at(s, s->column);
-	atomic_fetch_sub(&slot_at(s, ticket)->open[s->column], 1);
+	give_back(s, SOURCES, ticket);
+	give_back(s, SUBNETS, ticket >> SLOT_BITS);
 	atomic_fetch_sub(&c->total, 1);
 	if (listener < SOURCES_LISTENERS_MAX)
 		atomic_fetch_sub(&c->listener[listener], 1);
 }
+
+/* --- failures --- */
+
+/* Those that count now; one whose window would end after the longest possible
+ * has been written by nobody of us. */
+static uint64_t
+present_failures(uint64_t word, uint64_t period_ms, uint64_t now_ms)
+{
+	uint64_t end = word >> FAILURE_BITS;
+	return end > now_ms && end <= now_ms + period_ms ? word & FAILURES_MAX :
+							   0;
+}
+
+void
+sources_fail(struct sources *s, const struct addr *a, uint64_t period_ms,
+    uint64_t now_ms)
+{
+	uint64_t key = key_of(a, SOURCES);
+	uint32_t index;
+	if (!find(s, SOURCES, key, &index) &&
+	    !claim(s, SOURCES, key, now_ms * 1000, &index))
+		return; /* as if it were the first */
+	struct slot *slot = slot_at(s, SOURCES, index);
+	uint64_t old = atomic_load(&slot->failures), fresh;
+	do {
+		uint64_t n = present_failures(old, period_ms, now_ms);
+		if (n == 0)
+			fresh = (now_ms + period_ms) << FAILURE_BITS | 1;
+		else if (n < FAILURES_MAX)
+			fresh = old + 1;
+		else
+			return;
+	} while (!atomic_compare_exchange_weak(&slot->failures, &old, fresh));
+}
+
+uint64_t
+sources_failures(const struct sources *s, const struct addr *a,
+    uint64_t period_ms, uint64_t now_ms)
+{
+	uint32_t index;
+	if (!find(s, SOURCES, key_of(a, SOURCES), &index))
+		return 0;
+	return present_failures(
+	    atomic_load(&slot_at(s, SOURCES, index)->failures), period_ms,
+	    now_ms);
+}
+
+/* --- how many there are --- */
 
 uint64_t
 sources_total(const struct sources *s)
@@ -374,7 +494,9 @@ uint64_t
 sources_of(const struct sources *s, const struct addr *a)
 {
 	uint32_t index;
-	return find(s, key_of(a), &index) ? open_in(s, slot_at(s, index)) : 0;
+	return find(s, SOURCES, key_of(a, SOURCES), &index) ?
+		   open_in(s, slot_at(s, SOURCES, index)) :
+		   0;
 }
 
 void
@@ -386,8 +508,10 @@ sources_zero_column(struct sources *s, uint32_t column)
 	atomic_store(&c->total, 0);
 	for (uint32_t i = 0; i < SOURCES_LISTENERS_MAX; i++)
 		atomic_store(&c->listener[i], 0);
-	for (uint32_t i = 0; i < NSLOTS; i++) {
-		struct slot *slot = slot_at(s, i);
+	/* The parts lie behind one another. */
+	for (uint32_t i = 0; i < PARTS * NSLOTS; i++) {
+		struct slot *slot =
+		    slot_at(s, (enum part)(i >> SLOT_BITS), i & (NSLOTS - 1));
 		if (atomic_load(&slot->open[column]) != 0)
 			atomic_store(&slot->open[column], 0);
 	}

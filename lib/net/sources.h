@@ -1,7 +1,8 @@
 /*
- * The counters of connections that all smtpd workers share: in all, for each
- * listener, and for each source (/32 of IPv4, /64 of IPv6), so that a limit
- * means the gateway and not a process.
+ * The counters that all smtpd workers share, so that a limit means the gateway
+ * and not a process: connections in all, on each listener, of each source (/32
+ * of IPv4, /64 of IPv6) and of each subnet (/24, /64), and the failures to
+ * authenticate of each source.
  *
  * One sealed memfd of fixed size, made by the parent. Nothing in it is
  * trusted: the geometry travels in the size and is checked at map time, every
@@ -36,13 +37,19 @@ struct sources_limits {
 	uint64_t rate;        /* new ones in rate_period_ms; as many may come
 			       * at once */
 	uint64_t rate_period_ms;
+	/* the same of a subnet */
+	uint64_t per_subnet;
+	uint64_t subnet_rate;
+	uint64_t subnet_rate_period_ms;
 };
 
 enum sources_verdict {
 	SOURCES_OK,
 	SOURCES_FULL,     /* the gateway has too many connections */
 	SOURCES_TOO_MANY, /* this source has too many connections open */
-	SOURCES_TOO_FAST  /* this source opens them too fast */
+	SOURCES_TOO_FAST, /* this source opens them too fast */
+	SOURCES_SUBNET_TOO_MANY,
+	SOURCES_SUBNET_TOO_FAST
 };
 
 /* A connection from a on listener begins. With SOURCES_OK it is counted, and
@@ -58,6 +65,16 @@ void sources_leave(struct sources *s, uint32_t listener, uint32_t ticket);
 uint64_t sources_total(const struct sources *s);
 uint64_t sources_on_listener(const struct sources *s, uint32_t listener);
 uint64_t sources_of(const struct sources *s, const struct addr *a);
+
+/* --- failures to authenticate --- */
+
+/* One more of a. The first one begins a window of period_ms, at whose end all
+ * of them are forgotten. */
+void sources_fail(struct sources *s, const struct addr *a, uint64_t period_ms,
+    uint64_t now_ms);
+/* Those of the present window; 0: there is none. */
+uint64_t sources_failures(const struct sources *s, const struct addr *a,
+    uint64_t period_ms, uint64_t now_ms);
 
 /* The worker of this column is gone, and its connections with it. */
 void sources_zero_column(struct sources *s, uint32_t column);

@@ -54,6 +54,9 @@ void stream_reset(struct stream **p);
 
 /* Copies len bytes to the output; they leave at the end of the round. */
 void stream_write(struct stream *s, const void *p, size_t len);
+/* Nothing more will be written, and nothing is left to leave: says so to the
+ * peer, which may still be read. */
+void stream_finish(struct stream *s);
 /* Bytes written that have not left yet. */
 size_t stream_unsent(const struct stream *s);
 /* Stop reading; kept and coming bytes wait (the kernel's window fills). */
@@ -65,6 +68,9 @@ bool stream_is_paused(const struct stream *s);
 void stream_deadline(struct stream *s, uint64_t ms);
 /* Bytes that came in and were not consumed. */
 size_t stream_unread(const struct stream *s);
+/* From the first byte on: what on_data does not consume stays in the kernel,
+ * for whoever reads next. Each call must consume something, or pause. */
+void stream_peek(struct stream *s, bool on);
 int stream_fd(const struct stream *s);
 
 /* --- TLS --- */

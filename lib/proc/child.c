@@ -241,7 +241,11 @@ conf_part(uint16_t type, const void *msg)
 	C(tell_conf_milter)        \
 	C(tell_conf_milter_socket) \
 	C(tell_conf_milter_set)    \
+	C(tell_conf_pki)           \
+	C(tell_conf_cert)          \
 	C(tell_conf_listener)      \
+	C(tell_conf_client_ca)     \
+	C(tell_conf_dnsbl)         \
 	C(tell_conf_action)        \
 	C(tell_conf_rule)          \
 	C(tell_conf_cond)          \
@@ -256,6 +260,32 @@ conf_part(uint16_t type, const void *msg)
 		conf_part(TYPE_##name, msg);                             \
 	}
 CONF_PARTS(CONF_HANDLER)
+
+/* Of the configuration that comes, but not for it to keep. */
+static void
+on_key(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_conf_key *m = msg;
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	if (child.ops->on_key == NULL)
+		fail("a private key that nobody wants");
+	child.ops->on_key(m->name, m->key);
+}
+
+static void
+on_tickets(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_tickets *m = msg;
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	if (child.ops->on_tickets == NULL || m->keys.len == 0 ||
+	    m->keys.len % TICKET_KEY_SIZE != 0)
+		fail("keys of tickets that nobody wants");
+	child.ops->on_tickets(m->keys);
+}
 
 static void
 on_sources(void *ctx, struct channel *ch, const void *msg, uint64_t id)
@@ -348,6 +378,8 @@ static const struct handler from_parent[] = {
 	{ TYPE_tell_dir, on_dir },
 	{ TYPE_tell_jail, on_jail },
 	CONF_PARTS(CONF_ROW){ TYPE_tell_sources, on_sources },
+	{ TYPE_tell_conf_key, on_key },
+	{ TYPE_tell_tickets, on_tickets },
 	{ TYPE_tell_listen, on_listen },
 	{ TYPE_tell_control_access, on_control_access },
 	{ TYPE_tell_peer, on_peer },

@@ -1,8 +1,8 @@
 /*
  * Every part has its writer (send_) and its reader (take_) next to each
  * other. Parts come in an order in which each refers to earlier ones only:
- * numbers, tables, filters and their sockets, sets of filters, listeners,
- * actions, rules and their conditions, the end.
+ * numbers, tables, filters and their sockets, sets of filters, certificates,
+ * DNS lists, listeners, actions, rules and their conditions, the end.
  */
 #include "lib/proc/conf_wire_parts.h"
 
@@ -16,7 +16,6 @@
 enum {
 	/* Bounds of what a configuration holds; far beyond any real one. */
 	TABLES_MAX = 65536,
-	LISTENERS_MAX = 65536,
 	ACTIONS_MAX = 65536,
 	RULES_MAX = 1 << 20
 };
@@ -97,12 +96,22 @@ take_server(struct config *c, const void *msg)
 /* --- tables --- */
 
 static int
-send_tables(struct channel *ch, const struct config *c)
+image_of(const struct config *c, size_t i, enum conf_secrets secrets)
+{
+	return secrets == CONF_PASSWORDS && c->secret_fds != NULL &&
+		       c->secret_fds[i] != -1 ?
+		   c->secret_fds[i] :
+		   c->table_fds[i];
+}
+
+static int
+send_tables(
+    struct channel *ch, const struct config *c, enum conf_secrets secrets)
 {
 	for (size_t i = 0; i < c->ntables; i++) {
 		struct tell_conf_table m = { .id = (uint32_t)i,
 			.name = str_of(table_name(c->tables[i])),
-			.image = c->table_fds[i] };
+			.image = image_of(c, i, secrets) };
 		if (channel_tell(ch, TYPE_tell_conf_table, &m, 0) == -1)
 			return -1;
 	}
@@ -127,62 +136,6 @@ take_table(struct config *c, const void *msg)
 	c->tables =
 	    part_one_more(c->tables, c->ntables, sizeof(struct table *));
 	c->tables[c->ntables++] = t;
-	return 0;
-}
-
-/* --- listeners --- */
-
-static int
-send_listeners(struct channel *ch, const struct config *c)
-{
-	for (size_t i = 0; i < c->nlisteners; i++) {
-		const struct listener *l = &c->listeners[i];
-		char text[ADDR_TEXT_MAX];
-		struct tell_conf_listener m = { .id = (uint32_t)i,
-			.line = l->line,
-			.port = l->port,
-			.path = str_of(l->path),
-			.hostname = str_of(l->hostname),
-			.tag = str_of(l->tag),
-			.max_size = l->max_size,
-			.milters = part_set_id(l->milters),
-			.no_milters_from = part_table_id(c, l->no_milters_from),
-			.flags = l->flags };
-		if (l->addr.family != ADDR_LOCAL)
-			m.address = str_of(addr_format(&l->addr, text));
-		if (channel_tell(ch, TYPE_tell_conf_listener, &m, 0) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static int
-take_listener(struct config *c, const void *msg)
-{
-	const struct tell_conf_listener *m = msg;
-	struct addr addr = { .family = ADDR_LOCAL };
-	const struct milter_set *set;
-	struct table *from;
-	if (m->id != c->nlisteners || c->nlisteners >= LISTENERS_MAX ||
-	    part_set_of(c, m->milters, &set) == -1 ||
-	    part_table_of(c, m->no_milters_from, &from) == -1)
-		return -1;
-	if (m->address.len > 0 ? addr_parse(m->address, &addr) == -1 :
-				 m->path.len == 0)
-		return -1;
-	c->listeners =
-	    part_one_more(c->listeners, c->nlisteners, sizeof(struct listener));
-	c->listeners[c->nlisteners++] = (struct listener){ .id = m->id,
-		.line = m->line,
-		.addr = addr,
-		.port = m->port,
-		.path = part_text_or_null(m->path),
-		.hostname = part_text_or_null(m->hostname),
-		.tag = part_text_or_null(m->tag),
-		.max_size = m->max_size,
-		.milters = set,
-		.no_milters_from = from,
-		.flags = m->flags };
 	return 0;
 }
 
@@ -251,7 +204,9 @@ send_conditions(
 		struct tell_conf_cond m = { .kind = (uint8_t)k->kind,
 			.negate = k->negate,
 			.table = part_table_id(c, k->table),
-			.text = str_of(k->text) };
+			.text = str_of(k->text),
+			.dnsbl = k->dnsbl,
+			.score = (uint32_t)k->score };
 		if (channel_tell(ch, TYPE_tell_conf_cond, &m, 0) == -1)
 			return -1;
 	}
@@ -343,22 +298,33 @@ needs_table(enum cond_kind kind)
 	return false;
 }
 
+static bool
+may_have_table(enum cond_kind kind)
+{
+	return needs_table(kind) || kind == COND_AUTH;
+}
+
 static int
 take_condition(struct config *c, const void *msg)
 {
 	const struct tell_conf_cond *m = msg;
+	enum cond_kind kind = (enum cond_kind)m->kind;
 	struct table *t;
 	if (part_table_of(c, m->table, &t) == -1 || has_all_conditions(c) ||
-	    needs_table((enum cond_kind)m->kind) != (t != NULL))
+	    (t == NULL ? needs_table(kind) : !may_have_table(kind)) ||
+	    (kind == COND_DNSBL &&
+		(m->dnsbl >= c->ndnsbls || c->dnsbls[m->dnsbl] != t)))
 		return -1;
 	struct rule *r = &c->rules[c->nrules - 1];
 	size_t i = 0;
 	while (r->conds[i].text != NULL)
 		i++;
-	r->conds[i] = (struct cond){ .kind = (enum cond_kind)m->kind,
+	r->conds[i] = (struct cond){ .kind = kind,
 		.negate = m->negate != 0,
 		.table = t,
-		.text = str_dup(m->text) };
+		.text = str_dup(m->text),
+		.dnsbl = m->dnsbl,
+		.score = (int32_t)m->score };
 	return 0;
 }
 
@@ -380,29 +346,42 @@ send_end(struct channel *ch, const struct config *c)
 	struct tell_conf_end m = {
 		.report_milters = part_set_id(c->report_milters),
 		.bare_newline_except = part_table_id(c, c->bare_newline_except),
+		.allow_from = part_table_id(c, c->allow_from),
+		.deny_from = part_table_id(c, c->deny_from),
+		.deny_reply = str_of(c->deny_reply),
 	};
 	return channel_tell(ch, TYPE_tell_conf_end, &m, 0);
 }
 
 int
-conf_send(struct channel *ch, const struct config *c)
+conf_send(struct channel *ch, const struct config *c, enum conf_secrets secrets)
 {
-	static int (*const parts[])(struct channel *, const struct config *) = {
-		send_begin,
-		part_send_numbers,
-		part_send_retries,
-		send_servers,
-		send_tables,
-		part_send_delivers,
-		part_send_milters,
-		part_send_sets,
-		send_listeners,
-		send_actions,
-		send_rules,
-		send_end,
+	static const struct {
+		int (*send)(struct channel *, const struct config *);
+		/* what has secrets in it */
+		int (*send_some)(
+		    struct channel *, const struct config *, enum conf_secrets);
+	} parts[] = {
+		{ send_begin, NULL },
+		{ part_send_numbers, NULL },
+		{ part_send_retries, NULL },
+		{ send_servers, NULL },
+		{ NULL, send_tables },
+		{ part_send_delivers, NULL },
+		{ part_send_milters, NULL },
+		{ part_send_sets, NULL },
+		{ NULL, part_send_pkis },
+		{ part_send_dnsbls, NULL },
+		{ part_send_listeners, NULL },
+		{ send_actions, NULL },
+		{ send_rules, NULL },
+		{ send_end, NULL },
 	};
+
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (parts[i](ch, c) == -1)
+		if ((parts[i].send != NULL ?
+			    parts[i].send(ch, c) :
+			    parts[i].send_some(ch, c, secrets)) == -1)
 			return -1;
 	return 0;
 }
@@ -428,8 +407,11 @@ take_end(struct config *c, const void *msg)
 	const struct tell_conf_end *m = msg;
 	if (!has_all_conditions(c) || !part_has_all_sockets(c) ||
 	    c->queue.nretry == 0 ||
-	    part_set_of(c, m->report_milters, &c->report_milters) == -1)
+	    part_set_of(c, m->report_milters, &c->report_milters) == -1 ||
+	    part_table_of(c, m->allow_from, &c->allow_from) == -1 ||
+	    part_table_of(c, m->deny_from, &c->deny_from) == -1)
 		return -1;
+	c->deny_reply = part_text_or_null(m->deny_reply);
 	return part_table_of(
 	    c, m->bare_newline_except, &c->bare_newline_except);
 }
@@ -448,7 +430,11 @@ conf_receive(struct config **building, uint16_t type, const void *msg)
 		{ TYPE_tell_conf_milter, part_take_milter },
 		{ TYPE_tell_conf_milter_socket, part_take_socket },
 		{ TYPE_tell_conf_milter_set, part_take_set },
-		{ TYPE_tell_conf_listener, take_listener },
+		{ TYPE_tell_conf_pki, part_take_pki },
+		{ TYPE_tell_conf_cert, part_take_cert },
+		{ TYPE_tell_conf_dnsbl, part_take_dnsbl },
+		{ TYPE_tell_conf_listener, part_take_listener },
+		{ TYPE_tell_conf_client_ca, part_take_client_ca },
 		{ TYPE_tell_conf_action, take_action },
 		{ TYPE_tell_conf_rule, take_rule },
 		{ TYPE_tell_conf_cond, take_condition },

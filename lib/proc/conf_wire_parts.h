@@ -43,4 +43,16 @@ uint32_t part_set_id(const struct milter_set *s);
 int part_set_of(
     const struct config *c, uint32_t id, const struct milter_set **out);
 
+/* --- certificates, DNS lists, listeners: conf_wire_front.c --- */
+
+int part_send_pkis(
+    struct channel *ch, const struct config *c, enum conf_secrets secrets);
+int part_send_dnsbls(struct channel *ch, const struct config *c);
+int part_send_listeners(struct channel *ch, const struct config *c);
+int part_take_pki(struct config *c, const void *msg);
+int part_take_cert(struct config *c, const void *msg);
+int part_take_dnsbl(struct config *c, const void *msg);
+int part_take_listener(struct config *c, const void *msg);
+int part_take_client_ca(struct config *c, const void *msg);
+
 #endif

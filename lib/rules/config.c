@@ -24,6 +24,9 @@ limits_defaults(struct limits *l)
 #define SET(name, keyword, unit, def, min, max) DEFAULT_##unit(l, name, def)
 	LIMITS(SET)
 #undef SET
+#define SET(name, period) l->name##_period = (period);
+	LIMIT_PERIODS(SET)
+#undef SET
 }
 
 /* Five minutes, each wait 1.6 times the one before, at most four hours. */
@@ -103,7 +106,8 @@ free_texts(struct config *c)
 		c->control_group, c->control_view_group, c->submit_path,
 		c->user, c->queue_user, c->smtpd_user, c->resolver_user,
 		c->delivery_user, c->control_user, c->dialer_user,
-		c->dial_groups, c->log_path, c->postmaster };
+		c->vault_user, c->dial_groups, c->log_path, c->postmaster,
+		c->deny_reply };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -119,8 +123,27 @@ free_listeners(struct config *c)
 		free(c->listeners[i].path);
 		free(c->listeners[i].hostname);
 		free(c->listeners[i].tag);
+		free(c->listeners[i].client_ca);
 	}
 	free(c->listeners);
+}
+
+static void
+free_pkis(struct config *c)
+{
+	for (size_t i = 0; i < c->npkis; i++) {
+		struct pki *pki = &c->pkis[i];
+
+		for (size_t j = 0; j < pki->ncerts; j++) {
+			free(pki->certs[j].chain);
+			free(pki->certs[j].cert_path);
+			free(pki->certs[j].key_path);
+			if (pki->certs[j].key_fd > 0)
+				close(pki->certs[j].key_fd);
+		}
+		free(pki->name);
+	}
+	free(c->pkis);
 }
 
 static void
@@ -167,9 +190,12 @@ free_tables(struct config *c)
 		table_free(&c->tables[i]);
 		if (c->table_fds != NULL && c->table_fds[i] != -1)
 			close(c->table_fds[i]);
+		if (c->secret_fds != NULL && c->secret_fds[i] != -1)
+			close(c->secret_fds[i]);
 	}
 	free(c->tables);
 	free(c->table_fds);
+	free(c->secret_fds);
 }
 
 static void
@@ -202,6 +228,7 @@ config_unref(struct config **cp)
 		return;
 	free_texts(c);
 	free_listeners(c);
+	free_pkis(c);
 	free_actions(c);
 	free_rules(c);
 	free_milters(c);
@@ -353,7 +380,8 @@ rule_needs_names(const struct rule *r)
 	for (size_t i = 0; i < r->nconds; i++)
 		if (r->conds[i].kind == COND_RDNS ||
 		    r->conds[i].kind == COND_FCRDNS ||
-		    r->conds[i].kind == COND_HELO_PTR)
+		    r->conds[i].kind == COND_HELO_PTR ||
+		    r->conds[i].kind == COND_DNSBL)
 			return true;
 	return false;
 }

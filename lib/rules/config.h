@@ -50,6 +50,7 @@ enum { PKI_CERTS_MAX = 4, LISTENER_PKIS_MAX = 16, CERT_CHAIN_MAX = 60000 };
 struct cert {
 	char *chain;                /* PEM, the certificate first */
 	char *cert_path, *key_path; /* in the parent; else NULL */
+	int key_fd; /* in the parent, opened but unread; 0: not open */
 };
 
 /* The certificates of one identity, of different kinds of key. */
@@ -190,6 +191,10 @@ struct config {
 	size_t nrules;
 	struct table **tables; /* by id */
 	int *table_fds;        /* in the parent: the sealed memfds; else NULL */
+	/* In the parent, by id: of a table of `auth' the memfd with its
+	 * values, for the vault (table_fds has its keys alone); else -1. NULL
+	 * when there is none */
+	int *secret_fds;
 	size_t ntables;
 	struct table *bare_newline_except;    /* NULL: nobody */
 	struct table *allow_from, *deny_from; /* sources; or NULL */
@@ -239,8 +244,8 @@ void config_deliver_numbers(
 struct str config_hops(
     const struct action *a, struct str domain, struct buf *out);
 /* Is there anything that cannot work without a name server: relay by MX, next
- * hops or filters with names, a rule about the client's name? Says what in
- * why. */
+ * hops or filters with names, a rule about the client's name or about DNS
+ * lists? Says what in why. */
 bool config_needs_names(const struct config *c, struct fault *why);
 
 #endif

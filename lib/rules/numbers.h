@@ -54,6 +54,9 @@ struct table;
 	L(filtering, "filtering", count, 500, 1, 100000)                       \
 	L(filtering_time, "filtering-time", time, 10000, 10, 3600000)
 
+/* P(field, period): a default rate that is not one a minute, in ms */
+#define LIMIT_PERIODS(P) P(auth_failures, 600000)
+
 /* `queue KEYWORD VALUE` */
 #define QUEUE_NUMBERS(L)                                                       \
 	L(warn, "warn", time, 14400000, 0, 8640000000)                         \

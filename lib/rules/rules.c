@@ -79,6 +79,33 @@ cond_helo_ptr(const struct cond *c, const struct rules_query *q)
 	return cond_fcrdns(c, q) && str_eq_nocase(q->helo, q->name);
 }
 
+static bool
+cond_auth(const struct cond *c, const struct rules_query *q)
+{
+	return q->user.len > 0 &&
+	       (c->table == NULL || table_find(c->table, q->user, NULL));
+}
+
+static bool
+cond_tls(const struct cond *c, const struct rules_query *q)
+{
+	(void)c;
+	return q->tls;
+}
+
+static bool
+cond_dnsbl(const struct cond *c, const struct rules_query *q)
+{
+	return q->dnsbl != NULL && q->dnsbl[c->dnsbl] >= c->score;
+}
+
+static bool
+cond_early_talker(const struct cond *c, const struct rules_query *q)
+{
+	(void)c;
+	return q->early_talker;
+}
+
 static cond_fn *const cond_fns[] = {
 	[COND_FROM_ANY] = cond_any,
 	[COND_FROM_LOCAL] = cond_from_local,
@@ -92,6 +119,11 @@ static cond_fn *const cond_fns[] = {
 	[COND_FCRDNS] = cond_fcrdns,
 	[COND_HELO_PTR] = cond_helo_ptr,
 	[COND_TAG] = cond_tag,
+	[COND_FROM_AUTH] = cond_auth,
+	[COND_AUTH] = cond_auth,
+	[COND_TLS] = cond_tls,
+	[COND_DNSBL] = cond_dnsbl,
+	[COND_EARLY_TALKER] = cond_early_talker,
 };
 
 static bool
@@ -105,21 +137,35 @@ asks_name(const struct cond *c)
 static bool
 is_open(const struct cond *c, const struct rules_query *q)
 {
+	if (c->kind == COND_DNSBL)
+		return q->dnsbl != NULL && q->dnsbl[c->dnsbl] == DNSBL_PENDING;
 	return asks_name(c) && (q->name_state == CLIENT_NAME_PENDING ||
 				   q->name_state == CLIENT_NAME_FAULT);
 }
 
-/* Among the conditions that ask for the client's name, or the others. */
+/* What is known at once, what had to be asked for, what is not known yet: in
+ * this order they are looked at, since one that does not hold decides. */
+enum layer { LAYER_KNOWN, LAYER_ASKED, LAYER_OPEN, LAYERS };
+
+static enum layer
+layer_of(const struct cond *c, const struct rules_query *q)
+{
+	if (c->kind != COND_DNSBL && !asks_name(c))
+		return LAYER_KNOWN;
+	return is_open(c, q) ? LAYER_OPEN : LAYER_ASKED;
+}
+
 static const struct cond *
-first_miss(const struct rule *r, const struct rules_query *q, bool names)
+first_miss(const struct rule *r, const struct rules_query *q, enum layer layer)
 {
 	size_t i;
 
 	for (i = 0; i < r->nconds; i++) {
 		const struct cond *c = &r->conds[i];
 
-		if (asks_name(c) == names &&
-		    (is_open(c, q) || cond_fns[c->kind](c, q) == c->negate))
+		if (layer_of(c, q) == layer &&
+		    (layer == LAYER_OPEN ||
+			cond_fns[c->kind](c, q) == c->negate))
 			return c;
 	}
 	return NULL;
@@ -128,9 +174,12 @@ first_miss(const struct rule *r, const struct rules_query *q, bool names)
 const struct cond *
 rules_first_miss(const struct rule *r, const struct rules_query *q)
 {
-	const struct cond *c = first_miss(r, q, false);
+	const struct cond *c = NULL;
+	unsigned int layer;
 
-	return c != NULL ? c : first_miss(r, q, true);
+	for (layer = 0; layer < LAYERS && c == NULL; layer++)
+		c = first_miss(r, q, (enum layer)layer);
+	return c;
 }
 
 bool
@@ -166,6 +215,24 @@ is_by_rcpt(const struct rule *r)
 	return has_rcpt(r);
 }
 
+/* All that this rule waits for. */
+static struct rules_verdict
+undecided(const struct rule *r, const struct rules_query *q)
+{
+	struct rules_verdict v = { .rule = NULL };
+	size_t i;
+
+	for (i = 0; i < r->nconds; i++) {
+		if (!is_open(&r->conds[i], q))
+			continue;
+		if (r->conds[i].kind == COND_DNSBL)
+			v.needs_dnsbl = true;
+		else
+			v.needs_name = true;
+	}
+	return v;
+}
+
 struct rules_verdict
 rules_decide(const struct config *c, const struct rules_query *q)
 {
@@ -177,10 +244,8 @@ rules_decide(const struct config *c, const struct rules_query *q)
 
 		if (miss == NULL)
 			v.rule = &c->rules[i];
-		else if (is_open(miss, q)) {
-			v.needs_name = true;
-			return v;
-		}
+		else if (is_open(miss, q))
+			return undecided(&c->rules[i], q);
 	}
 	v.by_rcpt = is_by_rcpt(v.rule);
 	return v;

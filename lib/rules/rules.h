@@ -44,7 +44,8 @@ struct rules_verdict {
 	bool needs_name;  /* undecided: a rule whose other conditions all hold
 			   * asks for the client's name, whose state is PENDING
 			   * or FAULT; rule is NULL then */
-	bool needs_dnsbl; /* likewise: asks for a list that is PENDING */
+	bool needs_dnsbl; /* likewise: asks for a list that is PENDING; it may
+			   * need both */
 };
 
 /* First match decides; pure. */
@@ -54,9 +55,9 @@ struct rules_verdict rules_decide(
 bool rules_takes(const struct rule *r);
 /* Does this one rule match? For the account of the ones passed over. */
 bool rules_match(const struct rule *r, const struct rules_query *q);
-/* The condition for which it does not; NULL when it matches. Those that ask
- * for the client's name come last, and do not hold while that is PENDING or
- * FAULT. */
+/* The condition for which it does not; NULL when it matches. Those about the
+ * client's name and DNS lists come behind all others, and last of all those of
+ * them that are undecided, which do not hold. */
 const struct cond *rules_first_miss(
     const struct rule *r, const struct rules_query *q);
 

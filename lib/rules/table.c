@@ -207,6 +207,20 @@ table_free(struct table **tp)
 	free(t);
 }
 
+int
+table_replace(struct table *t, int fd, struct fault *why)
+{
+	struct table *next = table_open(fd, t->name, why);
+	struct table old = *t;
+
+	if (next == NULL)
+		return -1;
+	*t = *next;
+	*next = old;
+	table_free(&next);
+	return 0;
+}
+
 const char *
 table_name(const struct table *t)
 {
@@ -375,8 +389,8 @@ mask_addr(uint8_t addr[16], unsigned int bits)
 	}
 }
 
-bool
-table_find_source(
+int
+table_find_network(
     const struct table *t, const struct addr *a, struct str *value)
 {
 	uint8_t addr[16];
@@ -391,7 +405,14 @@ table_find_source(
 		/* Ever shorter, so what is masked stays masked. */
 		mask_addr(addr, g->bits);
 		if (find_in_group(t, g, addr, value))
-			return true;
+			return g->bits;
 	}
-	return false;
+	return -1;
+}
+
+bool
+table_find_source(
+    const struct table *t, const struct addr *a, struct str *value)
+{
+	return table_find_network(t, a, value) >= 0;
 }

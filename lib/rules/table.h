@@ -38,6 +38,9 @@ int table_builder_seal(struct table_builder **b, struct fault *why);
 /* Maps the image; fd is taken (closed here). NULL with why when it is not
  * sealed or not sound. */
 struct table *table_open(int fd, const char *name, struct fault *why);
+/* Another image for the same table, whose views are gone with the old one.
+ * fd is taken. 0, or -1 with why: then all is as it was. */
+int table_replace(struct table *t, int fd, struct fault *why);
 void table_free(struct table **t);
 const char *table_name(const struct table *t);
 size_t table_count(const struct table *t);
@@ -58,6 +61,9 @@ bool table_find_address(const struct table *t, struct str local,
     struct str domain, struct str *value);
 /* The longest matching network. */
 bool table_find_source(
+    const struct table *t, const struct addr *a, struct str *value);
+/* The same; its length in bits, or -1. */
+int table_find_network(
     const struct table *t, const struct addr *a, struct str *value);
 
 #endif

@@ -53,8 +53,13 @@ builder_free(struct table_builder **bp)
 
 	*bp = NULL;
 	for (i = 0; i < b->nentries; i++) {
-		free(b->entries[i].key);
-		free(b->entries[i].value);
+		struct entry *e = &b->entries[i];
+
+		/* It may be a password's hash. */
+		if (e->value != NULL)
+			explicit_bzero(e->value, e->value_len);
+		free(e->key);
+		free(e->value);
 	}
 	free(b->entries);
 	free(b->nets);
@@ -322,6 +327,7 @@ table_builder_seal(struct table_builder **bp, struct fault *why)
 		size = image_size(*bp);
 		image = make_image(*bp, size);
 		fd = seal_image(image, size, why);
+		explicit_bzero(image, size);
 		free(image);
 	}
 	builder_free(bp);

@@ -227,6 +227,7 @@ milters_result(struct milters *m)
 		.header = buf_str(&message->header),
 		.body = message->sum.body,
 		.from = message->sum.from,
+		.from_args = message->sum.from_args,
 		.rcpts = message->sum.rcpts,
 		.nrcpts = message->sum.nrcpts,
 	};

@@ -26,6 +26,7 @@ edit_envelope_clear(struct edit_envelope *v)
 {
 	rcpt_edits_free(v->rcpts, v->nrcpts);
 	free(v->from);
+	free(v->from_args);
 	memset(v, 0, sizeof(*v));
 }
 
@@ -157,6 +158,8 @@ edit_envelope_set_from(
 	if (made == NULL)
 		return bad(fault, "new sender is no address");
 	free(v->from);
+	free(v->from_args);
 	v->from = made;
+	v->from_args = str_dup(args);
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 struct edit_envelope {
 	char *from;                     /* owned; NULL: not changed */
+	char *from_args;                /* owned; its ESMTP parameters, or "" */
 	struct milter_rcpt_edit *rcpts; /* owned, with their text */
 	size_t nrcpts, rcpts_cap;
 };
@@ -24,7 +25,6 @@ int edit_envelope_add_rcpt(struct edit_envelope *v, struct str in,
     bool has_args, bool utf8, const char **fault);
 int edit_envelope_del_rcpt(
     struct edit_envelope *v, struct str in, const char **fault);
-/* Its ESMTP parameters are looked at, and dropped. */
 int edit_envelope_set_from(
     struct edit_envelope *v, struct str in, bool utf8, const char **fault);
 

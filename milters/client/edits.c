@@ -335,6 +335,7 @@ edits_sum_clear(struct edits_sum *sum, const struct milter_ops *ops)
 		ops->body_free(sum->body);
 	rcpt_edits_free(sum->rcpts, sum->nrcpts);
 	free(sum->from);
+	free(sum->from_args);
 	free(sum->reason);
 	memset(sum, 0, sizeof(*sum));
 }
@@ -357,8 +358,10 @@ apply_envelope(struct edits *e, struct edits_sum *sum)
 
 	if (v->from != NULL) {
 		free(sum->from);
+		free(sum->from_args);
 		sum->from = v->from;
-		v->from = NULL;
+		sum->from_args = v->from_args;
+		v->from = v->from_args = NULL;
 	}
 	if (v->nrcpts > 0) {
 		sum->rcpts = xreallocarray(

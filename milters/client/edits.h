@@ -68,6 +68,7 @@ struct edits_sum {
 	uint32_t body_by; /* member and step that gave it; 0: nobody */
 	uint32_t body_step;
 	char *from;                     /* owned; NULL: not changed */
+	char *from_args;                /* owned; with from */
 	struct milter_rcpt_edit *rcpts; /* owned, with their text */
 	size_t nrcpts;
 	char *reason; /* owned: of a quarantine; NULL: none */

@@ -51,6 +51,7 @@ static const struct macro macros[] = {
 	{ "cipher_bits",    FACT(cipher_bits),    H,             0 },
 	{ "cert_subject",   FACT(cert_subject),   H,             0 },
 	{ "cert_issuer",    FACT(cert_issuer),    H,             0 },
+	{ "verify",         FACT(verify),         H,             0 },
 	{ "i",              FACT(msgid),          M | R | T | N | E, 0 },
 	{ "b",              NOW,                  M,             0 },
 	{ "auth_type",      FACT(auth_type),      M,             0 },

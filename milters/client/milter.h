@@ -48,6 +48,8 @@ struct milter_facts {
 	/* of the session */
 	struct str helo;
 	struct str tls_version, cipher, cipher_bits, cert_subject, cert_issuer;
+	struct str verify; /* of the client's certificate: OK FAIL NO (it has
+			    * none) NOT (it was not asked for one) */
 	struct str auth_type, auth_authen, auth_author, auth_ssf;
 	/* of the transaction */
 	struct str msgid;     /* i */
@@ -139,6 +141,7 @@ struct milter_result {
 			    * caller's; NULL: the old one stays */
 	const char *from;  /* new sender without brackets, "" for <>; NULL: as
 			    * it was */
+	const char *from_args; /* ESMTP parameters of a new one; NULL with it */
 	const struct milter_rcpt_edit *rcpts; /* in order */
 	size_t nrcpts;
 };

@@ -1,11 +1,15 @@
 #!/usr/bin/python3
 """Matrix S: the only end of DATA is CRLF.CRLF. Whatever stands around a
 lone dot, at most one message comes out, and what is not clean is refused."""
+import contextlib
 import itertools
 import os
+import ssl
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
+from secured import *  # noqa: E402,F401,F403
+from matrix import *  # noqa: E402,F401,F403
 
 CONF = '''
 action out relay to "$hop"
@@ -16,49 +20,24 @@ limit errors 1000
 limit soft-errors 1000
 limit text-line 128K
 '''
-LEFT = {
-    "CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "CRCRLF": b"\r\r\n",
-    "LFCR": b"\n\r", "LFLF": b"\n\n", "CRLFLF": b"\r\n\n",
-    "LF CRLF": b"\n\r\n", "CRLF NUL": b"\r\n\0", "NUL CRLF": b"\0\r\n",
-    "CRLF SP": b"\r\n ", "CRLF TAB": b"\r\n\t", "CRLF BS": b"\r\n\b",
-    "VT": b"\v", "FF": b"\f", "NEL": b"\x85", "LS": "\u2028".encode(),
-    "start": None, "64K": b"x" * 65536}
-RIGHT = {
-    "CRLF": b"\r\n", "LF": b"\n", "CR": b"\r", "CRCRLF": b"\r\r\n",
-    "LFCR": b"\n\r", "CRCR": b"\r\r", "CRLFLF": b"\r\n\n",
-    "NUL CRLF": b"\0\r\n", "CRLF NUL": b"\r\n\0", "SP CRLF": b" \r\n",
-    "TAB CRLF": b"\t\r\n", ". CRLF": b".\r\n", "EOF": None,
-    "CR|LF": (b"\r", b"\n")}
-FORGED = b"MAIL FROM:<forged@evil.example>\r\nRCPT TO:<x@example.net>\r\n"          b"DATA\r\nX-Token: forged\r\n\r\nforged\r\n"
-END = b"\r\n.\r\n"
+# The rest is in the fixture.
+LIMIT_LINES = "limit text-line 128K\n"
 
 
-def expect(content):
-    """The reference: where content (all that follows DATA's CRLF) ends, and
-    whether it is clean. (None, _) when it does not end."""
-    text = b"\r\n" + content
-    i = text.find(END)
-    if i < 0:
-        return None, False
-    message = text[:i + 2]
-    bare = re.search(rb"\r(?!\n)|(?<!\r)\n|\0", message)
-    return i + len(END) - 2, not bare
+def finish(c):
+    """No more will come, and everybody knows."""
+    if isinstance(c.sock, ssl.SSLSocket):
+        with contextlib.suppress(OSError):  # it may wait for our answer
+            c.sock.settimeout(0.01)
+            c.sock.unwrap()
+        c.sock.settimeout(DEADLINE)
+    c.sock.shutdown(socket.SHUT_WR)
 
 
-def content_of(left, right, token):
-    """(pieces to send, all bytes)"""
-    head = b"" if left is None else         f"X-Token: {token}\r\n\r\nbegin".encode() + left
-    if right is None:
-        return [head + b"."]
-    if isinstance(right, tuple):
-        return [head + b"." + right[0], right[1] + FORGED]
-    return [head + b"." + right + FORGED]
-
-
-def play(gw, name, pieces, split=0):
+def play(gw, name, pieces, split=0, client=None):
     """Sends it; returns the code for the first message, or None when the
     gateway (rightly) still waits for its end."""
-    c = gw.client(helo="client.example")
+    c = client or gw.client(helo="client.example")
     c.want("MAIL FROM:<a@b.example>", 250)
     c.want("RCPT TO:<x@example.net>", 250)
     c.want("DATA", 354)
@@ -72,7 +51,7 @@ def play(gw, name, pieces, split=0):
             for i in range(0, len(p), split or len(p)):
                 c.send(p[i:i + (split or len(p))])
         if at is None:
-            c.sock.shutdown(socket.SHUT_WR)
+            finish(c)
     except (BrokenPipeError, ConnectionResetError):
         pass  # it had seen enough
     code = c.reply()[0]
@@ -115,6 +94,85 @@ def matrix_in_one_segment():
                if t not in (None, "forged") and n > 1], [], "twice")
         equal(len(mx.mails()), accepted, "mails")
     mx.close()
+
+
+def judged(gw, accepted):
+    """Nothing but whole mails of ours came out, each once."""
+    gw.mx.wait(accepted)
+    gw.wait_empty()
+    seen = {}
+    for mail in gw.mx.mails():
+        add(seen, token_of(mail.data))
+        assert not re.search(rb"\r(?!\n)|(?<!\r)\n|\0", mail.data), \
+            mail.data[-100:]
+        equal(mail.sender, "a@b.example", "whose mail it is")
+    equal([t for t, n in seen.items() if t not in (None, "forged") and n > 1],
+          [], "twice")
+    equal(len(gw.mx.mails()), accepted, "mails")
+
+
+@test
+def matrix_under_tls():
+    """In one record, and (without the long ones) with a record for each
+    byte."""
+    with Secured(conf=LIMIT_LINES) as gw:
+        ctx, accepted, n = context(), 0, 0
+        session = None
+        for split in (0, 1):
+            for (ln, left), (rn, right) in itertools.product(LEFT.items(),
+                                                             RIGHT.items()):
+                if split and ln not in ("CRLF", "LF", "CR", "CRCRLF"):
+                    continue
+                with gw.tls(ctx=ctx, session=session) as c:
+                    session = c.sock.session
+                    at, clean = play(gw, f"{ln} . {rn} split {split} TLS",
+                                     content_of(left, right, f"t{n}"), split,
+                                     c)
+                accepted += at is not None and clean
+                n += 1
+        judged(gw, accepted)
+
+
+def chunks(c, content, size):
+    """By BDAT, in chunks of so many octets; the last reply."""
+    c.want("MAIL FROM:<a@b.example>", 250)
+    c.want("RCPT TO:<x@example.net>", 250)
+    parts = [content[i:i + size] for i in range(0, len(content), size)]
+    for p in parts[:-1]:
+        c.send(b"BDAT %d\r\n" % len(p) + p)
+        got = c.reply()
+        if got[0] != 250:
+            return got
+    return c.cmd(b"BDAT %d LAST\r\n" % len(parts[-1]) + parts[-1])
+
+
+@test
+def matrix_by_bdat():
+    """There a dot means nothing, and neither does what follows it: all of
+    it is the mail's content, which is clean or refused. (CR at the end is
+    bare, too.)"""
+    with Secured(conf=LIMIT_LINES) as gw:
+        accepted, n = [], 0
+        for (ln, left), (rn, right) in itertools.product(LEFT.items(),
+                                                         RIGHT.items()):
+            content = b"".join(content_of(left, right, f"b{n}"))
+            dirty = re.search(rb"\r(?!\n)|(?<!\r)\n|\0", content)
+            c = gw.plain() if n % 2 else gw.tls()
+            name = f"{ln} . {rn} by BDAT"
+            got = chunks(c, content, (7 if len(content) < 1000 else 70000)
+                         if n % 3 else len(content))
+            equal(got[0], 550 if dirty else 250, f"{name}: {got}")
+            if not dirty:
+                accepted.append(content)
+            c.close()
+            n += 1
+        judged(gw, len(accepted))
+        found = [m.data for m in gw.mx.mails()]
+        for content in accepted:
+            want = content if content.endswith(b"\r\n") else \
+                content + b"\r\n"
+            equal(sum(d.endswith(b"\r\n" + want) for d in found) >= 1, True,
+                  want[-80:])
 
 
 @test

@@ -57,6 +57,45 @@ add_listeners(struct config *c)
 	c->listeners[2].flags = LISTENER_SUBMIT;
 }
 
+/* A pki of two certificates, one of one; lists of clients. */
+static void
+add_front(struct config *c)
+{
+	struct listener *l = c->listeners;
+
+	c->npkis = 2;
+	c->pkis = xcalloc(c->npkis, sizeof(*c->pkis));
+	c->pkis[0] = (struct pki){ .id = 0,
+		.line = 50,
+		.name = xstrdup("mx"),
+		.certs = { { .chain = xstrdup("EC PEM"),
+			       .key_path = xstrdup("/ec.key") },
+		    { .chain = xstrdup("RSA PEM") } },
+		.ncerts = 2 };
+	c->pkis[1] = (struct pki){ .id = 1,
+		.line = 51,
+		.name = xstrdup("other"),
+		.certs = { { .chain = xstrdup("OTHER PEM") } },
+		.ncerts = 1 };
+	l[0].pkis[0] = &c->pkis[1];
+	l[0].pkis[1] = &c->pkis[0];
+	l[0].npkis = 2;
+	l[0].client_ca = xstrdup("CA PEM");
+	l[0].flags = LISTENER_SMTPS | LISTENER_CLIENT_CERT | LISTENER_SCRAM;
+	l[0].auth = c->tables[0];
+	l[0].senders = c->tables[1];
+	l[1].xclient_from = c->tables[2];
+	l[1].proxy_from = c->tables[2];
+	l[1].no_delay_for = c->tables[2];
+	l[1].greet_delay_ms = 2500;
+	c->ndnsbls = 2;
+	c->dnsbls[0] = c->tables[1];
+	c->dnsbls[1] = c->tables[0];
+	c->allow_from = c->tables[2];
+	c->deny_from = c->tables[2];
+	c->deny_reply = xstrdup("554 5.7.1 no");
+}
+
 static void
 add_actions(struct config *c)
 {
@@ -107,7 +146,7 @@ add_servers(struct config *c)
 static void
 add_rules(struct config *c)
 {
-	c->nrules = 4;
+	c->nrules = 5;
 	c->rules = xcalloc(c->nrules, sizeof(*c->rules));
 	struct cond *k = xcalloc(3, sizeof(*k));
 	k[0] = (struct cond){
@@ -139,6 +178,23 @@ add_rules(struct config *c)
 		.text = xstrdup("match rdns !fcrdns helo-ptr reject"),
 		.conds = k,
 		.nconds = 3,
+		.verdict = VERDICT_REJECT };
+	k = xcalloc(6, sizeof(*k));
+	k[0].kind = COND_FROM_AUTH;
+	k[1].kind = COND_AUTH;
+	k[2] = (struct cond){ .kind = COND_AUTH, .table = c->tables[0] };
+	k[3] = (struct cond){ .kind = COND_DNSBL,
+		.table = c->tables[0],
+		.dnsbl = 1,
+		.score = 7 };
+	k[4] = (struct cond){
+		.kind = COND_DNSBL, .table = c->tables[1], .score = INT32_MAX
+	};
+	k[5] = (struct cond){ .kind = COND_EARLY_TALKER, .negate = true };
+	c->rules[4] = (struct rule){ .line = 34,
+		.text = xstrdup("match from auth ... reject"),
+		.conds = k,
+		.nconds = 6,
 		.verdict = VERDICT_REJECT };
 }
 
@@ -231,6 +287,7 @@ make_config(void)
 	c->delivers[1].set = 1;
 	c->delivers[1].numbers.quit_timeout = 99;
 	add_listeners(c);
+	add_front(c);
 	add_actions(c);
 	add_rules(c);
 	add_servers(c);
@@ -262,7 +319,11 @@ take(uint16_t type, const void *msg)
 	C(tell_conf_milter)        \
 	C(tell_conf_milter_socket) \
 	C(tell_conf_milter_set)    \
+	C(tell_conf_pki)           \
+	C(tell_conf_cert)          \
+	C(tell_conf_dnsbl)         \
 	C(tell_conf_listener)      \
+	C(tell_conf_client_ca)     \
 	C(tell_conf_action)        \
 	C(tell_conf_rule)          \
 	C(tell_conf_cond)          \
@@ -278,10 +339,31 @@ take(uint16_t type, const void *msg)
 	}
 PARTS(HANDLER)
 #define ROW(name) { TYPE_##name, on_##name },
-static const struct handler handlers[] = { PARTS(ROW){ 0, NULL } };
+
+static unsigned int nkeys;
+static int key_fd = -1;
 
 static void
-send_over(const struct config *c)
+on_key(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_conf_key *m = msg;
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	ck_assert(str_eq(m->name, STR("/ec.key")));
+	/* Behind its certificate. */
+	ck_assert_uint_eq(building->npkis, 1);
+	ck_assert_uint_eq(building->pkis[0].ncerts, 1);
+	nkeys++;
+	key_fd = m->key;
+}
+
+static const struct handler handlers[] = {
+	PARTS(ROW){ TYPE_tell_conf_key, on_key }, { 0, NULL }
+};
+
+static void
+send_over(const struct config *c, enum conf_secrets secrets)
 {
 	int pair[2];
 	loop = loop_new();
@@ -291,7 +373,7 @@ send_over(const struct config *c)
 	    loop, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
 	struct channel *child = channel_new(
 	    loop, pair[1], &all_parent_edge, EDGE_A, handlers, NULL, NULL);
-	ck_assert_int_eq(conf_send(parent, c), 0);
+	ck_assert_int_eq(conf_send(parent, c, secrets), 0);
 	loop_run(loop);
 	channel_free(&parent);
 	channel_free(&child);
@@ -415,6 +497,8 @@ same_rules(const struct config *a, const struct config *b)
 			ck_assert_int_eq(
 			    x->conds[k].negate, y->conds[k].negate);
 			same_table(x->conds[k].table, y->conds[k].table);
+			ck_assert_uint_eq(x->conds[k].dnsbl, y->conds[k].dnsbl);
+			ck_assert_int_eq(x->conds[k].score, y->conds[k].score);
 			if (x->conds[k].text != NULL)
 				ck_assert_str_eq(
 				    x->conds[k].text, y->conds[k].text);
@@ -464,7 +548,40 @@ same_listeners(const struct config *a, const struct config *b)
 		same_text(x->tag, y->tag);
 		same_set(x->milters, y->milters);
 		same_table(x->no_milters_from, y->no_milters_from);
+		same_table(x->auth, y->auth);
+		same_table(x->senders, y->senders);
+		same_table(x->xclient_from, y->xclient_from);
+		same_table(x->proxy_from, y->proxy_from);
+		same_table(x->no_delay_for, y->no_delay_for);
+		ck_assert_uint_eq(x->greet_delay_ms, y->greet_delay_ms);
+		same_text(x->client_ca, y->client_ca);
+		ck_assert_uint_eq(x->npkis, y->npkis);
+		for (size_t k = 0; k < x->npkis; k++)
+			ck_assert_ptr_eq(y->pkis[k], &b->pkis[x->pkis[k]->id]);
 	}
+}
+
+static void
+same_front(const struct config *a, const struct config *b)
+{
+	ck_assert_uint_eq(a->npkis, b->npkis);
+	for (size_t i = 0; i < a->npkis; i++) {
+		const struct pki *x = &a->pkis[i], *y = &b->pkis[i];
+		ck_assert_uint_eq(x->id, y->id);
+		ck_assert_uint_eq(x->line, y->line);
+		same_text(x->name, y->name);
+		ck_assert_uint_eq(x->ncerts, y->ncerts);
+		for (size_t k = 0; k < x->ncerts; k++) {
+			same_text(x->certs[k].chain, y->certs[k].chain);
+			ck_assert_ptr_null(y->certs[k].key_path);
+		}
+	}
+	ck_assert_uint_eq(a->ndnsbls, b->ndnsbls);
+	for (size_t i = 0; i < a->ndnsbls; i++)
+		same_table(a->dnsbls[i], b->dnsbls[i]);
+	same_table(a->allow_from, b->allow_from);
+	same_table(a->deny_from, b->deny_from);
+	same_text(a->deny_reply, b->deny_reply);
 }
 
 static void
@@ -504,7 +621,7 @@ START_TEST(round_trip)
 {
 	struct config *c = make_config();
 	result = 0;
-	send_over(c);
+	send_over(c, CONF_NO_SECRETS);
 	ck_assert_int_eq(result, 1);
 	ck_assert_str_eq(c->hostname, got->hostname);
 	same_text(c->domain, got->domain);
@@ -516,6 +633,7 @@ START_TEST(round_trip)
 	for (size_t i = 0; i < c->ntables; i++)
 		same_table(c->tables[i], got->tables[i]);
 	ck_assert(table_find(got->tables[0], STR("example.com"), NULL));
+	same_front(c, got);
 	same_listeners(c, got);
 	same_actions(c, got);
 	same_rules(c, got);
@@ -528,11 +646,60 @@ START_TEST(round_trip)
 
 END_TEST
 
+/* Who gets what of a configuration with a key and a password. */
+START_TEST(secrets)
+{
+	static const struct {
+		enum conf_secrets secrets;
+		unsigned int nkeys;
+		const char *value;
+	} cases[] = {
+		{ CONF_NO_SECRETS, 0, "" },
+		{ CONF_KEYS, 1, "" },
+		{ CONF_PASSWORDS, 0, "secret" },
+	};
+	struct config *c = make_config();
+	struct str value;
+	char text[4] = "";
+	int pair[2];
+
+	ck_assert_int_eq(pipe(pair), 0);
+	ck_assert_int_eq(write(pair[1], "key", 3), 3);
+	close(pair[1]);
+	c->pkis[0].certs[0].key_fd = pair[0];
+	c->secret_fds = xcalloc(c->ntables + 2, sizeof(int));
+	for (size_t i = 0; i < c->ntables; i++)
+		c->secret_fds[i] = -1;
+	/* Only the memfd of the second has a value. */
+	add_table(c, "accounts", "luke", NULL);
+	add_table(c, "full", "luke", "secret");
+	c->ntables--;
+	c->secret_fds[c->ntables - 1] = c->table_fds[c->ntables];
+	table_free(&c->tables[c->ntables]);
+	for (size_t i = 0; i < 3; i++) {
+		result = 0;
+		nkeys = 0;
+		send_over(c, cases[i].secrets);
+		ck_assert_int_eq(result, 1);
+		ck_assert_uint_eq(nkeys, cases[i].nkeys);
+		ck_assert(table_find(
+		    got->tables[c->ntables - 1], STR("luke"), &value));
+		ck_assert(str_eq(value, str_of(cases[i].value)));
+		config_unref(&got);
+	}
+	ck_assert_int_eq(read(key_fd, text, sizeof(text)), 3);
+	ck_assert_str_eq(text, "key");
+	close(key_fd);
+	config_unref(&c);
+}
+
+END_TEST
+
 START_TEST(defaults_round_trip)
 {
 	struct config *c = config_new();
 	result = 0;
-	send_over(c);
+	send_over(c, CONF_NO_SECRETS);
 	ck_assert_int_eq(result, 1);
 	same_numbers(c, got);
 	ck_assert_ptr_null(got->domain);
@@ -555,11 +722,24 @@ begun(void)
 	return c;
 }
 
+static const struct tell_conf_listener no_listener = {
+	.address = { "::1", 3 },
+	.milters = UINT32_MAX,
+	.no_milters_from = UINT32_MAX,
+	.auth = UINT32_MAX,
+	.senders = UINT32_MAX,
+	.xclient_from = UINT32_MAX,
+	.proxy_from = UINT32_MAX,
+	.no_delay_for = UINT32_MAX,
+};
+
 START_TEST(refuses_nonsense)
 {
 	struct config *c = NULL;
 	struct tell_conf_end end = { .report_milters = UINT32_MAX,
-		.bare_newline_except = UINT32_MAX };
+		.bare_newline_except = UINT32_MAX,
+		.allow_from = UINT32_MAX,
+		.deny_from = UINT32_MAX };
 	/* A part without a beginning; two beginnings; an end too early. */
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
 	c = begun();
@@ -573,10 +753,8 @@ START_TEST(refuses_nonsense)
 	n.domains = 0;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_numbers, &n), -1);
 	/* Ids out of order; an address that is none; a listener nowhere. */
-	struct tell_conf_listener l = { .id = 1,
-		.address = STR("192.0.2.1"),
-		.milters = UINT32_MAX,
-		.no_milters_from = UINT32_MAX };
+	struct tell_conf_listener l = no_listener;
+	l.id = 1;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
 	l.id = 0;
 	l.address = STR("mx.example.com");
@@ -610,7 +788,9 @@ START_TEST(refuses_rules_that_do_not_add_up)
 {
 	struct config *c = begun();
 	struct tell_conf_end end = { .report_milters = UINT32_MAX,
-		.bare_newline_except = UINT32_MAX };
+		.bare_newline_except = UINT32_MAX,
+		.allow_from = UINT32_MAX,
+		.deny_from = UINT32_MAX };
 	struct tell_conf_retry retry = { .seconds = 1 };
 	struct tell_conf_rule r = { .text = STR("match"),
 		.verdict = VERDICT_ACTION,
@@ -643,6 +823,179 @@ START_TEST(refuses_rules_that_do_not_add_up)
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
 	end.bare_newline_except = UINT32_MAX;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), 1);
+	config_unref(&c);
+}
+
+END_TEST
+
+/* --- a front door that makes no sense --- */
+
+static void
+give_table(struct config **c, uint32_t id)
+{
+	struct table_builder *b = table_builder_new("t");
+	struct tell_conf_table m = { .id = id, .name = STR("t") };
+
+	m.image = table_builder_seal(&b, NULL);
+	ck_assert_int_eq(conf_receive(c, TYPE_tell_conf_table, &m), 0);
+}
+
+START_TEST(refuses_nonsense_of_pkis)
+{
+	static const struct str nul = { "a\0b", 3 };
+	struct tell_conf_pki p = { .id = 1, .name = STR("mx") };
+	struct tell_conf_cert cert = { .chain = STR("PEM") };
+	struct tell_conf_client_ca ca = { .pem = STR("PEM") };
+	struct tell_conf_listener l = no_listener;
+	struct config *c = begun();
+	uint8_t ids[(LISTENER_PKIS_MAX + 1) * 4] = { 0 };
+
+	/* A certificate of nobody; out of order; no name; nothing in it. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), -1);
+	p.id = 0;
+	p.name = STR("");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), -1);
+	p.name = STR("mx");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), 0);
+	p.id = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	cert.chain = nul;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	cert.chain = STR("");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	cert.chain = STR("PEM");
+	for (int i = 0; i < PKI_CERTS_MAX; i++)
+		ck_assert_int_eq(
+		    conf_receive(&c, TYPE_tell_conf_cert, &cert), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	/* Listeners: half an id, too many, one that is not there. */
+	l.pkis = (struct str){ (const char *)ids, 3 };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	l.pkis.len = sizeof(ids);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	ids[0] = 1;
+	l.pkis.len = 4;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	/* TLS without a certificate; a CA of nobody, of somebody else. */
+	l.pkis.len = 0;
+	l.flags = LISTENER_SMTPS;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	l.flags = LISTENER_TLS_REQUIRE;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_client_ca, &ca), -1);
+	ids[0] = 0;
+	l.pkis.len = 4;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), 0);
+	ca.pem = nul;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_client_ca, &ca), -1);
+	ca.pem = STR("PEM");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_client_ca, &ca), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_client_ca, &ca), -1);
+	/* They may not move any more. */
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_listeners_of_unknown_tables)
+{
+	static const size_t tables[] = {
+		offsetof(struct tell_conf_listener, no_milters_from),
+		offsetof(struct tell_conf_listener, auth),
+		offsetof(struct tell_conf_listener, senders),
+		offsetof(struct tell_conf_listener, xclient_from),
+		offsetof(struct tell_conf_listener, proxy_from),
+		offsetof(struct tell_conf_listener, no_delay_for),
+	};
+	struct config *c = begun();
+
+	give_table(&c, 0);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		struct tell_conf_listener l = no_listener;
+
+		memset((char *)&l + tables[i], 0, sizeof(uint32_t));
+		*((char *)&l + tables[i]) = 1;
+		ck_assert_int_eq(
+		    conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
+		*((char *)&l + tables[i]) = 0;
+		l.id = (uint32_t)i;
+		ck_assert_int_eq(
+		    conf_receive(&c, TYPE_tell_conf_listener, &l), 0);
+	}
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_nonsense_of_dnsbls)
+{
+	struct tell_conf_dnsbl d = { .table = 0 };
+	struct tell_conf_rule r = { .text = STR("match"),
+		.verdict = VERDICT_REJECT,
+		.milters = UINT32_MAX,
+		.action = UINT32_MAX,
+		.nconds = 3 };
+	struct tell_conf_cond k = { .kind = COND_DNSBL, .table = 1 };
+	struct tell_conf_end end = { .report_milters = UINT32_MAX,
+		.bare_newline_except = UINT32_MAX,
+		.allow_from = UINT32_MAX,
+		.deny_from = UINT32_MAX };
+	struct tell_conf_retry retry = { .seconds = 1 };
+	struct config *c = begun();
+
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), -1);
+	give_table(&c, 0);
+	give_table(&c, 1);
+	d.table = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), -1);
+	d.table = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_rule, &r), 0);
+	/* None of that number; another one's table; none at all. */
+	k.dnsbl = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	k.dnsbl = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	k.table = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	k.table = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
+	/* Of users there may be a table, of TLS not. */
+	k.kind = COND_TLS;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
+	k.kind = COND_AUTH;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
+	k.table = UINT32_MAX;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
+	/* Not behind rules. */
+	d.table = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_retry, &retry), 0);
+	end.allow_from = 2;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	end.allow_from = 1;
+	end.deny_from = 2;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
+	end.deny_from = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), 1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_too_many_dnsbls)
+{
+	struct tell_conf_dnsbl d = { .table = 0 };
+	struct config *c = begun();
+
+	give_table(&c, 0);
+	for (int i = 0; i < CONFIG_DNSBLS_MAX; i++)
+		ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_dnsbl, &d), -1);
 	config_unref(&c);
 }
 
@@ -724,9 +1077,11 @@ START_TEST(refuses_nonsense_of_sets)
 	struct config *c = begun();
 	struct tell_conf_rule r = { .verdict = VERDICT_REJECT,
 		.action = UINT32_MAX };
-	struct tell_conf_listener l = { .address = STR("::1"),
-		.no_milters_from = UINT32_MAX };
-	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX };
+	struct tell_conf_listener l = no_listener;
+	l.milters = 0;
+	struct tell_conf_end end = { .bare_newline_except = UINT32_MAX,
+		.allow_from = UINT32_MAX,
+		.deny_from = UINT32_MAX };
 	struct tell_conf_retry retry = { .seconds = 1 };
 
 	give_milter(&c, 0);
@@ -784,7 +1139,12 @@ main(void)
 	Suite *suite = suite_create("conf_wire");
 	TCase *tc = tcase_create("conf_wire");
 	tcase_add_test(tc, round_trip);
+	tcase_add_test(tc, secrets);
 	tcase_add_test(tc, defaults_round_trip);
+	tcase_add_test(tc, refuses_nonsense_of_pkis);
+	tcase_add_test(tc, refuses_listeners_of_unknown_tables);
+	tcase_add_test(tc, refuses_nonsense_of_dnsbls);
+	tcase_add_test(tc, refuses_too_many_dnsbls);
 	tcase_add_test(tc, refuses_nonsense);
 	tcase_add_test(tc, refuses_rules_that_do_not_add_up);
 	tcase_add_test(tc, refuses_nonsense_of_milters);

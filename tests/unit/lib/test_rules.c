@@ -321,6 +321,127 @@ START_TEST(names_last)
 
 END_TEST
 
+/* --- who has authenticated, over TLS, too early --- */
+
+START_TEST(sessions)
+{
+	static const char *const u[] = { "luke", NULL };
+	struct table *lukes = list(u);
+	struct rules_query q = query("192.0.2.1", "joe", "example.com");
+
+	ck_assert(!holds(COND_FROM_AUTH, NULL, &q));
+	ck_assert(!holds(COND_AUTH, NULL, &q));
+	ck_assert(!holds(COND_AUTH, lukes, &q));
+	q.user = STR("vader");
+	ck_assert(holds(COND_FROM_AUTH, NULL, &q));
+	ck_assert(holds(COND_AUTH, NULL, &q));
+	ck_assert(!holds(COND_AUTH, lukes, &q));
+	q.user = STR("luke");
+	ck_assert(holds(COND_AUTH, lukes, &q));
+	ck_assert(!holds(COND_TLS, NULL, &q));
+	q.tls = true;
+	ck_assert(holds(COND_TLS, NULL, &q));
+	ck_assert(!holds(COND_EARLY_TALKER, NULL, &q));
+	q.early_talker = true;
+	ck_assert(holds(COND_EARLY_TALKER, NULL, &q));
+	table_free(&lukes);
+}
+
+END_TEST
+
+/* --- DNS lists --- */
+
+START_TEST(lists)
+{
+	struct cond c = { .kind = COND_DNSBL, .dnsbl = 1, .score = 3 };
+	struct cond not = {
+		.kind = COND_DNSBL, .dnsbl = 1, .score = 3, .negate = true
+	};
+	struct rule r = { .conds = &c, .nconds = 1 };
+	struct rule other = { .conds = &not, .nconds = 1 };
+	int32_t scores[] = { 100, 2 };
+	struct rules_query q = query("192.0.2.1", "joe", "example.com");
+
+	/* Nobody asked; not enough; enough; more; against them. */
+	ck_assert(!rules_match(&r, &q));
+	ck_assert(rules_match(&other, &q));
+	q.dnsbl = scores;
+	ck_assert(!rules_match(&r, &q));
+	ck_assert(rules_match(&other, &q));
+	scores[1] = 3;
+	ck_assert(rules_match(&r, &q));
+	ck_assert(!rules_match(&other, &q));
+	scores[1] = 4;
+	ck_assert(rules_match(&r, &q));
+	scores[1] = -4;
+	ck_assert(!rules_match(&r, &q));
+	/* Neither while it is pending. */
+	scores[1] = DNSBL_PENDING;
+	ck_assert(!rules_match(&r, &q));
+	ck_assert(!rules_match(&other, &q));
+}
+
+END_TEST
+
+/* What waits for a list or the name, and what is decided without. */
+START_TEST(lists_last)
+{
+	struct cond conds[] = {
+		{ .kind = COND_DNSBL, .score = 1 },
+		{ .kind = COND_FCRDNS, .negate = true },
+		{ .kind = COND_FROM_SOURCE, .table = nets },
+	};
+	struct action inside = { .kind = ACTION_RELAY };
+	struct rule rules[] = {
+		{ .conds = conds, .nconds = 3, .verdict = VERDICT_REJECT },
+		{ .action = &inside },
+	};
+	struct config *c = config_new();
+	int32_t scores[] = { DNSBL_PENDING };
+	struct rules_query q = named(CLIENT_NAME_PENDING, "");
+	struct rules_verdict v;
+
+	c->rules = rules;
+	c->nrules = 2;
+	q.dnsbl = scores;
+	v = rules_decide(c, &q);
+	ck_assert_ptr_eq(v.rule, &rules[1]);
+	ck_assert(!v.needs_name && !v.needs_dnsbl);
+	ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[2]);
+	/* Both are open. */
+	ck_assert_int_eq(addr_parse(STR("10.1.1.1"), &q.client), 0);
+	v = rules_decide(c, &q);
+	ck_assert_ptr_null(v.rule);
+	ck_assert(v.needs_name && v.needs_dnsbl);
+	/* What is known of one decides, whatever the other will be. */
+	q.name_state = CLIENT_NAME_CONFIRMED;
+	v = rules_decide(c, &q);
+	ck_assert_ptr_eq(v.rule, &rules[1]);
+	ck_assert(!v.needs_name && !v.needs_dnsbl);
+	ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[1]);
+	q.name_state = CLIENT_NAME_FAULT;
+	scores[0] = 0;
+	v = rules_decide(c, &q);
+	ck_assert_ptr_eq(v.rule, &rules[1]);
+	ck_assert(!v.needs_name && !v.needs_dnsbl);
+	ck_assert_ptr_eq(rules_first_miss(&rules[0], &q), &conds[0]);
+	/* One is open. */
+	scores[0] = 1;
+	v = rules_decide(c, &q);
+	ck_assert(v.needs_name && !v.needs_dnsbl);
+	q.name_state = CLIENT_NAME_NONE;
+	v = rules_decide(c, &q);
+	ck_assert_ptr_eq(v.rule, &rules[0]);
+	scores[0] = DNSBL_PENDING;
+	v = rules_decide(c, &q);
+	ck_assert(!v.needs_name && v.needs_dnsbl);
+	c->rules = NULL;
+	c->nrules = 0;
+	config_unref(&c);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -337,6 +458,9 @@ main(void)
 	tcase_add_test(t, names_not_asked);
 	tcase_add_test(t, names_open);
 	tcase_add_test(t, names_last);
+	tcase_add_test(t, sessions);
+	tcase_add_test(t, lists);
+	tcase_add_test(t, lists_last);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

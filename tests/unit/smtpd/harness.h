@@ -308,7 +308,7 @@ client_end(void *ctx, int error)
 }
 
 static const struct stream_ops client_ops = { client_data, NULL, client_timeout,
-	client_end };
+	client_end, NULL };
 
 /* --- the stage --- */
 

@@ -118,7 +118,7 @@ START_TEST(order)
 	TALK("RCPT TO:<>\r\n", "501");
 	TALK("RCPT TO:<nobody>\r\n", "501");
 	TALK("RCPT TO:<Postmaster>\r\n", "250");
-	TALK("STARTTLS\r\n", "502");
+	TALK("STARTTLS\r\n", "503");
 	TALK("EXPN x\r\n", "502");
 	TALK("\r\n", "500");
 	TALK(" NOOP\r\n", "500");

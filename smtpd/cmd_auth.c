@@ -1,0 +1,85 @@
+/* AUTH (RFC 4954). What stands behind the mechanism is a secret: it is wiped
+ * as soon as it was read, and nothing of it is logged (VERB_SECRET). */
+#include <string.h>
+
+#include "smtpd/auth.h"
+#include "smtpd/command.h"
+#include "smtpd/limits.h"
+#include "smtpd/secure.h"
+#include "smtpd/session.h"
+
+/* May it be said now; whatever stands behind it? */
+static enum stage
+check_state(const struct session *s, struct command *c)
+{
+	if (s->listener->auth == NULL)
+		return command_refuse(
+		    c, "not-implemented", "502 5.5.1 Command not implemented");
+	if (!s->esmtp)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Send EHLO first");
+	if (s->user != NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Already authenticated");
+	if (s->tx != NULL)
+		return command_refuse(
+		    c, "sequence", "503 5.5.1 Not in a transaction");
+	if (!auth_is_offered(s))
+		return command_refuse(c, "tls-required",
+		    "538 5.7.11 Encryption is needed for authentication");
+	return STAGE_GO;
+}
+
+enum stage
+auth_check(const struct session *s, struct command *c)
+{
+	struct str mech = str_head(c->args, str_find(c->args, ' '));
+	enum stage r = check_state(s, c);
+
+	if (r != STAGE_GO)
+		return r;
+	c->written = str_trim(str_skip(c->args, mech.len));
+	if (mech.len == 0 || str_find(c->written, ' ') != c->written.len)
+		return command_refuse(
+		    c, "syntax", "501 5.5.4 Syntax: AUTH mechanism [response]");
+	if (auth_find_mech(s, mech) == NULL)
+		return command_refuse(
+		    c, "mechanism", "504 5.5.4 This mechanism is not offered");
+	return STAGE_GO;
+}
+
+enum stage
+auth_limits(const struct session *s, struct command *c)
+{
+	if (!limits_auth_is_over(s))
+		return STAGE_GO;
+	return command_refuse(
+	    c, "auth-failures", "454 4.7.0 Too many failures, try again later");
+}
+
+/* The initial response goes out of the command's memory. */
+static void
+forget(struct command *c)
+{
+	size_t pos = (size_t)(c->written.p - c->line);
+
+	explicit_bzero(c->line + pos, c->written.len);
+	c->written = STR("");
+}
+
+enum stage
+auth_apply(struct session *s, struct command *c)
+{
+	struct str mech = str_head(c->args, str_find(c->args, ' '));
+	enum stage r;
+
+	auth_begin(s, auth_find_mech(s, mech));
+	if (c->written.len == 0)
+		return auth_challenge(s);
+	/* An empty one is written so (RFC 4954 4). */
+	if (str_eq(c->written, STR("=")))
+		return auth_take(s, STR(""), c->followed);
+	r = auth_take(s, c->written, c->followed);
+	forget(c);
+	return r;
+}

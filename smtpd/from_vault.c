@@ -1,0 +1,219 @@
+/*
+ * Two channels, to processes that do not know of each other. Whoever waits
+ * when one dies is told at once, and may try again with the successor.
+ */
+#include "smtpd/from_vault.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/tree.h"
+#include "lib/ipc/channel.h"
+#include "lib/net/tls.h"
+
+enum {
+	/* What one worker may have asked without an answer. */
+	SIGNATURES_MAX = 8192,
+	PASSWORDS_MAX = 256
+};
+
+static struct channel *channels[VAULT_INSTANCES];
+
+static void
+on_closed(void *ctx, struct channel *ch)
+{
+	struct channel **mine = ctx;
+	if (*mine == ch)
+		channel_free(mine);
+}
+
+static bool
+can_ask(enum vault_instance instance, size_t most)
+{
+	const struct channel *ch = channels[instance];
+	return ch != NULL && channel_is_open(ch) && !channel_is_full(ch) &&
+	       channel_npending(ch) < most;
+}
+
+/* --- questions --- */
+
+/* Under an id of our own: those of two channels, one after the other, are the
+ * same. */
+struct question {
+	RB_ENTRY(question) entry;
+	uint64_t id;
+	bool is_cancelled; /* it is answered nevertheless, and freed then */
+	vault_fn *fn;      /* about a password */
+	void *ctx;         /* of fn; or the job of TLS */
+};
+
+static int
+compare(struct question *a, struct question *b)
+{
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+static RB_HEAD(questions, question) questions = RB_INITIALIZER(&questions);
+TREE_DEFINE(questions, question, entry, compare)
+
+static struct question *
+question_new(vault_fn *fn, void *ctx, uint64_t *id)
+{
+	static uint64_t last;
+	struct question *q = xcalloc(1, sizeof(*q));
+	q->id = *id = ++last;
+	q->fn = fn;
+	q->ctx = ctx;
+	RB_INSERT(questions, &questions, q);
+	return q;
+}
+
+static void
+cancel(uint64_t id)
+{
+	struct question like = { .id = id };
+	struct question *q = RB_FIND(questions, &questions, &like);
+	if (q == NULL)
+		return;
+	RB_REMOVE(questions, &questions, q);
+	q->is_cancelled = true;
+}
+
+/* Before its answer is passed on. True: somebody still waits for it. */
+static bool
+question_end(struct question *q)
+{
+	if (q->is_cancelled)
+		return false;
+	RB_REMOVE(questions, &questions, q);
+	return true;
+}
+
+/* --- signatures: TLS' signer --- */
+
+static void
+on_signed(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	struct question *q = ctx;
+	const struct answer_signed *m = msg;
+	bool is = fault == NULL && type == TYPE_answer_signed;
+	if (question_end(q))
+		tls_job_done(q->ctx, is ? m->output : STR(""));
+	free(q);
+}
+
+static int
+sign(struct tls_job *job, const uint8_t key[static TLS_KEY_ID],
+    enum tls_scheme scheme, struct str input, uint64_t *cancel_id)
+{
+	struct ask_sign m = { .key = { (const char *)key, VAULT_KEY_ID },
+		.scheme = scheme == TLS_RSA_RAW ? VAULT_RSA_RAW : VAULT_ECDSA,
+		.input = input };
+	if (input.len > VAULT_SIGN_MAX || !can_ask(VAULT_KEYS, SIGNATURES_MAX))
+		return -1;
+	channel_ask(channels[VAULT_KEYS], TYPE_ask_sign, &m, on_signed,
+	    question_new(NULL, job, cancel_id));
+	return 0;
+}
+
+/* --- passwords --- */
+
+static void
+read_answer(uint16_t type, const void *msg, struct vault_answer *a)
+{
+	const struct answer_password *password = msg;
+	const struct answer_scram *scram = msg;
+	const struct answer_scram_proof *proof = msg;
+	switch (type) {
+	case TYPE_answer_password:
+		a->verdict = (enum vault_verdict)password->verdict;
+		break;
+	case TYPE_answer_scram:
+		a->verdict = (enum vault_verdict)scram->verdict;
+		a->salt = scram->salt;
+		a->iterations = scram->iterations;
+		break;
+	case TYPE_answer_scram_proof:
+		a->verdict = (enum vault_verdict)proof->verdict;
+		a->signature = proof->signature;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	struct question *q = ctx;
+	struct vault_answer a = { .verdict = VAULT_FAULT };
+	if (fault == NULL)
+		read_answer(type, msg, &a);
+	if (question_end(q))
+		q->fn(q->ctx, &a);
+	free(q);
+}
+
+static int
+ask(uint16_t type, const void *msg, vault_fn *fn, void *ctx, uint64_t *id)
+{
+	if (!can_ask(VAULT_PASSWORDS, PASSWORDS_MAX))
+		return -1;
+	channel_ask(channels[VAULT_PASSWORDS], type, msg, on_answer,
+	    question_new(fn, ctx, id));
+	return 0;
+}
+
+int
+from_vault_password(
+    const struct ask_password *m, vault_fn *fn, void *ctx, uint64_t *id)
+{
+	return ask(TYPE_ask_password, m, fn, ctx, id);
+}
+
+int
+from_vault_scram(
+    const struct ask_scram *m, vault_fn *fn, void *ctx, uint64_t *id)
+{
+	return ask(TYPE_ask_scram, m, fn, ctx, id);
+}
+
+int
+from_vault_scram_proof(
+    const struct ask_scram_proof *m, vault_fn *fn, void *ctx, uint64_t *id)
+{
+	return ask(TYPE_ask_scram_proof, m, fn, ctx, id);
+}
+
+void
+from_vault_cancel(uint64_t id)
+{
+	cancel(id);
+}
+
+/* --- the channels --- */
+
+void
+from_vault_start(struct loop *l, uint16_t instance, int fd)
+{
+	static const struct handler handlers[] = { { 0, NULL } };
+	struct channel **mine;
+	if (instance >= VAULT_INSTANCES) {
+		close(fd);
+		return;
+	}
+	mine = &channels[instance];
+	channel_free(mine);
+	*mine = channel_new(
+	    l, fd, &smtpd_vault_edge, EDGE_A, handlers, on_closed, mine);
+	if (instance == VAULT_KEYS)
+		tls_set_signer(sign, cancel);
+}
+
+void
+from_vault_stop(void)
+{
+	for (size_t i = 0; i < VAULT_INSTANCES; i++)
+		channel_free(&channels[i]);
+}

@@ -1,0 +1,244 @@
+/*
+ * Each listener's TLS, and the handshakes. A session may be older than the
+ * configuration that holds now: it is shown the certificates of now, those of
+ * the listener with its address.
+ */
+#include "smtpd/secure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/base/alloc.h"
+#include "lib/base/log.h"
+#include "lib/net/tls.h"
+#include "smtpd/auth.h"
+#include "smtpd/filtering.h"
+#include "smtpd/opening.h"
+#include "smtpd/session.h"
+#include "smtpd/stats.h"
+
+static struct {
+	struct config *config;       /* a reference */
+	struct tls_server **servers; /* by listener; NULL: without TLS */
+} now;
+
+static size_t nhandshakes; /* half done */
+
+/* --- the listeners --- */
+
+static struct tls_server *
+make_server(const struct listener *l, struct fault *why)
+{
+	struct tls_identity ids[LISTENER_PKIS_MAX];
+	const char *chains[LISTENER_PKIS_MAX][PKI_CERTS_MAX];
+	struct tls_server_conf conf = { .identities = ids,
+		.nidentities = l->npkis,
+		.session_context = l->id,
+		.ask_client_cert = (l->flags & LISTENER_CLIENT_CERT) != 0,
+		.client_ca = l->client_ca };
+
+	for (size_t i = 0; i < l->npkis; i++) {
+		const struct pki *p = l->pkis[i];
+
+		for (size_t j = 0; j < p->ncerts; j++)
+			chains[i][j] = p->certs[j].chain;
+		ids[i] = (struct tls_identity){ chains[i], p->ncerts };
+	}
+	return tls_server_new(&conf, why);
+}
+
+static void
+forget_config(void)
+{
+	for (size_t i = 0; now.config != NULL && i < now.config->nlisteners;
+	     i++)
+		tls_server_unref(&now.servers[i]);
+	free(now.servers);
+	now.servers = NULL;
+	config_unref(&now.config);
+}
+
+void
+secure_set_config(struct config *c)
+{
+	struct fault why = { .class = FAULT_NONE };
+
+	forget_config();
+	if (c == NULL)
+		return;
+	now.config = config_ref(c);
+	now.servers = xcalloc(c->nlisteners + 1, sizeof(*now.servers));
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		const struct listener *l = &c->listeners[i];
+
+		if (l->npkis == 0)
+			continue;
+		now.servers[i] = make_server(l, &why);
+		/* The parent has looked at them: it does not come to this. */
+		if (now.servers[i] == NULL)
+			log_warn(NULL, "tls", "line=%u why=%s", l->line,
+			    log_cstr(why.text));
+	}
+}
+
+static struct tls_server *
+find_server(const struct session *s)
+{
+	const struct listener *l = s->listener;
+
+	for (size_t i = 0; now.config != NULL && i < now.config->nlisteners;
+	     i++) {
+		const struct listener *m = &now.config->listeners[i];
+
+		if (m == l || (s->config != now.config && m->port == l->port &&
+				  addr_eq(&m->addr, &l->addr)))
+			return now.servers[i];
+	}
+	return NULL;
+}
+
+bool
+secure_is_on(const struct session *s)
+{
+	return s->stream != NULL && stream_tls(s->stream) != NULL;
+}
+
+bool
+secure_is_offered(const struct session *s)
+{
+	return !secure_is_on(s) && find_server(s) != NULL;
+}
+
+/* --- the handshake --- */
+
+bool
+secure_has_room(const struct session *s)
+{
+	const struct config *c = s->config;
+	uint64_t workers = c->smtpd_workers > 0 ? c->smtpd_workers : 1;
+	uint64_t most = c->limits.handshakes / workers;
+
+	return nhandshakes < (most > 0 ? most : 1);
+}
+
+bool
+secure_start(struct session *s)
+{
+	struct tls_server *server = find_server(s);
+
+	if (server == NULL || !secure_has_room(s)) {
+		stats_add(STAT_TLS_REFUSED, 1);
+		return false;
+	}
+	nhandshakes++;
+	s->handshaking = true;
+	stats_set(STAT_TLS_HALF_OPEN, nhandshakes);
+	session_enter(s, SESSION_HANDSHAKE);
+	stream_start_tls(s->stream, tls_accept(server));
+	return true;
+}
+
+void
+secure_handshake_over(struct session *s)
+{
+	if (!s->handshaking)
+		return;
+	s->handshaking = false;
+	nhandshakes--;
+	stats_set(STAT_TLS_HALF_OPEN, nhandshakes);
+}
+
+static void
+failed(struct session *s, const char *why)
+{
+	stats_add(STAT_TLS_FAILED, 1);
+	log_info(&s->log, "tls-failed", "why=%s client=%s listener=%s",
+	    log_cstr(why), log_cstr(s->client_text),
+	    log_cstr(s->listener_name));
+	session_drop(s, "tls-failed");
+}
+
+void
+secure_timeout(struct session *s)
+{
+	failed(s, "timeout");
+}
+
+/* In the words that filters know (sendmail's {verify}). */
+static const char *
+verify_word(const struct session *s, const struct tls_info *info)
+{
+	if ((s->listener->flags & LISTENER_CLIENT_CERT) == 0)
+		return "NOT";
+	if (!info->has_cert)
+		return "NO";
+	return info->verified ? "OK" : "FAIL";
+}
+
+static void
+log_secured(const struct session *s)
+{
+	struct tls_info i;
+
+	tls_info(stream_tls(s->stream), &i);
+	stats_add(STAT_TLS_HANDSHAKES, 1);
+	stats_add(STAT_TLS_RESUMED, i.resumed ? 1 : 0);
+	log_info(&s->log, "tls",
+	    "version=%s cipher=%s bits=%d resumed=%s sni=%s verify=%s "
+	    "subject=%s issuer=%s client=%s",
+	    log_cstr(i.version), log_cstr(i.cipher), i.bits,
+	    i.resumed ? "yes" : "no", log_cstr(i.server_name),
+	    log_cstr(verify_word(s, &i)), log_cstr(i.subject),
+	    log_cstr(i.issuer), log_cstr(s->client_text));
+}
+
+void
+secure_done(struct session *s, const struct fault *why)
+{
+	secure_handshake_over(s);
+	if (why != NULL) {
+		failed(s, why->text);
+		return;
+	}
+	log_secured(s);
+	if ((s->listener->flags & LISTENER_SMTPS) != 0) {
+		opening_next(s);
+		return;
+	}
+	session_forget(s);
+	if (s->filtering != NULL) {
+		/* As for a second EHLO: they are told with HELO. */
+		facts_set_helo(&s->filtering->facts, STR(""));
+		secure_learn(s, &s->filtering->facts);
+	}
+	session_command_done(s, true);
+}
+
+/* --- what is known of it --- */
+
+void
+secure_learn(const struct session *s, struct facts *f)
+{
+	struct tls_info i;
+	char bits[12];
+
+	if (!secure_is_on(s))
+		return;
+	tls_info(stream_tls(s->stream), &i);
+	snprintf(bits, sizeof(bits), "%d", i.bits);
+	facts_set_tls(f, &(struct facts_tls){ str_of(i.version),
+			     str_of(i.cipher), str_of(bits), str_of(i.subject),
+			     str_of(i.issuer), str_of(verify_word(s, &i)) });
+}
+
+void
+secure_format(const struct session *s, struct buf *out)
+{
+	struct tls_info i;
+
+	if (!secure_is_on(s))
+		return;
+	tls_info(stream_tls(s->stream), &i);
+	buf_addf(
+	    out, "(version=%s cipher=%s bits=%d)", i.version, i.cipher, i.bits);
+}

@@ -1,0 +1,28 @@
+/* All sessions of this process, and their common end. */
+#ifndef POSTERN_SMTPD_SESSIONS_H
+#define POSTERN_SMTPD_SESSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct session;
+
+#define SESSIONS_STOPPING_REPLY "421 4.3.2 Shutting down, try again later"
+
+/* A session is one of them from its beginning until it is freed. */
+void sessions_add(struct session *s);
+void sessions_del(struct session *s);
+/* No new work: idle sessions end with 421, others after their transaction;
+ * fn is called when the last is gone (also when there is none now). */
+void sessions_stop(void (*fn)(void));
+bool sessions_are_stopping(void);
+/* Time is up: 421 to all that are left, whatever they are at. */
+void sessions_abandon(void);
+size_t sessions_count(void);
+/* fn for each that is not gone; it ends none. */
+void sessions_each(
+    void (*fn)(void *ctx, const struct session *s), void *ctx);
+/* For tests: as if never stopped. */
+void sessions_restart(void);
+
+#endif

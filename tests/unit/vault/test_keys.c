@@ -1,0 +1,235 @@
+/* Keys come as files and are found by their public half; what they sign
+ * OpenSSL verifies, and nothing else is done with them. */
+#include <check.h>
+#include <fcntl.h>
+#include <openssl/ec.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "vault/keys.h"
+#include "vault/signing.h"
+
+static EVP_PKEY *rsa, *ec;
+
+static void
+setup(void)
+{
+	keys_init();
+	rsa = EVP_RSA_gen(2048);
+	ec = EVP_EC_gen("P-256");
+	ck_assert(rsa != NULL && ec != NULL);
+}
+
+static void
+teardown(void)
+{
+	keys_clear();
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(ec);
+}
+
+static struct str
+id_of(EVP_PKEY *key)
+{
+	static uint8_t id[VAULT_KEY_ID];
+	uint8_t *der = NULL;
+	int len = i2d_PUBKEY(key, &der);
+	ck_assert_int_gt(len, 0);
+	EVP_Digest(der, (size_t)len, id, NULL, EVP_sha256(), NULL);
+	OPENSSL_free(der);
+	return (struct str){ (const char *)id, sizeof(id) };
+}
+
+/* What a file that can be read from its beginning, wherever its offset is. */
+static int
+file_of(const char *text, size_t len)
+{
+	int fd = memfd_create("key", MFD_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, len), (ssize_t)len);
+	return fd;
+}
+
+static void
+bring(EVP_PKEY *key, const EVP_CIPHER *cipher)
+{
+	static const uint8_t phrase[] = "secret";
+	char *text;
+	BIO *bio = BIO_new(BIO_s_mem());
+	ck_assert_int_eq(PEM_write_bio_PrivateKey(bio, key, cipher,
+			     cipher == NULL ? NULL : phrase,
+			     cipher == NULL ? 0 : 6, NULL, NULL),
+	    1);
+	long len = BIO_get_mem_data(bio, &text);
+	keys_bring(STR("file"), file_of(text, (size_t)len));
+	BIO_free(bio);
+}
+
+static size_t
+sign(EVP_PKEY *key, enum vault_scheme scheme, size_t len,
+    uint8_t out[static VAULT_SIGN_MAX])
+{
+	static char input[VAULT_SIGN_MAX];
+	struct ask_sign m = { .key = id_of(key),
+		.scheme = (uint8_t)scheme,
+		.input = { input, len } };
+	/* A number that is smaller than any modulus. */
+	memset(input, 0x11, sizeof(input));
+	return signing_make(&m, out);
+}
+
+START_TEST(signs_rsa)
+{
+	uint8_t out[VAULT_SIGN_MAX], back[256], input[256];
+	size_t len = sizeof(back);
+	bring(rsa, NULL);
+	ck_assert_uint_eq(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
+	keys_change();
+	ck_assert_uint_eq(sign(rsa, VAULT_RSA_RAW, 256, out), 256);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(rsa, NULL);
+	ck_assert_int_eq(EVP_PKEY_encrypt_init(ctx), 1);
+	ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+	ck_assert_int_eq(EVP_PKEY_encrypt(ctx, back, &len, out, 256), 1);
+	EVP_PKEY_CTX_free(ctx);
+	memset(input, 0x11, sizeof(input));
+	ck_assert_mem_eq(back, input, sizeof(input));
+}
+
+END_TEST
+
+START_TEST(signs_ecdsa)
+{
+	uint8_t out[VAULT_SIGN_MAX], digest[64];
+	memset(digest, 0x11, sizeof(digest));
+	bring(ec, NULL);
+	keys_change();
+	for (size_t n = 32; n <= 64; n += 16) {
+		size_t len = sign(ec, VAULT_ECDSA, n, out);
+		ck_assert_uint_gt(len, 0);
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(ec, NULL);
+		ck_assert_int_eq(EVP_PKEY_verify_init(ctx), 1);
+		ck_assert_int_eq(EVP_PKEY_verify(ctx, out, len, digest, n), 1);
+		EVP_PKEY_CTX_free(ctx);
+	}
+}
+
+END_TEST
+
+/* Only whole blocks, only digests, only what the key is for. */
+START_TEST(refuses)
+{
+	static const size_t no_digest[] = { 0, 1, 16, 20, 28, 31, 33, 47, 65,
+		256, VAULT_SIGN_MAX };
+	uint8_t out[VAULT_SIGN_MAX];
+	struct ask_sign m = { .scheme = VAULT_RSA_RAW };
+	static char high[256];
+	bring(rsa, NULL);
+	bring(ec, NULL);
+	keys_change();
+	for (size_t n = 0; n <= 300; n++)
+		ck_assert_uint_eq(
+		    sign(rsa, VAULT_RSA_RAW, n, out), n == 256 ? 256 : 0);
+	for (size_t i = 0; i < sizeof(no_digest) / sizeof(no_digest[0]); i++)
+		ck_assert_uint_eq(sign(ec, VAULT_ECDSA, no_digest[i], out), 0);
+	ck_assert_uint_eq(sign(rsa, VAULT_ECDSA, 32, out), 0);
+	ck_assert_uint_eq(sign(ec, VAULT_RSA_RAW, 32, out), 0);
+	/* Not smaller than the modulus. */
+	memset(high, 0xff, sizeof(high));
+	m.key = id_of(rsa);
+	m.input = (struct str){ high, sizeof(high) };
+	ck_assert_uint_eq(signing_make(&m, out), 0);
+	m.key = STR("short");
+	ck_assert_uint_eq(signing_make(&m, out), 0);
+	m.key = STR("");
+	ck_assert_uint_eq(signing_make(&m, out), 0);
+}
+
+END_TEST
+
+/* The set before stays for one change. */
+START_TEST(changes)
+{
+	uint8_t out[VAULT_SIGN_MAX];
+	bring(ec, NULL);
+	keys_change();
+	bring(rsa, NULL);
+	keys_change();
+	ck_assert_uint_gt(sign(ec, VAULT_ECDSA, 32, out), 0);
+	ck_assert_uint_gt(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
+	bring(rsa, NULL);
+	bring(rsa, NULL);
+	keys_change();
+	ck_assert_uint_eq(sign(ec, VAULT_ECDSA, 32, out), 0);
+	ck_assert_uint_gt(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
+	keys_change();
+	ck_assert_uint_gt(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
+	keys_change();
+	ck_assert_uint_eq(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
+}
+
+END_TEST
+
+/* One bad file costs itself, not its neighbours. */
+START_TEST(bad_files)
+{
+	static const char *const texts[] = { "", "garbage",
+		"-----BEGIN PRIVATE KEY-----\nAAAA\n"
+		"-----END PRIVATE KEY-----\n" };
+	uint8_t out[VAULT_SIGN_MAX];
+	static char huge[128 * 1024];
+	EVP_PKEY *weak = EVP_RSA_gen(1024);
+	EVP_PKEY *ed = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	EVP_PKEY *encrypted = EVP_EC_gen("P-256");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		keys_bring(STR("bad"), file_of(texts[i], strlen(texts[i])));
+	keys_bring(STR("huge"), file_of(huge, sizeof(huge)));
+	keys_bring(STR("directory"), open("/", O_RDONLY | O_CLOEXEC));
+	bring(weak, NULL);
+	bring(ed, NULL);
+	bring(encrypted, EVP_aes_128_cbc());
+	bring(ec, NULL);
+	keys_change();
+	ck_assert_uint_gt(sign(ec, VAULT_ECDSA, 32, out), 0);
+	ck_assert_ptr_null(keys_find(id_of(weak)));
+	ck_assert_ptr_null(keys_find(id_of(ed)));
+	ck_assert_ptr_null(keys_find(id_of(encrypted)));
+	EVP_PKEY_free(weak);
+	EVP_PKEY_free(ed);
+	EVP_PKEY_free(encrypted);
+}
+
+END_TEST
+
+START_TEST(warms_up)
+{
+	signing_warm_up();
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("keys");
+	TCase *t = tcase_create("keys");
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, signs_rsa);
+	tcase_add_test(t, signs_ecdsa);
+	tcase_add_test(t, refuses);
+	tcase_add_test(t, changes);
+	tcase_add_test(t, bad_files);
+	tcase_add_test(t, warms_up);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_NORMAL);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}

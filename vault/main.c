@@ -1,0 +1,102 @@
+/*
+ * vault: uses secrets for those who may not see them.
+ *
+ * Runs twice, each as its own process of the same user, in an empty
+ * directory: no file, no network, no connection but those to smtpd, control
+ * and the parent; the smallest filter of all. VAULT_KEYS has the private keys
+ * and signs, VAULT_PASSWORDS has the values of the tables of `auth' and says
+ * whether a password is right; a slow hash never delays a signature.
+ * Trusts: the parent (configuration, keys, tables). Trusted by: smtpd, that a
+ * client is who it says.
+ * Faces: smtpd, which may be somebody else by now: it can have things signed
+ * and passwords tried, and learns neither a key nor a hash by it.
+ * Edges: smtpd_vault, control_all, all_parent.
+ * If it dies: handshakes and AUTH under way fail, sessions go on; its
+ * successor is handed everything again.
+ * Read next: from_smtpd.c, askers.c; keys.c, signing.c; passwords.c,
+ * accounts.c, scram.c.
+ */
+#include <unistd.h>
+
+#include "edges/smtpd_vault.h"
+#include "lib/proc/child.h"
+#include "lib/proc/tell_stats.h"
+#include "vault/from_smtpd.h"
+#include "vault/keys.h"
+#include "vault/passwords.h"
+#include "vault/signing.h"
+#include "vault/tally.h"
+
+static bool
+has_keys(void)
+{
+	return child_instance() == VAULT_KEYS;
+}
+
+static void
+prepare(struct loop *l)
+{
+	from_smtpd_init(l, (enum vault_instance)child_instance());
+	if (has_keys()) {
+		keys_init();
+		signing_warm_up();
+	} else {
+		passwords_init();
+	}
+}
+
+static void
+on_key(struct str name, int fd)
+{
+	if (has_keys())
+		keys_bring(name, fd);
+	else
+		close(fd);
+}
+
+static void
+on_config(struct config *c)
+{
+	if (has_keys())
+		keys_change();
+	else
+		passwords_set_config(c);
+}
+
+static void
+on_peer(enum role peer, uint16_t instance, int socket)
+{
+	switch (peer) {
+	case ROLE_SMTPD:
+		from_smtpd_add(instance, socket);
+		break;
+	case ROLE_CONTROL:
+		tell_stats_serve(child_loop(), socket, "vault", tally_counters);
+		break;
+	case ROLE_PARENT:
+	case ROLE_DIALER:
+	case ROLE_RESOLVER:
+	case ROLE_QUEUE:
+	case ROLE_DELIVERY:
+	case ROLE_MAILDIR:
+	case ROLE_VAULT:
+	case ROLE_COUNT:
+		close(socket);
+		break;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct child_ops ops = {
+		.role = ROLE_VAULT,
+		.promises = 0,
+		.prepare = prepare,
+		.on_key = on_key,
+		.on_config = on_config,
+		.on_peer = on_peer,
+	};
+
+	child_main(argc, argv, &ops);
+}
