@@ -106,7 +106,7 @@ $(B)/libfuzzer/%.o: %.c
 to_fuzz = $(patsubst $(B)/%,$(B)/libfuzzer/%,$(patsubst $(B)/obj/%,$(B)/%,$(1)))
 define fuzzer
 $(B)/libfuzzer/$(1:.c=): $(B)/libfuzzer/$(1:.c=.o) $(call to_fuzz,$(call role_objs,$(call folder,$(1))) $(EDGE_OBJ) $(LIB_OBJ))
-	$$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS_$(call folder,$(1))) $$(LIBS_COMMON)
+	$$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $$@ $$^ $$(LIBS_$(call folder,$(1))) $$(LIBS_lib) $$(LIBS_COMMON)
 endef
 $(foreach t,$(FUZZ_SRC),$(eval $(call fuzzer,$(t))))
 

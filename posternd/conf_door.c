@@ -1,5 +1,6 @@
 /* `allow`, `deny`: who comes in whatever else holds, and who never does. */
 #include "posternd/conf_parse.h"
+#include "posternd/conf_reply.h"
 
 /* from SOURCES */
 static int

@@ -4,6 +4,7 @@
 #include "lib/base/alloc.h"
 #include "lib/mail/path.h"
 #include "posternd/conf_parse.h"
+#include "posternd/conf_pki.h"
 
 enum {
 	SOCKET_PATH_MAX = 107,

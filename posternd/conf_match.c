@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/rules/dnsbl.h"
 #include "posternd/conf_parse.h"
+#include "posternd/conf_reply.h"
 
 enum { CONDS_MAX = 64, TEXT_MAX = 4096, SCORE_MAX = 100000 };
 

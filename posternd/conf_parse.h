@@ -85,12 +85,12 @@ struct conf_seen {
 	uint32_t line;
 };
 
-/* Where a listener, action, rule or milter stands. */
+/* Where a listener, action, rule, milter or pki stands. */
 struct conf_note {
 	const char *file;
 	uint32_t line;
 	uint64_t order;
-	bool used; /* an action: by a rule; a milter: by a set; a pki */
+	bool used;
 };
 
 struct conf_parser {
@@ -175,22 +175,6 @@ struct conf_table *conf_table_of(struct conf_parser *p, const struct table *t);
  * caller frees it. */
 char *conf_resolve_path(const struct conf_parser *p, struct str path);
 
-/* --- certificates --- */
-/* The certificates in the file that stands there, as PEM; *path: its name
- * (also when it could not be read; the caller frees both). NULL after
- * conf_error. */
-char *conf_take_certs(struct conf_parser *p, char **path);
-/* a b, up to a word of stop; or { a, b }. 0/-1 */
-int conf_take_pkis(
-    struct conf_parser *p, const struct conf_keyword *stop, struct listener *l);
-
-/* --- replies --- */
-/* `550 5.1.1 text', of one of these classes ("5"), to *out; the enhanced code
- * is put in when it is missing, because replies always have one. Frees what
- * was there. 0, or -1 after conf_error. */
-int conf_parse_reply(
-    struct conf_parser *p, struct str s, const char *classes, char **out);
-
 /* --- filters --- */
 /* `{ a, { b, c } }`: the set, the same for the same members. At most one in
  * a statement. NULL after conf_error. */
@@ -211,7 +195,7 @@ conf_parse_fn conf_limit, conf_queue, conf_deliver; /* conf_queue.c */
 /* Reads the text (and includes) into statements. */
 void conf_read_file(struct conf_parser *p, const char *path);
 void conf_read_text(struct conf_parser *p, const char *name, struct str text);
-/* All that needs the whole: conf_check.c, conf_check_door.c. */
+/* All that needs the whole: conf_check.c; of the front door. */
 void conf_check(struct conf_parser *p);
 void conf_check_door(struct conf_parser *p);
 

@@ -1,4 +1,6 @@
 /* `pki`: certificates with their keys; and the listeners that name them. */
+#include "posternd/conf_pki.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +8,6 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
-#include "posternd/conf_parse.h"
 
 enum {
 	PEM_FILE_MAX = 1 << 20,
@@ -144,15 +145,15 @@ static int
 set_cert(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	struct pki *pki = into;
-	struct cert *cert = &pki->certs[pki->ncerts];
+	struct cert *cert;
 
 	(void)k;
-	if (pki->ncerts > 0 && cert[-1].key_path == NULL)
+	if (pki->ncerts > 0 && pki->certs[pki->ncerts - 1].key_path == NULL)
 		return conf_error(p, "a `cert' needs its `key' behind it");
 	if (pki->ncerts == PKI_CERTS_MAX)
 		return conf_error(
 		    p, "more than %d certificates", PKI_CERTS_MAX);
-	pki->ncerts++;
+	cert = &pki->certs[pki->ncerts++];
 	cert->chain = conf_take_certs(p, &cert->cert_path);
 	return cert->chain == NULL ? -1 : 0;
 }
@@ -161,10 +162,11 @@ static int
 set_key(struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
 	struct pki *pki = into;
-	struct cert *cert = &pki->certs[pki->ncerts - 1];
+	struct cert *cert =
+	    pki->ncerts > 0 ? &pki->certs[pki->ncerts - 1] : NULL;
 
 	(void)k;
-	if (pki->ncerts == 0 || cert->key_path != NULL)
+	if (cert == NULL || cert->key_path != NULL)
 		return conf_error(p, "a `key' stands behind its `cert'");
 	cert->key_path = take_path(p);
 	return cert->key_path == NULL ? -1 : 0;

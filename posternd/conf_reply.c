@@ -1,4 +1,6 @@
 /* Replies that the administrator writes: `550 5.1.1 text'. */
+#include "posternd/conf_reply.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

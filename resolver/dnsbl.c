@@ -25,6 +25,7 @@ struct dnsbl_question {
 	struct dnsbl *of;
 	struct dnsbl_list list;
 	struct query_wait *wait; /* NULL: answered */
+	bool is_silent;
 };
 
 struct dnsbl {
@@ -146,19 +147,27 @@ add_listed(struct dnsbl *d, const struct dnsbl_list *l, const struct addr *a)
 	buf_addf(&d->lists, "=%s", text);
 }
 
+/* The same zone may stand there several times. */
 static void
-add_silent(struct dnsbl *d, const struct dnsbl_list *l, const char *why)
+add_silent(struct dnsbl_question *q, const char *why)
 {
-	d->silent++;
+	struct dnsbl *d = q->of;
+
+	q->is_silent = true;
 	d->ttl_s = DNSBL_TTL_MIN_S;
-	complain(l->zone, LIST_SILENT, why);
+	for (size_t i = 0; i < d->n; i++)
+		if (&d->questions[i] != q && d->questions[i].is_silent &&
+		    str_eq(d->questions[i].list.zone, q->list.zone))
+			return;
+	d->silent++;
+	complain(q->list.zone, LIST_SILENT, why);
 }
 
 /* A list says several things in several records; it counts once. */
 static void
-add_records(
-    struct dnsbl *d, const struct dnsbl_list *l, const struct dns_answer *a)
+add_records(struct dnsbl_question *q, const struct dns_answer *a)
 {
+	const struct dnsbl_list *l = &q->list;
 	char text[ADDR_TEXT_MAX];
 	const struct addr *found = NULL;
 	bool refuses = false;
@@ -174,9 +183,9 @@ add_records(
 			found = r;
 	}
 	if (found != NULL)
-		add_listed(d, l, found);
+		add_listed(q->of, l, found);
 	else if (refuses)
-		add_silent(d, l, "it refuses to answer us");
+		add_silent(q, "it refuses to answer us");
 }
 
 static void
@@ -190,10 +199,10 @@ on_list(void *ctx, struct dns_answer *a)
 		d->ttl_s = a->ttl_s;
 	switch (a->status) {
 	case DNS_OK:
-		add_records(d, &q->list, a);
+		add_records(q, a);
 		break;
 	case DNS_FAULT:
-		add_silent(d, &q->list, a->why);
+		add_silent(q, a->why);
 		break;
 	case DNS_NXDOMAIN:
 	case DNS_NODATA:
@@ -211,7 +220,7 @@ on_time(void *ctx)
 
 	for (size_t i = 0; i < d->n; i++)
 		if (d->questions[i].wait != NULL)
-			add_silent(d, &d->questions[i].list, "timeout");
+			add_silent(&d->questions[i], "timeout");
 	finish(d);
 }
 

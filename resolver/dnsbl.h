@@ -9,9 +9,10 @@
 #include "lib/net/addr.h"
 #include "lib/rules/config.h"
 
-/* Time for all of them, how long an answer holds, and its text. */
+/* Time for all of them (a session waits 5 s, and is to have what there is),
+ * how long an answer holds, and its text. */
 enum {
-	DNSBL_TOTAL_MS = 5000,
+	DNSBL_TOTAL_MS = 4000,
 	DNSBL_TTL_MIN_S = 60,
 	DNSBL_TTL_MAX_S = 3600,
 	DNSBL_TEXT_MAX = 512

@@ -47,7 +47,8 @@ bdat_size(struct command *c)
 	uint64_t max = 2 * max_size(c->session);
 
 	c->close = true;
-	/* A count with zeros in front is one somebody else may read as octal. */
+	/* A count with zeros in front is one somebody else may read as octal.
+	 */
 	if (!is_number(number) || (number.len > 1 && number.p[0] == '0') ||
 	    (c->args.len > number.len && !str_eq_nocase(rest, STR("LAST"))))
 		return command_refuse(
@@ -208,8 +209,8 @@ chunk_input(struct session *s, struct str in)
 void
 chunk_timeout(struct session *s)
 {
-	stats_add(s->bytes > 0 && s->body != NULL ? STAT_LIMIT_SLOW :
-						    STAT_TIMEOUTS,
+	stats_add(
+	    s->bytes > 0 && s->body != NULL ? STAT_LIMIT_SLOW : STAT_TIMEOUTS,
 	    1);
 	session_end(s, "421 4.4.2 Timeout", "data-timeout");
 }

@@ -1,4 +1,5 @@
 /* MAIL FROM (RFC 5321 4.1.1.2). */
+#include "smtpd/blocks.h"
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
@@ -27,6 +28,9 @@ mail_limits(const struct session *s, struct command *c)
 	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
 						    l->message_size;
 
+	/* Somebody may have said so since it came. */
+	if (blocks_find(s->config, &s->client, &reply, &why) == BLOCKS_DENY)
+		return command_refuse(c, why, "421 4.7.0 Access denied");
 	if (sessions_are_stopping())
 		return command_refuse(
 		    c, "stopping", "421 4.3.2 Shutting down, try again later");

@@ -22,8 +22,7 @@ open_apply(struct session *s, struct command *c)
 	/* It had time enough to wait for us, and did not (RFC 5321 4.3.1). */
 	if (greeting_is_disturbed(s)) {
 		c->close = true;
-		return command_refuse(
-		    c, "early-talker", GREETING_EARLY_REPLY);
+		return command_refuse(c, "early-talker", GREETING_EARLY_REPLY);
 	}
 	return command_answerf(c, "220 %s ESMTP postern", session_hostname(s));
 }

@@ -186,6 +186,16 @@ command_was_judged(const struct command *c)
 
 /* --- the way through them --- */
 
+static struct str
+first_word(struct str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.p[n] != ' ' && s.p[n] != '\t')
+		n++;
+	return str_head(s, n);
+}
+
 static void
 log_refusal(const struct command *c)
 {
@@ -195,7 +205,7 @@ log_refusal(const struct command *c)
 	if (c->quiet)
 		return;
 	if ((c->verb->flags & VERB_SECRET) != 0)
-		args = str_head(args, str_find(args, ' '));
+		args = first_word(args);
 	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
 	    "stage=%s reply=%s why=%s client=%s rdns=%s arg=%s",
 	    log_cstr(c->verb->stage), log_cstr(c->reply),
@@ -237,9 +247,11 @@ judge(struct command *c)
 		c->reply = "421 4.7.0 Too many commands without mail";
 		p = PENALTY_CLOSE;
 		s->reason = "junk-limit";
+		stats_add(STAT_LIMIT_JUNK, 1);
 	} else if (p == PENALTY_CLOSE) {
 		c->reply = "421 4.7.0 Too many errors";
 		s->reason = "error-limit";
+		stats_add(STAT_LIMIT_ERRORS, 1);
 	}
 	return p;
 }

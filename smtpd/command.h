@@ -132,10 +132,10 @@ const struct verb *verb_open(void);
 bool verb_is_forbidden(struct str line);
 
 /* --- the verbs' functions, one file for each or few --- */
-verb_check_fn helo_check, ehlo_check, mail_check, mail_limits, mail_rules, rcpt_check,
-    rcpt_limits, rcpt_rules, data_check, data_limits, bdat_check, bdat_limits,
-    vrfy_check, vrfy_rules, open_rules, starttls_check, auth_check, auth_limits,
-    xclient_check;
+verb_check_fn helo_check, ehlo_check, mail_check, mail_limits, mail_rules,
+    rcpt_check, rcpt_limits, rcpt_rules, data_check, data_limits, bdat_check,
+    bdat_limits, vrfy_check, vrfy_rules, open_rules, starttls_check, auth_check,
+    auth_limits, xclient_check;
 verb_apply_fn helo_apply, ehlo_apply, mail_apply, rcpt_apply, data_apply,
     bdat_filters, bdat_apply, starttls_apply, auth_apply, xclient_apply,
     vrfy_apply, rset_apply, noop_apply, help_apply, quit_apply, unknown_apply,

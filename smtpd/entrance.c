@@ -79,8 +79,8 @@ static bool
 is_limited(struct entrance *e, const struct config *c, const struct listener *l,
     const struct addr *client)
 {
-	e->reply = limits_enter(c, client, l->id, e->trusted, &e->ticket,
-	    &e->why);
+	e->reply =
+	    limits_enter(c, client, l->id, e->trusted, &e->ticket, &e->why);
 	e->counted = e->reply == NULL && limits_are_counting();
 	return e->reply != NULL;
 }

@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/net/sources.h"
 #include "smtpd/session.h"
+#include "smtpd/stats.h"
 #include "smtpd/stress.h"
 
 enum {
@@ -18,20 +19,21 @@ static struct sources *sources;
 
 static const struct {
 	const char *reply, *why;
+	enum statistic count;
 } refusals[] = {
-	[SOURCES_OK] = { NULL, NULL },
+	[SOURCES_OK] = { NULL, NULL, STAT_COUNT },
 	[SOURCES_FULL] = { "421 4.3.2 Too many connections, try again later",
-	    "connections" },
+	    "connections", STAT_LIMIT_FULL },
 	[SOURCES_TOO_MANY] = { "421 4.7.0 Too many connections from you",
-	    "connections-per-source" },
+	    "connections-per-source", STAT_LIMIT_SOURCE },
 	[SOURCES_TOO_FAST] = { "421 4.7.0 You connect too often",
-	    "rate-per-source" },
+	    "rate-per-source", STAT_LIMIT_SOURCE },
 	[SOURCES_SUBNET_TOO_MANY] = { "421 4.7.0 Too many connections from "
 				      "your network",
-	    "connections-per-subnet" },
+	    "connections-per-subnet", STAT_LIMIT_SUBNET },
 	[SOURCES_SUBNET_TOO_FAST] = { "421 4.7.0 Your network connects too "
 				      "often",
-	    "rate-per-subnet" },
+	    "rate-per-subnet", STAT_LIMIT_SUBNET },
 };
 
 int
@@ -76,6 +78,8 @@ limits_enter(const struct config *config, const struct addr *client,
 		    limits.subnet_rate = 0;
 	v = sources_enter(
 	    sources, client, listener, &limits, clock_mono_ms(), ticket);
+	if (v != SOURCES_OK)
+		stats_add(refusals[v].count, 1);
 	*why = refusals[v].why;
 	return refusals[v].reply;
 }
@@ -137,7 +141,8 @@ limits_error_delay(const struct session *s)
 	const struct limits *l = &s->config->limits;
 	uint64_t ms = l->error_delay;
 
-	for (uint64_t n = l->soft_errors; n < s->nerrors && ms < DELAY_MAX_MS; n++)
+	for (uint64_t n = l->soft_errors; n < s->nerrors && ms < DELAY_MAX_MS;
+	     n++)
 		ms *= 2;
 	return ms < DELAY_MAX_MS || ms == l->error_delay ? ms : DELAY_MAX_MS;
 }

@@ -22,8 +22,8 @@ line_end_early(struct session *s, const char *why, const char *reply)
 	const char *stage =
 	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
 
-	stats_add(reply != NULL && reply[0] == '4' ? STAT_TEMPFAILED :
-						     STAT_REJECTED,
+	stats_add(
+	    reply != NULL && reply[0] == '4' ? STAT_TEMPFAILED : STAT_REJECTED,
 	    1);
 	log_info(&s->log, "reject",
 	    "stage=%s reply=%s why=%s client=%s rdns=%s", log_cstr(stage),

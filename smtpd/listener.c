@@ -103,8 +103,8 @@ peer_uid(int fd)
 }
 
 static void
-refused(const struct door *d, const struct addr *client,
-    const struct entrance *e)
+refused(
+    const struct door *d, const struct addr *client, const struct entrance *e)
 {
 	char text[ADDR_TEXT_MAX];
 

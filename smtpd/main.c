@@ -30,6 +30,7 @@
 #include "smtpd/scan_queue.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
+#include "smtpd/stress.h"
 
 static void
 prepare(struct loop *l)
@@ -93,6 +94,7 @@ static int
 on_go(struct fault *why)
 {
 	(void)why;
+	stress_start(child_loop());
 	listener_start();
 	scan_queue_go();
 	return 0;

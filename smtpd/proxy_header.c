@@ -70,8 +70,7 @@ parse_address(struct str s, bool v6, struct addr *out)
 {
 	bool colon = str_find(s, ':') < s.len;
 
-	if (colon != v6 || str_find(s, '[') < s.len ||
-	    str_find(s, '%') < s.len)
+	if (colon != v6 || str_find(s, '[') < s.len || str_find(s, '%') < s.len)
 		return -1;
 	return addr_parse(s, out);
 }
@@ -97,8 +96,7 @@ parse_v1(struct proxy_header *h)
 		return bad(h, "family");
 	while (n < 4 && line.len > 0)
 		words[n++] = next_word(&line);
-	if (n != 4 || line.len > 0 ||
-	    h->bytes.p[h->bytes.len - 3] == ' ')
+	if (n != 4 || line.len > 0 || h->bytes.p[h->bytes.len - 3] == ' ')
 		return bad(h, "syntax");
 	if (parse_address(words[0], v6, &h->client) < 0 ||
 	    parse_address(words[1], v6, &h->local) < 0)

@@ -15,8 +15,8 @@
 #include "lib/net/addr.h"
 
 enum {
-	PROXY_V1_MAX = 107,             /* with its CRLF */
-	PROXY_V2_HEAD = 16,             /* signature, command, family, length */
+	PROXY_V1_MAX = 107, /* with its CRLF */
+	PROXY_V2_HEAD = 16, /* signature, command, family, length */
 	PROXY_MAX = 4096 + PROXY_V2_HEAD /* TLVs and all */
 };
 

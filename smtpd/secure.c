@@ -201,6 +201,8 @@ secure_done(struct session *s, const struct fault *why)
 		return;
 	}
 	log_secured(s);
+	if (s->state != SESSION_HANDSHAKE)
+		return; /* it ends, and says so by TLS */
 	if ((s->listener->flags & LISTENER_SMTPS) != 0) {
 		opening_next(s);
 		return;

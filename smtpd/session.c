@@ -265,6 +265,7 @@ static const struct {
 	[SESSION_LINGER] =    { "closing",   linger_input,   linger_timeout },
 	[SESSION_GONE] =      { "gone",      no_input,       no_timeout },
 };
+
 /* clang-format on */
 
 void

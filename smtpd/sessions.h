@@ -20,8 +20,7 @@ bool sessions_are_stopping(void);
 void sessions_abandon(void);
 size_t sessions_count(void);
 /* fn for each that is not gone; it ends none. */
-void sessions_each(
-    void (*fn)(void *ctx, const struct session *s), void *ctx);
+void sessions_each(void (*fn)(void *ctx, const struct session *s), void *ctx);
 /* For tests: as if never stopped. */
 void sessions_restart(void);
 

@@ -16,6 +16,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "smtpd/limits.h"
+#include "smtpd/listener.h"
+#include "smtpd/sessions.h"
 #include "smtpd/stats.h"
 
 enum {
@@ -26,6 +28,7 @@ enum {
 };
 
 static struct {
+	struct timer *timer; /* the next look; NULL: only when asked */
 	bool on, full;
 	uint64_t looked_ms, calm_ms; /* calm_ms: since when; 0: it is not */
 } state;
@@ -125,14 +128,12 @@ leave(uint64_t now)
 	log_info(NULL, "stress", "on=0");
 }
 
-void
-stress_look(const struct config *c)
+static void
+look(const struct config *c, uint64_t now)
 {
-	uint64_t now = clock_mono_ms(), worst = 0;
+	uint64_t worst = 0;
 	const char *why = NULL;
 
-	if (state.looked_ms != 0 && now - state.looked_ms < LOOK_MS)
-		return;
 	state.looked_ms = now;
 	state.full = false;
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++) {
@@ -151,6 +152,35 @@ stress_look(const struct config *c)
 		leave(now);
 	else
 		state.calm_ms = 0;
+}
+
+void
+stress_look(const struct config *c)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (state.looked_ms == 0 || now - state.looked_ms >= LOOK_MS)
+		look(c, now);
+	if (state.timer != NULL && !timer_is_set(state.timer))
+		timer_set(state.timer, LOOK_MS);
+}
+
+/* An idle process is left asleep. */
+static void
+on_time(void *ctx)
+{
+	(void)ctx;
+	if (listener_config() == NULL)
+		return;
+	look(listener_config(), clock_mono_ms());
+	if (state.on || sessions_count() > 0)
+		timer_set(state.timer, LOOK_MS);
+}
+
+void
+stress_start(struct loop *l)
+{
+	state.timer = timer_new(l, on_time, NULL);
 }
 
 bool

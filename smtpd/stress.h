@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/loop.h"
 #include "lib/rules/config.h"
 
 bool stress_is_on(void);
@@ -22,5 +23,7 @@ uint64_t stress_errors(const struct limits *l);
 uint64_t stress_junk(const struct limits *l);
 /* Looks again; at most once a second it costs anything. */
 void stress_look(const struct config *c);
+/* From now on it looks by itself, too, as long as there are sessions. */
+void stress_start(struct loop *l);
 
 #endif

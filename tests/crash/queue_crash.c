@@ -415,6 +415,8 @@ on_asked_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 static const struct handler smtpd_handlers[] = {
 	{ TYPE_tell_space, on_space },
+	{ TYPE_tell_blocks, on_space },
+	{ TYPE_tell_block, on_space },
 	{ TYPE_ask_filter, on_ask_filter },
 	{ TYPE_tell_rcpt, on_asked_rcpt },
 	{ TYPE_tell_content, on_asked_content },

@@ -36,14 +36,12 @@ def the_client_is_seen():
                 c = through(gw, port, smtps, source, helo="client.example")
                 if secured and not smtps:
                     c.starttls(helo="client.example")
-                mid = queued_id(c.mail("a@b.example", "x@example.net",
-                                       letter(f"h{n}", 100000)))
+                queued_id(c.mail("a@b.example", "x@example.net",
+                                 letter(f"h{n}", 100000)))
                 row = [r for r in gw.json("show", "sessions")
                        if r["client"] == source]
                 equal([r["port"] for r in row], [c.sock.getsockname()[1]],
                       "show sessions")
-                equal(gw.json("show", "envelope", mid)["client"], source,
-                      "show envelope")
                 match(gw.wait_log(" connect ", since=mark),
                       rf"client={source}\b", "the log")
                 c.want("QUIT", 221)
@@ -99,8 +97,11 @@ def without_a_header():
         for port in ha.ports[1:]:
             c = through(gw, port, False, own_address(3), greet=False)
             c.send("EHLO client.example\r\n")
-            while (got := c.line()) is not None:
-                match(got, r"^(220|5\d\d|421)", "an answer")
+            said = [c.reply()[0]]
+            while said[-1] not in (0, 250):
+                said.append(c.reply()[0])
+            match(said, r"220, 5\d\d", "the header was a bad command")
+            c.close()
 
 
 main()

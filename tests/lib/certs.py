@@ -61,8 +61,9 @@ class Cert:
     """chain: PEM file, the certificate and what is between it and the root;
     key: PEM file; name: the first of its names."""
 
-    def __init__(self, name, chain, key):
+    def __init__(self, name, chain, key, ca=None):
         self.name, self.chain, self.key = name, chain, key
+        self.ca = ca  # whose folder has the files
 
     def words(self):
         """What stands behind `pki NAME'."""
@@ -79,7 +80,7 @@ class Cert:
         step), for a test that replaces them."""
         os.makedirs(folder, exist_ok=True)
         to = to or Cert(self.name, f"{folder}/{name}.crt",
-                        f"{folder}/{name}.key")
+                        f"{folder}/{name}.key", self.ca)
         for old, new in ((self.chain, to.chain), (self.key, to.key)):
             shutil.copy2(old, new + ".new")
             os.rename(new + ".new", new)
@@ -135,7 +136,7 @@ class Ca:
                          "basicConstraints=critical,CA:TRUE\n", issuer)
         if issuer is not self.issuer:
             self._append(out, issuer.chain)
-        return Cert(name, out, key)
+        return Cert(name, out, key, self)
 
     @staticmethod
     def _append(path, more):
@@ -154,7 +155,7 @@ class Ca:
                          f"{extra}\n", issuer)
         if issuer is not self.issuer:
             self._append(out, issuer.chain)
-        return Cert(names[0] if names else subject, out, key)
+        return Cert(names[0] if names else subject, out, key, self)
 
     def self_signed(self, name, kind="ecdsa"):
         self.count += 1
@@ -163,4 +164,4 @@ class Ca:
         openssl("req", "-x509", "-key", key, "-days", 365, "-subj",
                 f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}",
                 "-out", out)
-        return Cert(name, out, key)
+        return Cert(name, out, key, self)

@@ -73,7 +73,9 @@ def equal(got, want, what=""):
 
 
 def match(got, pattern, what=""):
-    if not re.search(pattern, str(got), re.S):
+    """A pattern of bytes is for bytes, one of str for how anything prints."""
+    if not re.search(pattern, got if isinstance(pattern, bytes)
+                     else str(got), re.S):
         raise AssertionError(f"{what}: {got!r} does not match {pattern!r}")
 
 

@@ -30,10 +30,11 @@ def reload(gw):
 
 
 def checked(gw):
-    """(exit code, text) of posternd -n."""
+    """(exit code, text) of posternd -n, but for what tests leave out."""
     p = subprocess.run(gw.command("-n"), stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, timeout=DEADLINE)
-    return p.returncode, p.stdout.decode()
+    return p.returncode, re.sub(r"[^\n]*`postmaster' is not set[^\n]*\n", "",
+                                p.stdout.decode())
 
 
 def worker_of(gw, c):
@@ -112,11 +113,16 @@ def other_sizes_and_a_chain():
 
 
 @test
-def alpn_is_no_obstacle():
+def alpn():
     with Secured() as gw:
-        for alpn in (["smtp"], ["h2", "http/1.1"]):
-            with gw.tls(ctx=context(alpn=alpn)) as c:
-                c.want("NOOP", 250)
+        with gw.tls(ctx=context(alpn=["smtp"])) as c:
+            c.want("NOOP", 250)
+        # RFC 7301 3.2; and who sends web requests is at the wrong door.
+        try:
+            gw.tls(ctx=context(alpn=["h2", "http/1.1"]))
+            raise AssertionError("HTTP was agreed on")
+        except ssl.SSLError as e:
+            match(e, "no application protocol", "the alert")
 
 
 # --- what clients show ---
@@ -132,12 +138,12 @@ def client_certificates():
            "mx": "$pkis"}
     with Secured(listeners=lst, before=f'milter f socket "{f.spec}"\n') as gw:
         for n, (cert, listener, verify) in enumerate((
-                (good, "checked", "ok"), (bad, "checked", r"(?!ok)\S+"),
-                (None, "checked", "none"), (good, "shown", r"(?!ok)\S+"),
-                (good, "mx", "none"))):
+                (good, "checked", "OK"), (bad, "checked", "FAIL"),
+                (None, "checked", "NO"), (good, "shown", "FAIL"),
+                (good, "mx", "NOT"))):
             mark = gw.mark()
             with gw.tls(listener, ctx=context(cert=cert)) as c:
-                line = gw.wait_log(r"\btls version=", since=mark)
+                line = gw.wait_log(r"\btls session=.* version=", since=mark)
                 match(line, rf"verify={verify}\b", f"{n} {listener}")
                 queued_id(c.mail("a@b.example", "x@example.net", letter("t")))
         told = [{k: v for e in f.seen(conn=n) for k, v in e.macros.items()}
@@ -158,7 +164,7 @@ def a_client_certificate_of_a_megabyte():
     sent."""
     ca = Ca()
     names = [f"n{i:06}.{'x' * 50}.example" for i in range(15000)]
-    big = ca.cert(*names)
+    big = ca.cert(*names, subject="/CN=big.example")
     lst = {"mx": "$pkis", "shown": "$pkis client-certificate"}
     with Secured(listeners=lst) as gw:
         with gw.tls(ctx=context(cert=big)) as c:
@@ -315,9 +321,9 @@ def wrong(ca):
             "no PEM": (Cert("a", text, a.key), "text"),
             "no PEM key": (Cert("a", a.chain, text), "text"),
             "with a password": (Cert("a", a.chain, sealed),
-                                "(?i)encrypted|passphrase|password"),
+                                "[Ee]ncrypted|passphrase|password"),
             "weak": (ca.cert("w.example", kind="rsa1024"),
-                     "(?i)weak|1024|short|small|bits")}
+                     "weak|1024|short|small|bits")}
 
 
 @test
@@ -334,7 +340,7 @@ def what_is_wrong_is_said_and_nothing_changes():
             gw.write_conf()
             code, out = checked(gw)
             equal(code, 1, f"{what}: {out}")
-            match(out, rf"postern\.conf:{at}: [^\n]*{says}", what)
+            match(out, rf"postern\.conf:{at}: [^\n]*({says})", what)
             match(reload(gw), says, f"{what}, at reload")
             with gw.tls() as c:
                 equal(c.serial(), good.serial(), f"{what}: the old one")

@@ -56,7 +56,7 @@ def log_of_the_handshake():
                               ("TLSv1_3", r"TLSv1\.3")):
             mark = gw.mark()
             with gw.tls(ctx=context(high=high), name="mx.test.example"):
-                line = gw.wait_log(r"\btls version=", since=mark)
+                line = gw.wait_log(r"\btls session=.* version=", since=mark)
             for part in (rf"version={version}", r"cipher=\S+",
                          r"bits=\d+", r"resumed=no", r"verify=\S+",
                          r"sni=mx\.test\.example", r"client=127\.",

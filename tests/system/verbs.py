@@ -125,7 +125,7 @@ def syntax():
             ("EHLO [IPv6:::1]", 250), ("EHLO [300.1.1.1]", 501),
             ("HELO client.example", 250), ("", 500), ("BANANA", 500),
             ("XCLIENT ADDR=1.2.3.4", 5), ("AUTH PLAIN", 5),
-            ("STARTTLS", 5), ("BDAT 10", 5),
+            ("STARTTLS", 5), ("BDAT 0", 5),
             ("MAIL FROM <a@b.example>", 501), ("MAIL", 501),
             ("MAIL FROM:", 501), ("MAIL FROM:<a@b.example> FOO=1", 555),
             ("MAIL FROM:<a@b.example> SIZE=abc", 501),
@@ -136,7 +136,7 @@ def syntax():
             ("MAIL FROM: <a@b.example>", 250), ("RSET", 250),
             ("MAIL FROM:a@b.example", 250), ("RSET", 250),
             ("mail from:<a@b.example> size=100 body=8bitmime smtputf8", 250),
-            ("RCPT TO:<x@example.net> NOTIFY=NEVER", 5),
+            ("RCPT TO:<x@example.net> NOTIFY=SOMETIMES", 5),
             ("RCPT TO:<>", 501), ("RCPT TO:x@example.net", 250),
             ("rcpt to:<Y@EXAMPLE.NET>", 250), ("RSET junk", 501),
             ("QUIT now", 501), ("QUIT", 221))

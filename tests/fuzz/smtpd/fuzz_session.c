@@ -4,7 +4,8 @@
  * client says; a byte 0xfe begins a new piece (the loop runs in between), 0xfd
  * changes what the queue answers, and 0xfc and one more byte is what the
  * resolver answers (who is asked once, and answers by itself when the input
- * does not begin so). Whatever comes: replies are replies, what the queue is
+ * does not begin so). One that begins with 0xfb comes from a balancer. All may
+ * say XCLIENT. Whatever comes: replies are replies, what the queue is
  * handed is clean, nobody is told 250 for what was not kept, and all memory
  * is given back.
  */
@@ -12,6 +13,7 @@
 
 #include "tests/unit/smtpd/fake_names.h"
 #include "tests/unit/smtpd/harness.h"
+#include "tests/unit/smtpd/sources_table.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -129,6 +131,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct harness h;
 	struct rule *r;
+	struct table *gateways;
+	bool proxied;
 
 	if (size > 16384)
 		return 0;
@@ -150,12 +154,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	h.config->limits.header_fields = 10;
 	h.config->limits.hops = 3;
 	h.config->limits.soft_errors = 100;
+	gateways = sources_table("192.0.2.0/24");
+	h.config->listeners[0].xclient_from = gateways;
+	proxied = size > 0 && data[0] == 0xfb;
+	if (proxied)
+		h.config->listeners[0].flags |= LISTENER_PROXY;
 	harness_connect_to(&h, 0, NULL);
 	harness_settle(&h);
-	play(&h, data + names.hold, size - names.hold);
+	play(
+	    &h, data + (names.hold || proxied), size - (names.hold || proxied));
 	check_replies(buf_str(&h.got), h.fake.ncommits);
 	check_mail(&h.fake);
 	channel_free(&names.ch);
+	h.config->listeners[0].xclient_from = NULL;
+	table_free(&gateways);
 	harness_close(&h);
 	MUST(sessions_count() == 0);
 	return 0;

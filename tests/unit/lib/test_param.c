@@ -1,6 +1,8 @@
 /* ESMTP parameters. */
 #include <check.h>
+#include <string.h>
 
+#include "lib/mail/envelope.h"
 #include "lib/mail/param.h"
 
 static const struct {
@@ -28,7 +30,44 @@ static const struct {
 	{ " extra", PARAM_MAIL, PARAM_SYNTAX, 0 },
 	{ " =1", PARAM_MAIL, PARAM_SYNTAX, 0 },
 	{ " <c@d>", PARAM_RCPT, PARAM_SYNTAX, 0 },
-	{ " NOTIFY=NEVER", PARAM_RCPT, PARAM_UNKNOWN, 0 },
+	{ " RET=FULL ENVID=QQ+3D1", PARAM_MAIL, PARAM_OK, 0 },
+	{ " RET=hdrs", PARAM_MAIL, PARAM_OK, 0 },
+	{ " RET=BOTH", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " RET=FULL RET=FULL", PARAM_MAIL, PARAM_DUPLICATE, 0 },
+	{ " RET=FULL", PARAM_RCPT, PARAM_UNKNOWN, 0 },
+	{ " ENVID=", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+0D+0Ab", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+00", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+7F", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+E9", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+2", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=a+GG", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " ENVID=\xc3\xa9", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " REQUIRETLS", PARAM_MAIL, PARAM_OK, 0 },
+	{ " REQUIRETLS=1", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " AUTH=<>", PARAM_MAIL, PARAM_OK, 0 },
+	{ " AUTH=e+3Dmc2@example.com", PARAM_MAIL, PARAM_OK, 0 },
+	{ " AUTH=a+0Ab", PARAM_MAIL, PARAM_VALUE, 0 },
+	{ " NOTIFY=NEVER", PARAM_RCPT, PARAM_OK, 0 },
+	{ " notify=success,Failure,DELAY", PARAM_RCPT, PARAM_OK, 0 },
+	{ " NOTIFY=NEVER", PARAM_MAIL, PARAM_UNKNOWN, 0 },
+	{ " NOTIFY=NEVER,SUCCESS", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " NOTIFY=SUCCESS,", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " NOTIFY=,SUCCESS", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " NOTIFY=SOMETIMES", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " NOTIFY", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=rfc822;a+2Bb@c", PARAM_RCPT, PARAM_OK, 0 },
+	{ " ORCPT=a@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=rfc822;", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=;a@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=r+20c;a@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=rfc822;a+0D+0ARCPT", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=rfc822;\xc3\xa9@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=utf-8;\xc3\xa9@b", PARAM_RCPT, PARAM_OK, 0 },
+	{ " ORCPT=utf-8;\\x{E9}@b", PARAM_RCPT, PARAM_OK, 0 },
+	{ " ORCPT=utf-8;\\x{A}@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=utf-8;\\x{D800}@b", PARAM_RCPT, PARAM_VALUE, 0 },
 	{ " BODY=7=BIT", PARAM_MAIL, PARAM_VALUE, 0 },
 };
 
@@ -62,6 +101,48 @@ START_TEST(flags)
 
 END_TEST
 
+START_TEST(dsn)
+{
+	struct params p;
+
+	ck_assert_int_eq(param_parse(STR("NOTIFY=SUCCESS,DELAY "
+					 "ORCPT=rfc822;Bob@example.com"),
+			     PARAM_RCPT, &p),
+	    PARAM_OK);
+	ck_assert_uint_eq(p.notify, NOTIFY_SUCCESS | NOTIFY_DELAY);
+	ck_assert(str_eq(p.orcpt, STR("rfc822;Bob@example.com")));
+	ck_assert_int_eq(
+	    param_parse(STR("RET=HDRS ENVID=QQ314159 SMTPUTF8 REQUIRETLS"),
+		PARAM_MAIL, &p),
+	    PARAM_OK);
+	ck_assert(str_eq(p.envid, STR("QQ314159")));
+	ck_assert_uint_eq(param_flags(&p),
+	    ENVELOPE_RET_HDRS | ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS);
+}
+
+END_TEST
+
+/* The bounds of RFC 3461 4 are those of the text in the command. */
+START_TEST(lengths)
+{
+	char text[600];
+	struct params p;
+
+	memset(text, 'a', sizeof(text));
+	memcpy(text, "ENVID=", 6);
+	ck_assert_int_eq(
+	    param_parse((struct str){ text, 106 }, PARAM_MAIL, &p), PARAM_OK);
+	ck_assert_int_eq(param_parse((struct str){ text, 107 }, PARAM_MAIL, &p),
+	    PARAM_VALUE);
+	memcpy(text, "ORCPT=rfc822;", 13);
+	ck_assert_int_eq(
+	    param_parse((struct str){ text, 506 }, PARAM_RCPT, &p), PARAM_OK);
+	ck_assert_int_eq(param_parse((struct str){ text, 507 }, PARAM_RCPT, &p),
+	    PARAM_VALUE);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -70,6 +151,8 @@ main(void)
 
 	tcase_add_test(t, table);
 	tcase_add_test(t, flags);
+	tcase_add_test(t, dsn);
+	tcase_add_test(t, lengths);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_set_fork_status(r, CK_NOFORK);

@@ -134,6 +134,134 @@ START_TEST(rate)
 
 END_TEST
 
+/* A subnet is a /24, or the /64 that is one source as well. */
+START_TEST(limit_per_subnet)
+{
+	struct sources *b, *a = make(2, &b);
+	struct sources_limits l = { .per_source = 2, .per_subnet = 3 };
+	struct addr x = parse("192.0.2.1"), y = parse("192.0.2.255");
+	struct addr z = parse("192.0.3.1"), v6 = parse("2001:db8::1");
+	uint32_t t, u;
+	ck_assert_int_eq(sources_enter(a, &x, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(b, &x, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(a, &x, 0, &l, 1, &t), SOURCES_TOO_MANY);
+	ck_assert_int_eq(sources_enter(b, &y, 0, &l, 1, &u), SOURCES_OK);
+	ck_assert_int_eq(
+	    sources_enter(a, &y, 0, &l, 1, &t), SOURCES_SUBNET_TOO_MANY);
+	ck_assert_uint_eq(sources_of(a, &y), 1);
+	ck_assert_uint_eq(sources_total(a), 3);
+	ck_assert_int_eq(sources_enter(a, &z, 0, &l, 1, &t), SOURCES_OK);
+	sources_leave(a, 0, t);
+	sources_leave(b, 0, u);
+	ck_assert_int_eq(sources_enter(a, &y, 0, &l, 1, &t), SOURCES_OK);
+	l.per_source = 0;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(
+		    sources_enter(a, &v6, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(
+	    sources_enter(b, &v6, 0, &l, 1, &t), SOURCES_SUBNET_TOO_MANY);
+	/* A worker that died has none of a subnet either. */
+	sources_zero_column(b, 0);
+	ck_assert_int_eq(sources_enter(b, &v6, 0, &l, 1, &t), SOURCES_OK);
+	sources_unmap(&a);
+	sources_unmap(&b);
+}
+
+END_TEST
+
+START_TEST(rate_of_a_subnet)
+{
+	struct sources *s = make(1, NULL);
+	struct sources_limits l = { .rate = 2,
+		.rate_period_ms = 1000,
+		.subnet_rate = 3,
+		.subnet_rate_period_ms = 9000 };
+	struct addr x = parse("192.0.2.1"), y = parse("192.0.2.2");
+	struct addr z = parse("192.0.2.3");
+	uint32_t t;
+	ck_assert_int_eq(sources_enter(s, &x, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(s, &x, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(s, &x, 0, &l, 1, &t), SOURCES_TOO_FAST);
+	ck_assert_int_eq(sources_enter(s, &y, 0, &l, 1, &t), SOURCES_OK);
+	for (int i = 0; i < 5; i++)
+		ck_assert_int_eq(sources_enter(s, &z, 0, &l, 1, &t),
+		    SOURCES_SUBNET_TOO_FAST);
+	/* Those attempts have cost the source nothing of its own. */
+	l.subnet_rate = 0;
+	ck_assert_int_eq(sources_enter(s, &z, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(s, &z, 0, &l, 1, &t), SOURCES_OK);
+	ck_assert_int_eq(sources_enter(s, &z, 0, &l, 1, &t), SOURCES_TOO_FAST);
+	sources_unmap(&s);
+}
+
+END_TEST
+
+START_TEST(failures)
+{
+	struct sources *b, *a = make(2, &b);
+	struct sources_limits none = { 0 };
+	struct addr x = parse("2001:db8::1"), y = parse("2001:db8::2");
+	struct addr z = parse("192.0.2.1");
+	uint32_t t;
+	ck_assert_uint_eq(sources_failures(a, &x, 1000, 5000), 0);
+	ck_assert_int_eq(sources_enter(a, &x, 0, &none, 5000, &t), SOURCES_OK);
+	for (int i = 0; i < 3; i++)
+		sources_fail(i % 2 == 0 ? a : b, &x, 1000, 5000);
+	/* Of the source, whoever of it, over all workers. */
+	ck_assert_uint_eq(sources_failures(b, &y, 1000, 5000), 3);
+	ck_assert_uint_eq(sources_failures(b, &z, 1000, 5000), 0);
+	/* Also when nothing of it is open any more. */
+	sources_leave(a, 0, t);
+	sources_fail(b, &x, 1000, 5999);
+	ck_assert_uint_eq(sources_failures(a, &x, 1000, 5999), 4);
+	ck_assert_uint_eq(sources_failures(a, &x, 1000, 6000), 0);
+	sources_fail(b, &x, 1000, 6000);
+	ck_assert_uint_eq(sources_failures(a, &x, 1000, 6999), 1);
+	/* Of one who never came; a window that is longer than can be. */
+	sources_fail(a, &z, 1000, 6000);
+	ck_assert_uint_eq(sources_failures(a, &z, 1000, 6000), 1);
+	ck_assert_uint_eq(sources_failures(a, &z, 500, 6000), 0);
+	sources_unmap(&a);
+	sources_unmap(&b);
+}
+
+END_TEST
+
+START_TEST(failures_have_a_bound)
+{
+	struct sources *s = make(1, NULL);
+	struct addr x = parse("192.0.2.1");
+	for (uint32_t i = 0; i < (1U << 20) + 10; i++)
+		sources_fail(s, &x, 1000, 1);
+	ck_assert_uint_eq(sources_failures(s, &x, 1000, 1000), (1U << 20) - 1);
+	ck_assert_uint_eq(sources_failures(s, &x, 1000, 1001), 0);
+	sources_unmap(&s);
+}
+
+END_TEST
+
+/* Who has failed is remembered as long as there are slots of others who are
+ * not. */
+START_TEST(failures_are_not_washed_away)
+{
+	struct sources *s = make(1, NULL);
+	struct sources_limits l = { 0 };
+	struct addr x = parse("192.0.2.1");
+	uint32_t t;
+	for (int i = 0; i < 20; i++)
+		sources_fail(s, &x, 600000, 1);
+	for (uint32_t i = 0; i < 300000; i++) {
+		struct addr a = v4(i);
+		ck_assert_int_eq(
+		    sources_enter(s, &a, 0, &l, 2, &t), SOURCES_OK);
+		sources_leave(s, 0, t);
+	}
+	ck_assert_uint_eq(sources_failures(s, &x, 600000, 3), 20);
+	sources_unmap(&s);
+}
+
+END_TEST
+
 START_TEST(dead_worker)
 {
 	struct sources *b, *a = make(2, &b);
@@ -267,6 +395,11 @@ main(void)
 	tcase_add_test(tc, one_source_is_a_network_of_v6);
 	tcase_add_test(tc, limit_per_source_and_in_all);
 	tcase_add_test(tc, rate);
+	tcase_add_test(tc, limit_per_subnet);
+	tcase_add_test(tc, rate_of_a_subnet);
+	tcase_add_test(tc, failures);
+	tcase_add_test(tc, failures_have_a_bound);
+	tcase_add_test(tc, failures_are_not_washed_away);
 	tcase_add_test(tc, dead_worker);
 	tcase_add_test(tc, many_sources);
 	tcase_add_test(tc, many_open);

@@ -23,10 +23,14 @@ make_server(uint32_t context, bool ask, const char *client_ca)
 	return s;
 }
 
+static struct loop *own_loop;
+
 static void
 setup(void)
 {
 	world_open();
+	own_loop = loop_new();
+	world_enter(own_loop);
 	if (rsa == NULL) {
 		rsa = one_new(KIND_RSA, "mx.example", NULL, NULL);
 		ec = one_new(KIND_EC, "mx.example", "DNS:mx.example", NULL);
@@ -50,6 +54,8 @@ teardown(void)
 	tls_server_unref(&server);
 	settle();
 	ck_assert_uint_eq(signer.nasked, 0);
+	world_leave();
+	loop_free(&own_loop);
 }
 
 static struct tls_info

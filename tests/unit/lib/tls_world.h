@@ -398,17 +398,32 @@ client_read(struct client *c, void *p, size_t n)
 	return got;
 }
 
+/* The loop in which all happens. */
+static inline void
+world_enter(struct loop *l)
+{
+	loop = l;
+	guard = timer_new(loop, on_guard, NULL);
+	tick = timer_new(loop, on_tick, NULL);
+}
+
+static inline void
+world_leave(void)
+{
+	timer_free(&guard);
+	timer_free(&tick);
+	loop = NULL;
+}
+
+/* Once: what lasts longer than a loop. */
 static inline void
 world_open(void)
 {
 	static const char ticket_keys[160] = "first and second";
 
-	if (loop != NULL)
+	if (client_ctx != NULL)
 		return;
 	signal(SIGPIPE, SIG_IGN);
-	loop = loop_new();
-	guard = timer_new(loop, on_guard, NULL);
-	tick = timer_new(loop, on_tick, NULL);
 	deferred_init(&signer.answer, on_answer, NULL);
 	tls_prepare();
 	tls_set_signer(world_sign, world_cancel);
@@ -428,9 +443,6 @@ world_close(void)
 		free(ones[i].pem);
 	}
 	SSL_CTX_free(client_ctx);
-	timer_free(&guard);
-	timer_free(&tick);
-	loop_free(&loop);
 }
 
 #endif

@@ -34,11 +34,12 @@ enum { WATCHDOG_MS = 20000, TEXT = 160000 };
 struct got {
 	uint64_t id;
 	struct tell_work head;
-	char msgid[ID_LEN + 1], action[65], hops[300];
+	char msgid[ID_LEN + 1], action[65], hops[300], envid[101];
 
 	struct {
 		uint32_t index, attempts;
-		char to[100];
+		char to[100], orcpt[100];
+		uint8_t notify;
 	} rcpts[200];
 
 	uint32_t nrcpts;
@@ -60,6 +61,8 @@ static struct {
 	int naccepted, nrefused, why, space;
 	struct answer_bodyfile bodyfile;
 	/* what filters are asked about: the last question */
+	char told[4000]; /* of blocks */
+	int ntold;
 	int nasked, nasked_rcpts, body;
 	uint64_t asked_id;
 	uint8_t asked_why, asked_has_file;
@@ -71,6 +74,7 @@ static struct {
 	int ngot;
 	/* control's */
 	uint64_t quarantined_since, quarantined_expires;
+	size_t nblocks;
 	char rows[TEXT];
 	struct answer_done done;
 	bool is_done;
@@ -83,7 +87,11 @@ static struct {
 	enum rcpt_start start;
 	bool replaces;
 	const char *filter, *reason, *context, *event, *content;
-	uint64_t body_size; /* when there is no body file */
+	const char *envid, *orcpt, *user;
+	uint32_t flags;
+	uint8_t notify;
+	enum handover handover; /* of what the agent delivers */
+	uint64_t body_size;     /* when there is no body file */
 } how;
 
 /* --- waiting --- */
@@ -188,8 +196,39 @@ on_asked_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	seen();
 }
 
+/* Who may come in, as smtpd hears it: "all 2:" before a list, then
+ * " deny NET reason", or " gone NET". */
+static inline void
+on_blocks(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_blocks *m = msg;
+	size_t n = strlen(t.told);
+
+	(void)ctx, (void)ch, (void)id;
+	snprintf(t.told + n, sizeof(t.told) - n, "all %u:", m->count);
+}
+
+static inline void
+on_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_block *m = msg;
+	size_t n = strlen(t.told);
+
+	(void)ctx, (void)ch, (void)id;
+	snprintf(t.told + n, sizeof(t.told) - n, " %s %.*s%s%.*s",
+	    m->until_ms == 1       ? "gone" :
+	    m->kind == BLOCK_ALLOW ? "allow" :
+				     "deny",
+	    (int)m->network.len, m->network.p, m->reason.len > 0 ? " " : "",
+	    (int)m->reason.len, m->reason.p);
+	t.ntold++;
+	seen();
+}
+
 static const struct handler smtpd_handlers[] = {
 	{ TYPE_tell_space, on_space },
+	{ TYPE_tell_blocks, on_blocks },
+	{ TYPE_tell_block, on_block },
 	{ TYPE_ask_filter, on_ask_filter },
 	{ TYPE_tell_rcpt, on_asked_rcpt },
 	{ TYPE_tell_body, on_asked_body },
@@ -237,6 +276,7 @@ on_work(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	copy(g->msgid, sizeof(g->msgid), m->msgid);
 	copy(g->action, sizeof(g->action), m->action);
 	copy(g->hops, sizeof(g->hops), m->hops);
+	copy(g->envid, sizeof(g->envid), m->envid);
 }
 
 static inline void
@@ -248,6 +288,8 @@ on_work_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ctx, (void)ch;
 	g->rcpts[g->nrcpts].index = m->index;
 	g->rcpts[g->nrcpts].attempts = m->attempts;
+	g->rcpts[g->nrcpts].notify = m->notify;
+	copy(g->rcpts[g->nrcpts].orcpt, 100, m->orcpt);
 	copy(g->rcpts[g->nrcpts++].to, 100, m->to);
 }
 
@@ -363,7 +405,22 @@ on_row_event(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	    (int)m->event.len, m->event.p, (int)m->text.len, m->text.p);
 }
 
+static inline void
+on_row_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_block *m = msg;
+	size_t n = strlen(t.rows);
+
+	(void)ctx, (void)ch, (void)id;
+	t.nblocks++;
+	snprintf(t.rows + n, sizeof(t.rows) - n, "%s %.*s %u %s%.*s\n",
+	    m->allow ? "allow" : "deny", (int)m->network.len, m->network.p,
+	    m->uid, m->until_ms == 0 ? "" : "ends ", (int)m->reason.len,
+	    m->reason.p);
+}
+
 static const struct handler control_handlers[] = {
+	{ TYPE_row_block, on_row_block },
 	{ TYPE_row_quarantined, on_row_quarantined },
 	{ TYPE_row_event, on_row_event },
 	{ TYPE_row_destination, on_row_destination },
@@ -479,6 +536,7 @@ stop_queue(bool orderly)
 	timer_stop(t.q->pace.later);
 	loop_after_cancel(t.loop, &t.q->pace.now);
 	timer_stop(t.q->reports.timer);
+	timer_stop(t.q->blocks.timer);
 	loop_after_cancel(t.loop, &t.q->refilter.run);
 	timer_stop(t.q->refilter.go_on);
 	timer_stop(t.q->due_timer);
@@ -544,6 +602,9 @@ send_as(const char *msgid, const char *from, const char *const *to)
 		.filter = str_of(how.filter),
 		.reason = str_of(how.reason),
 		.context = str_of(how.context),
+		.flags = how.flags,
+		.envid = str_of(how.envid),
+		.auth_user = str_of(how.user),
 	};
 	struct tell_content c = { .bytes = str_of(content) };
 	struct tell_event e = { .when_ms = m.received_ms,
@@ -559,7 +620,9 @@ send_as(const char *msgid, const char *from, const char *const *to)
 	for (; to[0] != NULL; to += 2) {
 		struct tell_rcpt r = { .to = str_of(to[0]),
 			.action = str_of(to[1]),
-			.start = (uint8_t)how.start };
+			.start = (uint8_t)how.start,
+			.notify = how.notify,
+			.orcpt = str_of(how.orcpt) };
 
 		channel_tell(t.smtpd, TYPE_tell_rcpt, &r, id);
 	}
@@ -593,6 +656,7 @@ tell_result(struct got *g, uint32_t n, enum outcome outcome, const char *text)
 							 STR("4.3.0"),
 		.relay = STR("127.0.0.1:2"),
 		.reply = str_of(text),
+		.handover = (uint8_t)how.handover,
 	};
 
 	channel_tell(t.agent, TYPE_tell_result, &m, g->id);

@@ -85,7 +85,8 @@ report_check_header(struct str header, char boundary[static 80])
 static inline const char *
 report_check(const struct report *r, struct str s, const struct report_made *m)
 {
-	bool eight = (m->flags & ENVELOPE_SMTPUTF8) != 0;
+	bool utf8 = (m->flags & ENVELOPE_SMTPUTF8) != 0;
+	bool eight = (m->flags & ENVELOPE_8BIT) != 0;
 	char boundary[80] = "", open[90], close[90];
 	unsigned int nopen = 0, nclose = 0, nrcpt = 0;
 	struct str line;
@@ -94,7 +95,7 @@ report_check(const struct report *r, struct str s, const struct report_made *m)
 
 	if (m->nrcpt == 0 || m->nrcpt > r->nrcpt)
 		return "a wrong number of recipients";
-	if (eight && !r->utf8)
+	if (utf8 && !r->utf8)
 		return "UTF-8 for who does not take it";
 	if ((wrong = report_check_lines(s, eight)) != NULL)
 		return wrong;

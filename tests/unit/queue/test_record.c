@@ -8,9 +8,15 @@
 #include "queue/record.h"
 
 static const struct mail_rcpt RCPTS[] = {
-	{ { "a@example.net", 13 }, { "out", 3 }, { "", 0 }, START_WAITING },
-	{ { "b@example.net", 13 }, { "box", 3 }, { "B@example.net", 13 },
-	    START_QUARANTINED },
+	{ .to = { "a@example.net", 13 },
+	    .action = { "out", 3 },
+	    .orcpt = { "rfc822;A+x@example.net", 22 },
+	    .start = START_UNFILTERED | MAIL_RCPT_HELD,
+	    .notify = NOTIFY_SUCCESS | NOTIFY_DELAY },
+	{ .to = { "b@example.net", 13 },
+	    .action = { "box", 3 },
+	    .orig = { "B@example.net", 13 },
+	    .start = START_QUARANTINED },
 };
 
 static const struct mail_record MAIL = { .seq = 77,
@@ -29,7 +35,9 @@ static const struct mail_record MAIL = { .seq = 77,
 	.content = { "A: b\r\n\r\nbody\0more", 18 },
 	.filter = { "scan", 4 },
 	.reason = { "it smells", 9 },
-	.context = { "j=a\0i=b", 7 } };
+	.context = { "j=a\0i=b", 7 },
+	.envid = { "Q=1", 3 },
+	.held = { "too much", 8 } };
 
 static void
 same_str(struct str a, struct str b)
@@ -65,6 +73,8 @@ START_TEST(mail_round_trip)
 	same_str(d.mail.filter, MAIL.filter);
 	same_str(d.mail.reason, MAIL.reason);
 	same_str(d.mail.context, MAIL.context);
+	same_str(d.mail.envid, MAIL.envid);
+	same_str(d.mail.held, MAIL.held);
 	ck_assert_uint_eq(d.mail.seq, 77);
 	ck_assert_uint_eq(d.mail.flags, 3);
 	ck_assert_uint_eq(d.mail.received_ms, MAIL.received_ms);
@@ -76,7 +86,9 @@ START_TEST(mail_round_trip)
 		same_str(d.mail.rcpts[i].to, RCPTS[i].to);
 		same_str(d.mail.rcpts[i].action, RCPTS[i].action);
 		same_str(d.mail.rcpts[i].orig, RCPTS[i].orig);
+		same_str(d.mail.rcpts[i].orcpt, RCPTS[i].orcpt);
 		ck_assert_uint_eq(d.mail.rcpts[i].start, RCPTS[i].start);
+		ck_assert_uint_eq(d.mail.rcpts[i].notify, RCPTS[i].notify);
 	}
 	mail_decoded_clear(&d);
 	for (size_t cut = 0; cut < len; cut++)
@@ -120,6 +132,51 @@ START_TEST(mail_of_version_1)
 
 END_TEST
 
+/* A fixed part of 64 bytes, recipients of 8. */
+START_TEST(mail_of_version_2)
+{
+	static const uint8_t tail[] = "0123456789abcdef"
+				      "a@x"
+				      "scansmellsC"
+				      "\3\0\2\0\0\0\1\0b@yin"
+				      "A: b\r\n\r\nhi";
+	uint8_t p[64 + sizeof(tail) - 1] = { 0 };
+	struct mail_decoded d;
+
+	put_le64(p, 1700000000000);
+	put_le32(p + 24, 1);
+	put_le32(p + 28, 1);
+	put_le32(p + 32, 8);
+	put_le32(p + 36, 10);
+	put_le16(p + 40, 16);
+	put_le16(p + 42, 3);
+	put_le16(p + 50, 1);
+	put_le32(p + 52, 13);
+	put_le16(p + 56, 4);
+	put_le16(p + 58, 6);
+	memcpy(p + 64, tail, sizeof(tail) - 1);
+	ck_assert_int_eq(decode(p, sizeof(p), 2, &d), 0);
+	same_str(d.mail.from, STR("a@x"));
+	same_str(d.mail.filter, STR("scan"));
+	same_str(d.mail.reason, STR("smells"));
+	same_str(d.mail.context, STR("C"));
+	same_str(d.mail.rcpts[0].to, STR("b@y"));
+	same_str(d.mail.rcpts[0].action, STR("in"));
+	ck_assert_uint_eq(d.mail.rcpts[0].start, START_QUARANTINED);
+	ck_assert_uint_eq(d.mail.rcpts[0].notify, NOTIFY_DEFAULT);
+	ck_assert_uint_eq(d.mail.rcpts[0].orcpt.len, 0);
+	ck_assert_uint_eq(d.mail.envid.len, 0);
+	same_str(d.mail.content, STR("A: b\r\n\r\nhi"));
+	mail_decoded_clear(&d);
+	for (size_t cut = 0; cut < sizeof(p); cut++)
+		ck_assert_int_eq(decode(p, cut, 2, &d), -1);
+	/* Nobody was held from the start then. */
+	p[64 + 16 + 3 + 11 + 6] = MAIL_RCPT_HELD;
+	ck_assert_int_eq(decode(p, sizeof(p), 2, &d), -1);
+}
+
+END_TEST
+
 /* A recipient that starts as nothing we know is not taken for one that may be
  * delivered. */
 START_TEST(mail_with_an_unknown_start)
@@ -132,6 +189,10 @@ START_TEST(mail_with_an_unknown_start)
 	rcpts[1].start = START_UNFILTERED + 1;
 	m.rcpts = rcpts;
 	ck_assert_uint_le(mail_size(&m), sizeof(p));
+	mail_encode(p, &m);
+	ck_assert_int_eq(decode(p, mail_size(&m), RECORD_VERSION, &d), -1);
+	rcpts[1].start = START_WAITING;
+	rcpts[1].notify = NOTIFY_ALL + 1;
 	mail_encode(p, &m);
 	ck_assert_int_eq(decode(p, mail_size(&m), RECORD_VERSION, &d), -1);
 }
@@ -201,7 +262,7 @@ START_TEST(state_round_trip)
 	state_decoded_clear(&d);
 	for (size_t cut = 0; cut < len; cut++)
 		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
-	p[24 + 16] = STATE_RCPT_QUARANTINED + 1;
+	p[24 + 16] = STATE_RCPT_LAST + 1;
 	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
 }
 
@@ -308,6 +369,7 @@ main(void)
 
 	tcase_add_test(t, mail_round_trip);
 	tcase_add_test(t, mail_of_version_1);
+	tcase_add_test(t, mail_of_version_2);
 	tcase_add_test(t, mail_with_an_unknown_start);
 	tcase_add_test(t, mail_changed_bytes);
 	tcase_add_test(t, mail_too_long_for_the_format);

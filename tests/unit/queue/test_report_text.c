@@ -70,9 +70,10 @@ number(struct str value)
 static void
 set_kind(struct golden *g, struct str value)
 {
-	static const char *const names[] = { "failed", "delayed", "double" };
+	static const char *const names[] = { "failed", "delayed", "double",
+		"success" };
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (str_eq(value, str_of(names[i]))) {
 			g->r.kind = (enum report_kind)i;
 			return;
@@ -97,6 +98,21 @@ repeat(struct golden *g, uint64_t n)
 		rcpts[g->r.nrcpt] = first;
 		rcpts[g->r.nrcpt++].to = str_of(to);
 	}
+}
+
+/* A line of the body, which is returned. */
+static void
+set_body(struct golden *g, struct str value)
+{
+	struct buf b;
+
+	buf_init(&b, FILE_MAX);
+	buf_add_str(&b, g->r.body);
+	buf_add_str(&b, value);
+	buf_add_str(&b, STR("\r\n"));
+	g->keep[g->nkeep++] = b.p;
+	g->r.body = buf_str(&b);
+	g->r.returns_body = true;
 }
 
 static void
@@ -126,6 +142,14 @@ set_field(struct golden *g, struct str key, struct str value)
 		g->last->reply = value;
 	else if (str_eq(key, STR("relay")))
 		g->last->relay = value;
+	else if (str_eq(key, STR("orcpt")))
+		g->last->orcpt = value;
+	else if (str_eq(key, STR("relayed")))
+		g->last->relayed = true;
+	else if (str_eq(key, STR("envid")))
+		g->r.envid = value;
+	else if (str_eq(key, STR("body")))
+		set_body(g, value);
 	else if (str_eq(key, STR("last")))
 		g->last->last_ms = number(value);
 	else if (str_eq(key, STR("until")))
@@ -281,9 +305,15 @@ START_TEST(never_grows_too_large)
 		r.header = much;
 		r.has_header = true;
 		for (size_t i = 0; i < RCPTS_MAX; i++)
-			rcpts[i] =
-			    (struct report_rcpt){ much, much, much, 1, 1 };
-		for (int kind = 0; kind < 3; kind++) {
+			rcpts[i] = (struct report_rcpt){ .to = much,
+				.reply = much,
+				.relay = much,
+				.orcpt =
+				    i % 2 == 0 ? much : STR("utf-8;\xc3\xa9@x"),
+				.relayed = i % 3 == 0,
+				.last_ms = 1,
+				.until_ms = 1 };
+		for (int kind = 0; kind <= REPORT_SUCCESS; kind++) {
 			r.kind = (enum report_kind)kind;
 			r.utf8 = kind == 1;
 			report_build(&r, &out, &made);

@@ -113,7 +113,8 @@ copy(char *to, size_t size, struct str s)
 {
 	size_t n = s.len < size ? s.len : size - 1;
 
-	memcpy(to, s.p, n);
+	if (n > 0)
+		memcpy(to, s.p, n);
 	to[n] = '\0';
 }
 

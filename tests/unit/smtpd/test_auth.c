@@ -684,6 +684,7 @@ START_TEST(logged)
 	TALK("EHLO client.example\r\n", "250");
 	TALK64("AUTH NONE ", "\0alice\0secret", "504");
 	TALK64("AUTH PLAIN x ", "\0alice\0secret", "501");
+	TALK64("AUTH PLAIN\t", "\0alice\0secret", "504");
 	TALK64("AUTH PLAIN ", "\0al ice\nx=\"\0secret", "535");
 	TALK64("AUTH PLAIN ", "\0alice\0secret", "235");
 	read_log(fd);
@@ -691,7 +692,7 @@ START_TEST(logged)
 	ck_assert_ptr_nonnull(strstr(text,
 	    "client=192.0.2.1 rdns=unknown user=alice mech=PLAIN result=ok"));
 	ck_assert_ptr_nonnull(
-	    strstr(text, "user=\"al ice\\nx=\\\"\" mech=PLAIN result=wrong "
+	    strstr(text, "user=\"al ice\\x0ax=\\\"\" mech=PLAIN result=wrong "
 			 "why=credentials"));
 	ck_assert_ptr_null(strstr(text, "secret"));
 	ck_assert_ptr_null(strstr(text, "AGFsaWNl"));

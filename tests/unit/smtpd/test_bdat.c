@@ -5,8 +5,7 @@ static void
 begin_rcpt(void)
 {
 	begin();
-	TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n",
-	    "250 250");
+	TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n", "250 250");
 }
 
 /* What the queue was handed ends so. */
@@ -24,9 +23,8 @@ START_TEST(one_chunk)
 	accept_all();
 	begin();
 	ck_assert_ptr_nonnull(strstr(h.got.p, "250-CHUNKING\r\n"));
-	TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n",
-	    "250 250");
-	TALK("BDAT 20 LAST\r\nSubject: x\r\n\r\n.\r\n.x", "250");
+	TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<x@y.example>\r\n", "250 250");
+	TALK("BDAT 19 LAST\r\nSubject: x\r\n\r\n.\r\n.x", "250");
 	ck_assert_ptr_nonnull(strstr(h.got.p, "250 2.0.0 Ok: queued as "));
 	/* Dots are content, and a last line is a line. */
 	content_ends("\r\nSubject: x\r\n\r\n.\r\n.x\r\n");
@@ -145,7 +143,8 @@ START_TEST(swallowed)
 	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<@>\r\nBDAT 6\r\nQUIT\r\n"
 	     "BDAT 6 LAST\r\nQUIT\r\nRSET\r\n",
 	    "250 501 503 503 250");
-	TALK("MAIL FROM:<@>\r\nRCPT TO:<a@b>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n",
+	TALK(
+	    "MAIL FROM:<@>\r\nRCPT TO:<a@b>\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n",
 	    "501 503 503 250");
 	/* The reply waits for them. */
 	harness_say(&h, STR("BDAT 12 LAST\r\nQUIT\r\n"), 0);
@@ -233,7 +232,8 @@ START_TEST(dots)
 {
 	accept_all();
 	begin_rcpt();
-	TALK("BDAT 38 LAST\r\na: b\r\n\r\nx\r\n.\r\nMAIL FROM:<e@f>\r\n.\r\n..\r\n",
+	TALK(
+	    "BDAT 38 LAST\r\na: b\r\n\r\nx\r\n.\r\nMAIL FROM:<e@f>\r\n.\r\n..\r\n",
 	    "250");
 	content_ends("\r\n\r\nx\r\n.\r\nMAIL FROM:<e@f>\r\n.\r\n..\r\n");
 	ck_assert_uint_eq(h.fake.ncommits, 1);
@@ -297,21 +297,21 @@ END_TEST
 /* A chunk that needs a file waits for it, and so does what is behind it. */
 START_TEST(in_a_file)
 {
-	static char chunk[200020];
-	int n = snprintf(chunk, sizeof(chunk), "BDAT 200000\r\nA: b\r\n\r\n");
+	static char chunk[300020];
+	int n = snprintf(chunk, sizeof(chunk), "BDAT 300000\r\nA: b\r\n\r\n");
 
 	accept_all();
-	memset(chunk + n, 'x', 200000 - 8);
+	memset(chunk + n, 'x', 300000 - 8);
 	for (size_t i = (size_t)n + 60; i + 2 < sizeof(chunk) - 12; i += 60)
 		memcpy(chunk + i, "\r\n", 2);
 	begin_rcpt();
-	harness_say(&h, (struct str){ chunk, (size_t)n + 200000 - 8 }, 1);
+	harness_say(&h, (struct str){ chunk, (size_t)n + 300000 - 8 }, 1);
 	ck_assert_uint_eq(h.fake.nfiles, 1);
 	TALK("BDAT 5 LAST\r\ntail\r", "550 EOF");
 	harness_hang_up(&h);
 	ck_assert_uint_eq(h.fake.ndropped, 1);
 	begin_rcpt();
-	harness_say(&h, (struct str){ chunk, (size_t)n + 200000 - 8 }, 1);
+	harness_say(&h, (struct str){ chunk, (size_t)n + 300000 - 8 }, 1);
 	TALK("BDAT 6 LAST\r\ntail\r\n", "250");
 	content_ends("tail\r\n");
 	ck_assert_uint_eq(h.fake.ncommits, 1);
@@ -319,7 +319,7 @@ START_TEST(in_a_file)
 	h.fake.file = FAKE_REFUSE;
 	h.fake.why = REFUSED_SPACE;
 	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
-	harness_say(&h, (struct str){ chunk, (size_t)n + 200000 - 8 }, 1);
+	harness_say(&h, (struct str){ chunk, (size_t)n + 300000 - 8 }, 1);
 	ck_assert(str_starts_nocase(buf_str(&h.got), STR("45")));
 	TALK("BDAT 6 LAST\r\ntail\r\nNOOP\r\n", "503 250");
 	ck_assert_uint_eq(h.fake.ncommits, 1);
@@ -351,9 +351,9 @@ END_TEST
 int
 main(void)
 {
-	static const TTest *const tests[] = { one_chunk, chunks, order,
-		bad_sizes, swallowed, every_split, bare, dots, too_big,
-		too_many, crumbs, in_a_file, lost };
+	const TTest *const tests[] = { one_chunk, chunks, order, bad_sizes,
+		swallowed, every_split, bare, dots, too_big, too_many, crumbs,
+		in_a_file, lost };
 
 	return run_tests("bdat", tests, sizeof(tests) / sizeof(tests[0]));
 }
