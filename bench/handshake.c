@@ -9,6 +9,9 @@
  * handshake load ADDRESS PORT COUNT AT_ONCE
  *   COUNT handshakes up to the greeting, so many at once; prints how many a
  *   second there were.
+ * handshake hold plain|starttls ADDRESS PORT COUNT
+ *   COUNT sessions that have said EHLO (the last word of each), and are silent
+ *   until standard input ends; prints "ready" when they stand.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -23,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -430,6 +434,93 @@ load(char **argv)
 	printf("%.1f\n", (double)count / (now() - begin));
 }
 
+/* --- sessions that are idle --- */
+
+static int
+call_and_wait(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd == -1 ||
+	    connect(fd, (struct sockaddr *)&target, sizeof(target)) == -1)
+		err(1, "connect");
+	return fd;
+}
+
+/* Reads a whole reply; ssl NULL: in the clear. */
+static void
+expect(SSL *ssl, int fd, const char *code)
+{
+	char room[4096];
+	size_t len = 0, line = 0;
+	for (;;) {
+		ssize_t n =
+		    ssl != NULL ?
+			SSL_read(ssl, room + len, (int)(sizeof(room) - len)) :
+			read(fd, room + len, sizeof(room) - len);
+		if (n <= 0)
+			errx(1, "the connection ended");
+		len += (size_t)n;
+		for (char *end;
+		     (end = memchr(room + line, '\n', len - line)) != NULL;
+		     line = (size_t)(end - room) + 1) {
+			if (strncmp(room + line, code, 3) != 0)
+				errx(1, "%.*s", (int)(len - line), room + line);
+			if (room[line + 3] == ' ')
+				return;
+		}
+		if (len == sizeof(room))
+			errx(1, "a reply without end");
+	}
+}
+
+static void
+say(SSL *ssl, int fd, const char *line)
+{
+	size_t len = strlen(line);
+	if ((ssl != NULL ? SSL_write(ssl, line, (int)len) :
+			   write(fd, line, len)) != (ssize_t)len)
+		errx(1, "the connection ended");
+}
+
+/* Only the socket is kept: the other end cannot see that. */
+static void
+hold_one(bool starttls)
+{
+	int fd = call_and_wait();
+	SSL *ssl = NULL;
+	expect(NULL, fd, "220");
+	if (starttls) {
+		say(NULL, fd, "STARTTLS\r\n");
+		expect(NULL, fd, "220");
+		ssl = SSL_new(client);
+		SSL_set_fd(ssl, fd);
+		if (SSL_connect(ssl) != 1)
+			errx(1, "a handshake failed");
+	}
+	say(ssl, fd, "EHLO client.example\r\n");
+	expect(ssl, fd, "250");
+	SSL_free(ssl);
+}
+
+static void
+hold(bool starttls, char **argv)
+{
+	struct rlimit most;
+	char c;
+	if (getrlimit(RLIMIT_NOFILE, &most) == 0) {
+		most.rlim_cur = most.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &most);
+	}
+	target = address(argv[0], argv[1]);
+	client = SSL_CTX_new(TLS_client_method());
+	for (long i = atol(argv[2]); i > 0; i--)
+		hold_one(starttls);
+	puts("ready");
+	fflush(stdout);
+	while (read(STDIN_FILENO, &c, 1) > 0)
+		;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -437,6 +528,8 @@ main(int argc, char **argv)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc == 6 && strcmp(argv[1], "load") == 0)
 		load(argv + 2);
+	else if (argc == 6 && strcmp(argv[1], "hold") == 0)
+		hold(strcmp(argv[2], "starttls") == 0, argv + 3);
 	else if (argc == 7 && strcmp(argv[2], "plain") == 0)
 		serve_plain(argv + 3);
 	else if (argc == 7 && strcmp(argv[1], "serve") == 0)

@@ -132,6 +132,20 @@ class Postfix:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
+class OpenSmtpd(Postfix):
+    name = "OpenSMTPD"
+
+    def __init__(self, pem):
+        self.work = tempfile.mkdtemp(prefix="postern-bench-")
+        os.chmod(self.work, 0o755)
+        self.address, self.port = "127.0.0.1", pt.free_port("127.0.0.1")
+        self.proc = subprocess.Popen(
+            [f"{TOP}/bench/opensmtpd", self.work, str(self.port), pem],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+        pt.wait_until(self._answers, "OpenSMTPD")
+
+
 class Sink:
     """smtp-sink, and how many mails it has."""
 

@@ -86,9 +86,10 @@ work_add_rcpt(struct work *w, const struct tell_work_rcpt *m)
 		    sizeof(*w->rcpts));
 	to = xmalloc(m->to.len + m->orcpt.len + 2);
 	w->rcpts[n] = (struct work_rcpt){ .to = to,
-		.orcpt = place(place(to, m->to), m->orcpt),
+		.orcpt = place(to, m->to),
 		.index = m->index,
 		.notify = m->notify };
+	(void)place(w->rcpts[n].orcpt, m->orcpt);
 	w->nrcpts++;
 	w->nopen++;
 	w->nleft++;

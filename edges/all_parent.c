@@ -33,5 +33,5 @@ WIRE_DEFINE(tell_ready, TELL_READY)
 WIRE_DEFINE(tell_conf_taken, TELL_CONF_TAKEN)
 WIRE_DEFINE(tell_failed, TELL_FAILED)
 
-EDGE_DEFINE(
-    all_parent, ALL_PARENT, "child", "parent", 16384, 1048576, PHASE_SETUP)
+EDGE_DEFINE(all_parent, ALL_PARENT, "child", "parent", CHANNEL_MESSAGE_MAX,
+    1048576, PHASE_SETUP)

@@ -32,7 +32,7 @@ LIBS_rules := -lmilter -pthread
 LIBS_queue := -pthread
 LIBS_resolver := -lcares
 LIBS_smtpd := -lssl -lcrypto -lidn2
-LIBS_lib := -lssl -lcrypto
+LIBS_lib := -lssl -lcrypto -lidn2
 LIBS_vault := -lcrypto -lcrypt
 LIBS_posternd := -lssl -lcrypto -lidn2
 

@@ -2,12 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/base/clock.h"
 #include "lib/net/addr.h"
 #include "posternctl/asking.h"
 #include "posternctl/commands.h"
 #include "posternctl/json.h"
 #include "posternctl/out.h"
+#include "posternctl/rows.h"
 #include "posternctl/text.h"
 
 enum {
@@ -197,14 +197,6 @@ do_unblock(const struct call *c)
 
 /* --- the list --- */
 
-struct blocks_view {
-	bool json;
-	struct json j;
-	struct buf line;
-	uint64_t now_ms;
-	size_t n; /* rows so far */
-};
-
 static const char *
 kind_of(const struct row_block *row)
 {
@@ -212,18 +204,18 @@ kind_of(const struct row_block *row)
 }
 
 static void
-json_row(struct blocks_view *v, const struct row_block *row)
+json_row(struct rows *r, const void *msg)
 {
-	json_open(&v->j, '{');
-	json_key_str(&v->j, "network", row->network);
-	json_key_str(&v->j, "kind", str_of(kind_of(row)));
-	json_key(&v->j, "since");
-	json_time(&v->j, row->since_ms);
-	json_key(&v->j, "until");
-	json_time(&v->j, row->until_ms);
-	json_key_str(&v->j, "reason", row->reason);
-	json_key_number(&v->j, "uid", row->uid);
-	json_close(&v->j, '}');
+	const struct row_block *row = msg;
+
+	json_key_str(&r->j, "network", row->network);
+	json_key_str(&r->j, "kind", str_of(kind_of(row)));
+	json_key(&r->j, "since");
+	json_time(&r->j, row->since_ms);
+	json_key(&r->j, "until");
+	json_time(&r->j, row->until_ms);
+	json_key_str(&r->j, "reason", row->reason);
+	json_key_number(&r->j, "uid", row->uid);
 }
 
 static uint64_t
@@ -233,66 +225,29 @@ seconds_between(uint64_t from_ms, uint64_t to_ms)
 }
 
 static void
-text_row(struct blocks_view *v, const struct row_block *row)
+text_row(struct rows *r, const void *msg)
 {
-	char age[24], left[24];
+	const struct row_block *row = msg;
+	char age[24], left[24] = "-";
 
-	if (v->n == 0) {
-		buf_add_str(
-		    &v->line, STR("KIND   SINCE  LEFT   UID    NETWORK"));
-		text_end_line(out_buf(), &v->line);
-	}
-	buf_addf(&v->line, "%-6s %-6s %-6s %-6u ", kind_of(row),
-	    text_duration(seconds_between(row->since_ms, v->now_ms), age),
-	    row->until_ms == 0 ?
-		"-" :
-		text_duration(seconds_between(v->now_ms, row->until_ms), left),
+	if (row->until_ms != 0)
+		text_duration(seconds_between(r->now_ms, row->until_ms), left);
+	buf_addf(&r->line, "%-6s %-6s %-6s %-6u ", kind_of(row),
+	    text_duration(seconds_between(row->since_ms, r->now_ms), age), left,
 	    row->uid);
-	text_add(&v->line, row->network);
+	text_add(&r->line, row->network);
 	if (row->reason.len > 0)
-		buf_addf(&v->line, "  ");
-	text_add(&v->line, row->reason);
-	text_end_line(out_buf(), &v->line);
-}
-
-static void
-on_row(void *ctx, uint16_t type, const void *msg)
-{
-	struct blocks_view *v = ctx;
-
-	if (type != TYPE_row_block)
-		return;
-	if (v->json)
-		json_row(v, msg);
-	else
-		text_row(v, msg);
-	v->n++;
+		buf_add_str(&r->line, STR("  "));
+	text_add(&r->line, row->reason);
+	text_end_line(out_buf(), &r->line);
 }
 
 int
 show_blocks(const struct call *c)
 {
-	struct blocks_view v = { .json = c->json,
-		.j = { out_buf(), false },
-		.now_ms = clock_wall_ms() };
-	struct ask_blocks m = { 0 };
-	struct question q = {
-		.type = TYPE_ask_blocks, .msg = &m, .on_row = on_row, .ctx = &v
-	};
-	struct answer answer;
+	static const struct ask_blocks m;
+	static const struct rows_kind kind = { TYPE_ask_blocks, TYPE_row_block,
+		&m, json_row, text_row, "KIND   SINCE  LEFT   UID    NETWORK" };
 
-	buf_init(&v.line, 8192);
-	if (v.json)
-		json_open(&v.j, '[');
-	int status = asking_run(c->socket, &q, &answer, false);
-	if (status == CTL_DONE)
-		status = asking_exit(&answer);
-	if (v.json) {
-		json_close(&v.j, ']');
-		buf_add_char(out_buf(), '\n');
-	}
-	if (status != CTL_DONE && v.n == 0)
-		buf_reset(out_buf());
-	buf_clear(&v.line);
-	return status;
+	return rows_show(c, &kind);
 }

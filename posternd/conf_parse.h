@@ -184,10 +184,8 @@ const struct milter_set *conf_take_milters(struct conf_parser *p);
 conf_parse_fn conf_table_statement; /* conf_table.c */
 conf_parse_fn conf_milter;          /* conf_milter.c */
 conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
-    conf_resolver;                                  /* conf_global.c */
-conf_parse_fn conf_pki;                             /* conf_pki.c */
-conf_parse_fn conf_listen;                          /* conf_listen.c */
-conf_parse_fn conf_allow, conf_deny;                /* conf_door.c */
+    conf_resolver; /* conf_global.c */
+conf_parse_fn conf_pki, conf_listen, conf_allow, conf_deny;
 conf_parse_fn conf_action;                          /* conf_action.c */
 conf_parse_fn conf_match, conf_bare_newline;        /* conf_match.c */
 conf_parse_fn conf_limit, conf_queue, conf_deliver; /* conf_queue.c */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
+#include "lib/mail/idna.h"
 #include "lib/mail/path.h"
 #include "posternd/conf_parse.h"
 
@@ -313,15 +315,26 @@ int
 conf_set_address(
     struct conf_parser *p, const struct conf_keyword *k, void *into)
 {
+	struct buf address;
 	struct path path;
 	struct str s;
+	bool good;
 
 	if (conf_take_text(p, "a mail address", &s) == -1)
 		return -1;
-	if (s.len > k->max || path_split(s, &path) == -1 ||
-	    path.local.len == 0 || !path_is_domain(path.domain, true))
-		return refuse(p, "is not a mail address", s);
-	return put_text(k, into, s);
+	buf_init(&address, k->max);
+	/* The domain is in A-labels wherever we keep one. */
+	good = path_split(s, &path) == 0 && path.local.len > 0 &&
+	       path_is_domain(path.domain, true);
+	if (good) {
+		buf_add_str(&address, str_head(s, s.len - path.domain.len));
+		good = idna_to_ascii(path.domain, &address) == 0 &&
+		       !address.failed;
+	}
+	if (good)
+		put_text(k, into, buf_str(&address));
+	buf_clear(&address);
+	return good ? 0 : refuse(p, "is not a mail address", s);
 }
 
 /* fe80::1%eth0: the number of the interface is all that travels. */

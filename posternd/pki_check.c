@@ -95,7 +95,7 @@ check_time(const struct sheet *s, const char *path, const X509 *x)
 {
 	const ASN1_TIME *from = X509_get0_notBefore(x);
 	const ASN1_TIME *to = X509_get0_notAfter(x);
-	time_t soon = time(NULL) + WARN_DAYS * 86400;
+	time_t soon = time(NULL) + (time_t)WARN_DAYS * 86400;
 	char text[16];
 	if (X509_cmp_current_time(from) > 0)
 		doubt(s, "%s: certificate is not valid before %s", path,
@@ -284,7 +284,7 @@ look(const struct config *c, int fd)
 		_exit(1);
 	for (size_t i = 0; i < c->npkis; i++) {
 		struct sheet s = { .out = out, .pki = &c->pkis[i] };
-		int kinds[PKI_CERTS_MAX];
+		int kinds[PKI_CERTS_MAX] = { EVP_PKEY_NONE };
 		for (size_t k = 0; k < s.pki->ncerts; k++)
 			kinds[k] = look_at(&s, &s.pki->certs[k]);
 		check_kinds(&s, kinds);

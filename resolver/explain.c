@@ -73,14 +73,17 @@ cond_format(const struct cond *c, char out[static WHY_MAX])
 		[COND_EARLY_TALKER] = "early-talker",
 	};
 	const char *value = c->table != NULL ? table_name(c->table) : c->text;
+	char score[24] = "";
 
 	/* A list that stands in the rule has no name of its own. */
 	if (value != NULL &&
 	    str_starts_nocase(str_of(value), STR("anonymous.")))
 		value = "{ ... }";
-	(void)snprintf(out, WHY_MAX, "%s%s%s%.200s", c->negate ? "!" : "",
+	if (c->kind == COND_DNSBL)
+		(void)snprintf(score, sizeof(score), " score %d", c->score);
+	(void)snprintf(out, WHY_MAX, "%s%s%s%.200s%s", c->negate ? "!" : "",
 	    words[c->kind], value == NULL ? "" : " ",
-	    value == NULL ? "" : value);
+	    value == NULL ? "" : value, score);
 	return out;
 }
 

@@ -30,20 +30,21 @@ static const struct auth_mech mechs[] = {
 static const struct {
 	const char *word, *why; /* for the log */
 	const char *reply;
+	enum statistic count;
 	bool guessed; /* counts as a failure of the source, and is delayed */
 	bool close;
 } results[AUTH_RESULTS] = {
-	[AUTH_OK] =        { "ok",        NULL,            "235 2.7.0 Authentication succeeded", false, false },
-	[AUTH_WRONG] =     { "wrong",     "credentials",   "535 5.7.8 Authentication credentials invalid", true, false },
-	[AUTH_OTHER] =     { "wrong",     "authorization", "535 5.7.8 Authentication credentials invalid", true, false },
-	[AUTH_BINDING] =   { "malformed", "channel-binding", "535 5.7.8 Channel binding is not offered", false, false },
-	[AUTH_MALFORMED] = { "malformed", "syntax",        "501 5.5.2 That is no message of this mechanism", false, false },
-	[AUTH_ENCODING] =  { "malformed", "base64",        "501 5.5.2 That is not base64", false, false },
-	[AUTH_CANCELLED] = { "cancelled", "client",        "501 5.7.0 Authentication cancelled", false, false },
-	[AUTH_FOLLOWED] =  { "malformed", "pipelining",    "503 5.5.1 Nothing may be sent behind AUTH before its reply", false, true },
-	[AUTH_BUSY] =      { "busy",      "vault-busy",    "454 4.7.0 Too many authentications at once, try again later", false, false },
-	[AUTH_FAULT] =     { "fault",     "vault",         "454 4.7.0 Temporary authentication failure", false, false },
-	[AUTH_LATE] =      { "fault",     "vault-timeout", "454 4.7.0 Temporary authentication failure", false, false },
+	[AUTH_OK] =        { "ok",        NULL,              "235 2.7.0 Authentication succeeded", STAT_AUTH_OK, false, false },
+	[AUTH_WRONG] =     { "wrong",     "credentials",     "535 5.7.8 Authentication credentials invalid", STAT_AUTH_FAILED, true, false },
+	[AUTH_OTHER] =     { "wrong",     "authorization",   "535 5.7.8 Authentication credentials invalid", STAT_AUTH_FAILED, true, false },
+	[AUTH_BINDING] =   { "malformed", "channel-binding", "535 5.7.8 Channel binding is not offered", STAT_AUTH_FAILED, false, false },
+	[AUTH_MALFORMED] = { "malformed", "syntax",          "501 5.5.2 That is no message of this mechanism", STAT_AUTH_FAILED, false, false },
+	[AUTH_ENCODING] =  { "malformed", "base64",          "501 5.5.2 That is not base64", STAT_AUTH_FAILED, false, false },
+	[AUTH_CANCELLED] = { "cancelled", "client",          "501 5.7.0 Authentication cancelled", STAT_AUTH_FAILED, false, false },
+	[AUTH_FOLLOWED] =  { "malformed", "pipelining",      "503 5.5.1 Nothing may be sent behind AUTH before its reply", STAT_AUTH_FAILED, false, true },
+	[AUTH_BUSY] =      { "busy",      "vault-busy",      "454 4.7.0 Too many authentications at once, try again later", STAT_AUTH_BUSY, false, false },
+	[AUTH_FAULT] =     { "fault",     "vault",           "454 4.7.0 Temporary authentication failure", STAT_AUTH_BUSY, false, false },
+	[AUTH_LATE] =      { "fault",     "vault-timeout",   "454 4.7.0 Temporary authentication failure", STAT_AUTH_BUSY, false, false },
 };
 
 /* clang-format on */
@@ -191,7 +192,7 @@ reply(struct session *s)
 	enum auth_result r = a->result;
 
 	log_result(a);
-	stats_add(r == AUTH_OK ? STAT_AUTH_OK : STAT_AUTH_FAILED, 1);
+	stats_add(results[r].count, 1);
 	if (r == AUTH_OK)
 		accept_user(s, a);
 	auth_free(&s->auth);

@@ -162,7 +162,7 @@ static enum auth_turn
 client_first(struct auth *a, struct str in)
 {
 	struct ask_scram m = { .table = auth_table(a) };
-	struct str authz, bare;
+	struct str authz = STR(""), bare = STR("");
 	uint64_t id = 0;
 	enum auth_turn turn = read_gs2(a, in, &authz, &bare);
 	int r;

@@ -7,6 +7,7 @@
 #include "smtpd/limits.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
+#include "smtpd/stats.h"
 
 /* May it be said now; whatever stands behind it? */
 static enum stage
@@ -53,6 +54,7 @@ auth_limits(const struct session *s, struct command *c)
 {
 	if (!limits_auth_is_over(s))
 		return STAGE_GO;
+	stats_add(STAT_AUTH_LIMITED, 1);
 	return command_refuse(
 	    c, "auth-failures", "454 4.7.0 Too many failures, try again later");
 }

@@ -13,9 +13,6 @@ starttls_check(const struct session *s, struct command *c)
 	if (!secure_is_offered(s))
 		return command_refuse(
 		    c, "not-offered", "502 5.5.1 TLS is not offered here");
-	if (!secure_has_room(s))
-		return command_refuse(c, "handshakes",
-		    "454 4.7.0 TLS is not available now, try again later");
 	return STAGE_GO;
 }
 
@@ -37,6 +34,11 @@ starttls_apply(struct session *s, struct command *c)
 		c->close = true;
 		return command_refuse(c, "starttls-injection",
 		    "554 5.5.1 Nothing may follow STARTTLS before TLS");
+	}
+	if (!secure_has_room(s)) {
+		stats_add(STAT_TLS_REFUSED, 1);
+		return command_refuse(c, "handshakes",
+		    "454 4.7.0 TLS is not available now, try again later");
 	}
 	c->then = begin;
 	return command_answer(c, "220 2.0.0 Ready to start TLS");

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/tree.h"
 #include "lib/ipc/channel.h"
 #include "lib/net/tls.h"
@@ -15,7 +16,9 @@
 enum {
 	/* What one worker may have asked without an answer. */
 	SIGNATURES_MAX = 8192,
-	PASSWORDS_MAX = 256
+	PASSWORDS_MAX = 256,
+	/* A signature takes a millisecond; a handshake waits no longer. */
+	SIGNATURE_MS = 10000
 };
 
 static struct channel *channels[VAULT_INSTANCES];
@@ -43,6 +46,7 @@ can_ask(enum vault_instance instance, size_t most)
 struct question {
 	RB_ENTRY(question) entry;
 	uint64_t id;
+	uint64_t due_ms;   /* of a signature: monotonic */
 	bool is_cancelled; /* it is answered nevertheless, and freed then */
 	vault_fn *fn;      /* about a password */
 	void *ctx;         /* of fn; or the job of TLS */
@@ -92,6 +96,27 @@ question_end(struct question *q)
 
 /* --- signatures: TLS' signer --- */
 
+static struct timer *patience;
+
+/* Those that were asked for too long ago fail; the oldest come first. */
+static void
+on_impatience(void *unused)
+{
+	uint64_t now_ms = clock_mono_ms();
+	struct question *q, *next;
+	(void)unused;
+	RB_FOREACH_SAFE(q, questions, &questions, next) {
+		if (q->fn != NULL)
+			continue;
+		if (q->due_ms > now_ms) {
+			timer_set(patience, q->due_ms - now_ms);
+			return;
+		}
+		cancel(q->id);
+		tls_job_done(q->ctx, STR(""));
+	}
+}
+
 static void
 on_signed(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 {
@@ -112,8 +137,11 @@ sign(struct tls_job *job, const uint8_t key[static TLS_KEY_ID],
 		.input = input };
 	if (input.len > VAULT_SIGN_MAX || !can_ask(VAULT_KEYS, SIGNATURES_MAX))
 		return -1;
-	channel_ask(channels[VAULT_KEYS], TYPE_ask_sign, &m, on_signed,
-	    question_new(NULL, job, cancel_id));
+	struct question *q = question_new(NULL, job, cancel_id);
+	q->due_ms = clock_mono_ms() + SIGNATURE_MS;
+	if (!timer_is_set(patience))
+		timer_set(patience, SIGNATURE_MS);
+	channel_ask(channels[VAULT_KEYS], TYPE_ask_sign, &m, on_signed, q);
 	return 0;
 }
 
@@ -207,6 +235,8 @@ from_vault_start(struct loop *l, uint16_t instance, int fd)
 	channel_free(mine);
 	*mine = channel_new(
 	    l, fd, &smtpd_vault_edge, EDGE_A, handlers, on_closed, mine);
+	if (patience == NULL)
+		patience = timer_new(l, on_impatience, NULL);
 	if (instance == VAULT_KEYS)
 		tls_set_signer(sign, cancel);
 }
@@ -216,4 +246,5 @@ from_vault_stop(void)
 {
 	for (size_t i = 0; i < VAULT_INSTANCES; i++)
 		channel_free(&channels[i]);
+	timer_free(&patience);
 }

@@ -9,9 +9,9 @@
  * Edges: smtpd_queue, smtpd_resolver, smtpd_dialer, control_all, all_parent.
  * If it dies: its sessions break, the kernel keeps its backlog for the
  * successor; nothing that was answered 250 is in it.
- * Read next: listener.c, session.c, verbs.c, command.c, cmd_mail.c,
- * cmd_data.c, body.c, filtering.c, filter_stages.c, filter_content.c,
- * commit.c.
+ * Read next: listener.c, entrance.c, session.c, opening.c, verbs.c, command.c,
+ * cmd_mail.c, cmd_data.c, cmd_bdat.c, body.c, filtering.c, filter_stages.c,
+ * filter_content.c, commit.c.
  */
 #include <unistd.h>
 

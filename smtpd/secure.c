@@ -67,7 +67,7 @@ secure_set_config(struct config *c)
 	if (c == NULL)
 		return;
 	now.config = config_ref(c);
-	now.servers = xcalloc(c->nlisteners + 1, sizeof(*now.servers));
+	now.servers = xcalloc(c->nlisteners + 1, sizeof(struct tls_server *));
 	for (size_t i = 0; i < c->nlisteners; i++) {
 		const struct listener *l = &c->listeners[i];
 

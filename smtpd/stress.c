@@ -128,13 +128,13 @@ leave(uint64_t now)
 	log_info(NULL, "stress", "on=0");
 }
 
-static void
-look(const struct config *c, uint64_t now)
+void
+stress_look_at(const struct config *c, uint64_t now_ms)
 {
 	uint64_t worst = 0;
 	const char *why = NULL;
 
-	state.looked_ms = now;
+	state.looked_ms = now_ms;
 	state.full = false;
 	for (size_t i = 0; i < sizeof(measures) / sizeof(measures[0]); i++) {
 		uint64_t p = measures[i].percent(c);
@@ -149,7 +149,7 @@ look(const struct config *c, uint64_t now)
 	if (worst >= c->limits.stress)
 		enter(why, worst);
 	else if (worst * 4 < c->limits.stress * 3)
-		leave(now);
+		leave(now_ms);
 	else
 		state.calm_ms = 0;
 }
@@ -160,7 +160,7 @@ stress_look(const struct config *c)
 	uint64_t now = clock_mono_ms();
 
 	if (state.looked_ms == 0 || now - state.looked_ms >= LOOK_MS)
-		look(c, now);
+		stress_look_at(c, now);
 	if (state.timer != NULL && !timer_is_set(state.timer))
 		timer_set(state.timer, LOOK_MS);
 }
@@ -172,7 +172,7 @@ on_time(void *ctx)
 	(void)ctx;
 	if (listener_config() == NULL)
 		return;
-	look(listener_config(), clock_mono_ms());
+	stress_look_at(listener_config(), clock_mono_ms());
 	if (state.on || sessions_count() > 0)
 		timer_set(state.timer, LOOK_MS);
 }

@@ -23,6 +23,8 @@ uint64_t stress_errors(const struct limits *l);
 uint64_t stress_junk(const struct limits *l);
 /* Looks again; at most once a second it costs anything. */
 void stress_look(const struct config *c);
+/* Looks, at this (monotonic) time. */
+void stress_look_at(const struct config *c, uint64_t now_ms);
 /* From now on it looks by itself, too, as long as there are sessions. */
 void stress_start(struct loop *l);
 

@@ -23,6 +23,8 @@ static uint8_t own_key[SCRAM_HASH];
 void
 passwords_init(void)
 {
+	/* No openssl.cnf, and no file to be opened behind the jail. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	if (getrandom(own_key, sizeof(own_key), 0) != sizeof(own_key))
 		fatal_errno("getrandom");
 }
@@ -76,8 +78,8 @@ check_crypt(struct str value, struct str password)
 		return VAULT_WRONG;
 	char *setting = str_dup(value), *phrase = str_dup(password);
 	memset(&data, 0, sizeof(data));
-	hash = crypt_r(phrase, setting, &data);
-	if (hash != NULL && hash[0] != '*')
+	hash = crypt_rn(phrase, setting, &data, sizeof(data));
+	if (hash != NULL)
 		verdict = strlen(hash) == value.len &&
 				  CRYPTO_memcmp(hash, value.p, value.len) == 0 ?
 			      VAULT_RIGHT :

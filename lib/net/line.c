@@ -92,6 +92,13 @@ find_or_end(const char *p, const char *end, char c)
 	return hit != NULL ? hit : end;
 }
 
+/* Does a line that begins so need a closer look? */
+static bool
+may_end(const struct dot_reader *d, char c)
+{
+	return c == '.' && !d->chunks;
+}
+
 /* Bytes of the present line, and whatever whole lines follow that do not
  * begin with a dot: one piece for out, as long as it goes. Returns the bytes
  * consumed. */
@@ -140,7 +147,7 @@ text_run(struct dot_reader *d, struct str in, out_fn *out, void *ctx)
 		}
 		line_ended(d);
 		p = cr + 2;
-		if (p == end || (*p == '.' && !d->chunks)) {
+		if (p == end || may_end(d, *p)) {
 			d->state = DOT_BOL;
 			break;
 		}
@@ -158,7 +165,7 @@ dot_step(struct dot_reader *d, struct str in, out_fn *out, void *ctx, bool *end)
 
 	switch (d->state) {
 	case DOT_BOL:
-		d->state = c == '.' && !d->chunks ? DOT_DOT : DOT_TEXT;
+		d->state = may_end(d, c) ? DOT_DOT : DOT_TEXT;
 		return d->state == DOT_DOT ? 1 : 0;
 	case DOT_DOT:
 		d->state = c == '\r' ? DOT_DOT_CR : DOT_TEXT;

@@ -92,7 +92,7 @@ static size_t
 map_size(uint32_t ncolumns)
 {
 	return sizeof(struct header) + ncolumns * sizeof(struct column) +
-	       PARTS * NSLOTS * slot_size(ncolumns);
+	       (size_t)PARTS * NSLOTS * slot_size(ncolumns);
 }
 
 static struct column *
@@ -258,11 +258,9 @@ claim(const struct sources *s, enum part part, uint64_t key, uint64_t now_us,
 		struct slot *slot = slot_at(s, part, at);
 		uint64_t present = atomic_load(&slot->key);
 		uint64_t until = remembered_us(slot);
-		if (present == 0)
-			until = 0;
-		else if (open_in(s, slot) != 0)
+		if (present != 0 && open_in(s, slot) != 0)
 			continue;
-		else if (until <= now_us)
+		if (present == 0 || until <= now_us)
 			until = 0;
 		if (until < oldest) {
 			oldest = until;

@@ -1,6 +1,8 @@
 #include "lib/net/stream.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -541,6 +543,11 @@ void
 stream_start_layer(
     struct stream *s, const struct stream_layer *layer, struct tls *t)
 {
+	int on = 1;
+
+	/* The ticket goes alone, and what comes behind it would wait until the
+	 * peer has acknowledged that. (We gather what we write ourselves.) */
+	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	buf_clear(&s->in);
 	s->layer = layer;
 	s->tls = t;

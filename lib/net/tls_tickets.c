@@ -20,18 +20,18 @@ struct ticket_key {
 
 _Static_assert(sizeof(struct ticket_key) == 80, "as they come");
 
-static struct ticket_key keys[KEYS_MAX];
+static struct ticket_key held[KEYS_MAX];
 static size_t nkeys;
 
 void
-tls_set_tickets(struct str bytes)
+tls_set_tickets(struct str keys)
 {
-	explicit_bzero(keys, sizeof(keys));
-	nkeys = bytes.len / sizeof(keys[0]);
+	explicit_bzero(held, sizeof(held));
+	nkeys = keys.len / sizeof(held[0]);
 	if (nkeys > KEYS_MAX)
 		nkeys = KEYS_MAX;
 	if (nkeys > 0)
-		memcpy(keys, bytes.p, nkeys * sizeof(keys[0]));
+		memcpy(held, keys.p, nkeys * sizeof(held[0]));
 }
 
 bool
@@ -59,7 +59,7 @@ static int
 seal(unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
     EVP_MAC_CTX *mac)
 {
-	struct ticket_key *k = &keys[0];
+	struct ticket_key *k = &held[0];
 
 	if (nkeys == 0 ||
 	    RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1 ||
@@ -78,13 +78,13 @@ open_one(const unsigned char *name, const unsigned char *iv,
 {
 	size_t i = 0;
 
-	while (i < nkeys && memcmp(keys[i].name, name, NAME_SIZE) != 0)
+	while (i < nkeys && memcmp(held[i].name, name, NAME_SIZE) != 0)
 		i++;
 	if (i == nkeys)
 		return 0;
-	if (set_mac(mac, &keys[i]) != 1 ||
+	if (set_mac(mac, &held[i]) != 1 ||
 	    EVP_DecryptInit_ex(
-		cipher, EVP_aes_256_cbc(), NULL, keys[i].aes, iv) != 1)
+		cipher, EVP_aes_256_cbc(), NULL, held[i].aes, iv) != 1)
 		return -1;
 	return i == 0 ? 1 : 2;
 }

@@ -52,15 +52,17 @@ def scram_with_gsasl():
     gsasl = f"{PEERS}/bin/gsasl"
     if not os.path.exists(gsasl):
         raise Skip("no gsasl (make interop fetches it)")
-    with Secured() as gw:
+    # It connects to an address, and wants to find it in the certificate.
+    cert = Ca().cert("mx.test.example", own_address())
+    with Secured(pkis={"mx": cert}) as gw:
         def run(user, password, *more):
             return command(gsasl, "--smtp", "--connect",
                            f"{gw.address}:{gw.ports['submission']}",
-                           "--x509-ca-file", gw.ca.root, "--hostname",
+                           "--x509-ca-file", cert.ca.root, "--hostname",
                            "mx.test.example", "--service", "smtp",
                            "-a", user, "-z", user, "-p", password,
                            "--no-cb",
-                           *more)
+                           "--starttls", *more)
         code, out = run("yoda", "size matters not", "-m", "SCRAM-SHA-256")
         match(out, r"235 2\.7\.0", f"{code} {out}")
         code, out = run("yoda", "size matters", "-m", "SCRAM-SHA-256")
@@ -102,7 +104,7 @@ def xclient():
         equal(code, 33, out)  # "XCLIENT failed"
         match(out, "Host did not advertise XCLIENT", "others")
         with gw.plain("other") as c:
-            match(c.cmd("XCLIENT ADDR=192.0.2.77"), r"\(550, '5\.7\.1",
+            match(c.cmd("XCLIENT ADDR=192.0.2.77"), r"\((502|550), '5\.",
                   "others")
 
 

@@ -55,8 +55,7 @@ def judged(found):
                        ("ROBOT", "not vulnerable"),
                        ("secure_client_renego", "not vulnerable"),
                        ("SWEET32", "not vulnerable"),
-                       ("LOGJAM", "not vulnerable"),
-                       ("FS", "offered")):
+                       ("LOGJAM", "not vulnerable"), ("PFS", "^offered")):
         match(found[name][1], want, f"{name}: {found[name]}")
     print(f"  {len(found)} findings; " + ", ".join(
         f"{s} {sum(v[0] == s for v in found.values())}"

@@ -10,6 +10,7 @@ authority and whatever names, kinds of key and times a test wants.
 """
 import datetime
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -145,11 +146,12 @@ class Ca:
 
     def cert(self, *names, kind="ecdsa", days=(-1, 365), subject=None,
              key=None, issuer=None, extra=""):
-        """names: of hosts (SAN); key: this one again."""
+        """names: of hosts, or addresses (SAN); key: this one again."""
         self.count += 1
         issuer = issuer or self.issuer
         key = key or private_key(kind, f"{self.dir}/{self.count}.key")
-        san = ", ".join(f"DNS:{n}" for n in names)
+        san = ", ".join(f"IP:{n}" if re.fullmatch(r"[0-9.]+|.*:.*", n)
+                        else f"DNS:{n}" for n in names)
         out = self._sign(subject or f"/CN={names[0]}", key, days,
                          f"subjectAltName = {san}\n{extra}\n" if names else
                          f"{extra}\n", issuer)

@@ -36,14 +36,17 @@ class Report:
         self.original = None
         if len(parts) == 3:
             match(parts[2].get_content_type(),
-                  "^(text/rfc822-headers|message/global-headers)$", "part 3")
+                  "^(text/rfc822-headers|message/(rfc822|global)"
+                  "(-headers)?)$", "part 3")
+            self.whole = parts[2].get_content_type() in (
+                "message/rfc822", "message/global")
             self.original = email.message_from_bytes(
                 self.bytes_of(parts[2]))
 
     @staticmethod
     def bytes_of(part):
         body = part.get_payload()
-        if isinstance(body, list):  # message/global-headers
+        if isinstance(body, list):  # message/rfc822, global, global-headers
             return bytes(body[0])
         return part.get_payload(decode=True) if part.get(
             "Content-Transfer-Encoding") else \
@@ -90,10 +93,11 @@ class Report:
         match(self.fields["Arrival-Date"], DATE, "Arrival-Date")
         assert self.rcpts, "no recipient"
         for to, f in self.rcpts.items():
-            match(f["Action"], "^(failed|delayed)$", "Action")
-            match(f["Status"], r"^[45]\.\d{1,3}\.\d{1,3}$", "Status")
-            equal(f["Status"][0], "5" if f["Action"] == "failed" else "4",
-                  "class of the status")
+            match(f["Action"], "^(failed|delayed|delivered|relayed)$",
+                  "Action")
+            match(f["Status"], r"^[245]\.\d{1,3}\.\d{1,3}$", "Status")
+            equal(f["Status"][0], {"failed": "5", "delayed": "4"}.get(
+                f["Action"], "2"), "class of the status")
             if "Remote-MTA" in f:
                 match(f["Remote-MTA"], r"^dns; ?\S", "Remote-MTA")
             if "Diagnostic-Code" in f:

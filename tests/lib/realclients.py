@@ -162,6 +162,7 @@ class PostfixClient(Chrooted):
 
 EXIM = """
 primary_hostname = client.example
+exim_path = {program}
 spool_directory = {work}/exim
 log_file_path = {work}/exim/%slog
 exim_user = mail
@@ -200,20 +201,26 @@ class EximClient(Chrooted):
         os.mkdir(self.path("exim"), 0o755)
         shutil.chown(self.path("exim"), "mail", "mail")
         self.conf = self.write("exim.conf", EXIM.format(
-            work=self.work, address=address, port=port, transport=transport))
+            work=self.work, program=f"{PEERS}/root/usr/sbin/exim4", address=address, port=port, transport=transport))
         # It looks for its user by a name that this machine does not have.
         users = self.write("passwd", open("/etc/passwd").read() +
                            "Debian-exim:x:8:8::/:/bin/false\n")
         groups = self.write("group", open("/etc/group").read() +
                             "Debian-exim:x:8:\n")
+        # It starts itself again without a word about libraries: they are
+        # where it looks.
+        libs = f"usr/lib/{os.uname().machine}-linux-gnu"
         self.inside = f"mount --bind {users} /etc/passwd && " \
-            f"mount --bind {groups} /etc/group && exec \"$@\""
+            f"mount --bind {groups} /etc/group && " \
+            f"mount -t overlay overlay -o lowerdir={PEERS}/root/{libs}:" \
+            f"/{libs} /{libs} && exec \"$@\""
+        self.program = f"{PEERS}/root/usr/sbin/exim4"
 
     def send(self, data, sender="a@b.example", rcpts=("x@example.net",)):
         """(exit code, what it said, its log)"""
         code, out = command(
             "unshare", "--mount", "--propagation", "private", "sh", "-c",
-            self.inside, "sh", f"{PEERS}/bin/exim4", "-C", self.conf, "-odi",
+            self.inside, "sh", self.program, "-C", self.conf, "-odi",
             "-oi", "-f", sender, "-bm", "--", *rcpts,
             stdin=data.replace(b"\r\n", b"\n"))
         return code, out, self.log()

@@ -181,8 +181,9 @@ def hello():
 LOCAL = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"  # v2: the balancer's own check
 
 
-def proxy_v1(source, port=40000, to="192.0.2.99", to_port=25):
+def proxy_v1(source, port=40000, to=None, to_port=25):
     kind = "TCP6" if ":" in source else "TCP4"
+    to = to or ("2001:db8::99" if ":" in source else "192.0.2.99")
     return f"PROXY {kind} {source} {to} {port} {to_port}\r\n".encode()
 
 

@@ -140,13 +140,11 @@ def several_errors_in_one_run():
 
 @test
 def not_available_yet():
-    for text in ('pki a cert "/x" key "/y"\n',
-                 "http 127.0.0.1 port 8025\n",
+    for text in ("http 127.0.0.1 port 8025\n",
                  'action x lmtp "unix:/x"\n',
                  'action x mda "/bin/true"\n',
-                 "match auth action out\n",
-                 'match dnsbl "x.example" reject\n',
-                 "listen on 127.0.0.1 port 2527 proxy-protocol\n"):
+                 'action x relay to "smtps://127.0.0.1"\n',
+                 'action x relay to "smtp://127.0.0.1" tls require\n'):
         bad(TAIL + text, 4, "not available yet")
 
 

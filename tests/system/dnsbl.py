@@ -84,7 +84,7 @@ def nobody_waits_who_need_not():
                                 if s["state"] == "dnsbl"], "one that waits")
             late.release()
             equal(c.reply()[0], 550, "the answer has come")
-        equal(gw.json("show", "sessions"), [])
+        wait_until(lambda: gw.json("show", "sessions") == [], "none")
 
 
 @test

@@ -16,7 +16,7 @@ from postern import *  # noqa: E402,F401,F403
 
 PROBE = os.path.join(BUILD, "tests", "lib", "sandbox_probe")
 ROLES = ("smtpd", "resolver", "queue", "delivery", "maildir", "control",
-         "dialer")
+         "dialer", "vault")
 CONF = '''
 dial-group daemon mail
 milter local socket "unix:$dir/filter.sock"

@@ -37,6 +37,37 @@ def connections_per_source():
 
 
 @test
+def connections_per_subnet():
+    """Neighbours share what their network may have."""
+    with Gateway(CONF + "limit connections-per-subnet 4\n"
+                 "limit rate-per-source 10000/1m\n") as gw:
+        first = [gw.client(source=f"127.9.8.{n}") for n in range(1, 5)]
+        for c in first:
+            equal(c.greeting[0], 220, "below the limit")
+        over = gw.client(source="127.9.8.5")
+        match(over.greeting, r"\(421, '4\.7\.0.*network", "the fifth")
+        over.ended()
+        gw.wait_log(r"reject .*why=connections-per-subnet .*127\.9\.8\.5")
+        equal(gw.client(source="127.9.7.1").greeting[0], 220, "next door")
+        first[0].want("QUIT", 221)
+        first[0].ended()
+        gw.wait_log("disconnect.*client=127.9.8.1")
+        wait_until(lambda: gw.client(source="127.9.8.5").greeting[0] == 220,
+                   "a place again")
+
+
+@test
+def rate_per_subnet():
+    with Gateway(CONF + "limit rate-per-subnet 3/1h\n") as gw:
+        for n in range(1, 4):
+            equal(gw.client(source=f"127.9.8.{n}").greeting[0], 220, n)
+        for n in range(4, 7):
+            match(gw.client(source=f"127.9.8.{n}").greeting,
+                  r"\(421, '4\.7\.0.*network", n)
+        equal(gw.client(source="127.9.7.1").greeting[0], 220, "next door")
+
+
+@test
 def a_dead_worker_gives_its_places_back():
     with Gateway(CONF + "limit connections-per-source 6\n"
                  "limit rate-per-source 10000/1m\n") as gw:

@@ -34,7 +34,9 @@ static bool
 names_files(struct str s)
 {
 	return memmem(s.p, s.len, "include", 7) != NULL ||
-	       memmem(s.p, s.len, "file", 4) != NULL;
+	       memmem(s.p, s.len, "file", 4) != NULL ||
+	       memmem(s.p, s.len, "cert ", 5) != NULL ||
+	       memmem(s.p, s.len, "ca ", 3) != NULL;
 }
 
 int

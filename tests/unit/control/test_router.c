@@ -211,7 +211,40 @@ on_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	send_content(f);
 }
 
+static void
+on_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct answer_done m = { .code = ANSWER_OK };
+
+	(void)ctx;
+	change.uid = ((const struct ask_block *)msg)->uid;
+	channel_tell(ch, TYPE_answer_done, &m, id);
+}
+
+static void
+on_unblock(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct answer_done m = { .code = ANSWER_OK };
+
+	(void)ctx;
+	change.uid = ((const struct ask_unblock *)msg)->uid;
+	channel_tell(ch, TYPE_answer_done, &m, id);
+}
+
+static void
+on_listing(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct answer_done m = { .code = ANSWER_OK };
+
+	(void)ctx, (void)msg;
+	channel_tell(ch, TYPE_answer_done, &m, id);
+}
+
 static const struct handler process_handlers[] = {
+	{ TYPE_ask_block, on_block },
+	{ TYPE_ask_unblock, on_unblock },
+	{ TYPE_ask_blocks, on_listing },
+	{ TYPE_ask_sessions, on_listing },
 	{ TYPE_tell_term, on_term },
 	{ TYPE_ask_change, on_change },
 	{ TYPE_ask_stats, on_stats },
@@ -418,6 +451,25 @@ START_TEST(change_goes_to_the_queue)
 
 END_TEST
 
+/* Who blocks somebody is known, whoever he says he is. */
+START_TEST(who_blocks)
+{
+	struct ask_block block = { .network = STR("192.0.2.1"), .uid = 4711 };
+	struct ask_unblock unblock = { .network = STR("192.0.2.1"),
+		.uid = 4711 };
+
+	connect_as(1000, PERMIT_ALL);
+	ask(TYPE_ask_block, &block);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(change.uid, 1000);
+	change.uid = 0;
+	ask(TYPE_ask_unblock, &unblock);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(change.uid, 1000);
+}
+
+END_TEST
+
 /* Bit n: the n-th of these questions was answered. */
 static unsigned int
 answered_to(unsigned int permits)
@@ -432,6 +484,10 @@ answered_to(unsigned int permits)
 	struct ask_quarantine quarantine = { 0 };
 	struct ask_trace trace = { .msgid = STR("0000000000000000") };
 	struct ask_test_milter test = { .milter = STR("a") };
+	struct ask_block block = { .network = STR("::1") };
+	struct ask_unblock unblock = { .network = STR("::1") };
+	struct ask_blocks blocks = { 0 };
+	struct ask_sessions sessions = { 0 };
 
 	const struct {
 		uint16_t type;
@@ -447,6 +503,10 @@ answered_to(unsigned int permits)
 		{ TYPE_ask_quarantine, &quarantine },
 		{ TYPE_ask_trace, &trace },
 		{ TYPE_ask_test_milter, &test },
+		{ TYPE_ask_block, &block },
+		{ TYPE_ask_unblock, &unblock },
+		{ TYPE_ask_blocks, &blocks },
+		{ TYPE_ask_sessions, &sessions },
 	};
 
 	unsigned int bits = 0;
@@ -466,8 +526,8 @@ answered_to(unsigned int permits)
 START_TEST(permissions)
 {
 	route_set_submit_path("/x/submit.sock");
-	ck_assert_uint_eq(answered_to(PERMIT_ALL), 1023);
-	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 505);
+	ck_assert_uint_eq(answered_to(PERMIT_ALL), 16383);
+	ck_assert_uint_eq(answered_to(PERMIT_VIEW), 505 + 12288);
 	ck_assert_uint_eq(answered_to(0), 8);
 	ck_assert_str_eq(term_text, "/x/submit.sock");
 }
@@ -787,6 +847,7 @@ main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, change_goes_to_the_queue);
 	tcase_add_test(c, permissions);
+	tcase_add_test(c, who_blocks);
 	tcase_add_test(c, rows_of_the_resolver);
 	tcase_add_test(c, filters_of_all_workers);
 	tcase_add_test(c, a_mail_for_a_filter);

@@ -61,7 +61,7 @@ struct fake {
 struct told {
 	uint64_t id;
 	uint32_t index;
-	uint8_t outcome, duplicate;
+	uint8_t outcome, duplicate, handover;
 	uint16_t code;
 	char status[16], reply[520], relay[330];
 };
@@ -277,6 +277,7 @@ on_result(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	t->outcome = m->outcome;
 	t->code = m->code;
 	t->duplicate = m->possible_duplicate;
+	t->handover = m->handover;
 	copy(t->status, sizeof(t->status), m->status);
 	copy(t->reply, sizeof(t->reply), m->reply);
 	copy(t->relay, sizeof(t->relay), m->relay);
@@ -403,6 +404,8 @@ teardown(void)
 struct mail {
 	const char *hops, *from, *content;
 	const char *to[8];
+	const char *envid, *orcpt[8];
+	uint8_t notify[8];
 	uint32_t flags;
 	int file; /* 0: none */
 	uint64_t body_size;
@@ -442,6 +445,7 @@ give(const struct mail *mail)
 		.inline_size = (uint32_t)strlen(content),
 		.in_file = mail->file != 0,
 		.body_size = mail->body_size,
+		.envid = str_of(mail->envid),
 	};
 	uint64_t id = ++next_id;
 	struct tell_work_content body = { .bytes = str_of(content) };
@@ -451,7 +455,9 @@ give(const struct mail *mail)
 	channel_tell(queue, TYPE_tell_work, &m, id);
 	for (uint32_t i = 0; i < m.nrcpt; i++) {
 		struct tell_work_rcpt r = { .index = i + 10,
-			.to = str_of(mail->to[i]) };
+			.to = str_of(mail->to[i]),
+			.notify = mail->notify[i],
+			.orcpt = str_of(mail->orcpt[i]) };
 
 		channel_tell(queue, TYPE_tell_work_rcpt, &r, id);
 	}
@@ -482,7 +488,7 @@ give_one(size_t nhops)
 	give(&m);
 }
 
-static void
+__attribute__((unused)) static void
 deliver_one(size_t nhops)
 {
 	give_one(nhops);

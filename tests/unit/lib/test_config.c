@@ -186,9 +186,9 @@ START_TEST(needs_names)
 	ck_assert(!relay_needs(NULL, plain));
 	ck_assert(relay_needs(NULL, named));
 	ck_assert_ptr_null(needs(&box, NULL));
-	for (k.kind = COND_FROM_ANY; k.kind <= COND_TAG; k.kind++) {
+	for (k.kind = COND_FROM_ANY; k.kind <= COND_EARLY_TALKER; k.kind++) {
 		bool by_name = k.kind == COND_RDNS || k.kind == COND_FCRDNS ||
-			       k.kind == COND_HELO_PTR;
+			       k.kind == COND_HELO_PTR || k.kind == COND_DNSBL;
 
 		for (k.negate = false;; k.negate = true) {
 			const char *why = needs(NULL, &k);
@@ -203,6 +203,19 @@ START_TEST(needs_names)
 	}
 	table_free(&plain);
 	table_free(&named);
+}
+
+END_TEST
+
+/* A rate without a period of its own is one a minute. */
+START_TEST(periods)
+{
+	struct config *c = config_new();
+
+	ck_assert_uint_eq(c->limits.rate_per_source_period, 60000);
+	ck_assert_uint_eq(c->limits.auth_failures, 20);
+	ck_assert_uint_eq(c->limits.auth_failures_period, 600000);
+	config_unref(&c);
 }
 
 END_TEST
@@ -254,6 +267,7 @@ main(void)
 	tcase_add_test(t, hops);
 	tcase_add_test(t, hops_by_mx);
 	tcase_add_test(t, needs_names);
+	tcase_add_test(t, periods);
 	tcase_add_test(t, milters_need_names);
 	tcase_add_test(t, actions);
 	suite_add_tcase(s, t);

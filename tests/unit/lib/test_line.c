@@ -6,6 +6,11 @@
 #include "lib/base/buf.h"
 #include "lib/net/line.h"
 
+#define STR_INIT(text)                   \
+	{                                \
+		(text), sizeof(text) - 1 \
+	}
+
 START_TEST(lines)
 {
 	static const struct {
@@ -190,6 +195,59 @@ START_TEST(there_and_back)
 
 END_TEST
 
+/* Content in chunks: dots are dots, and however it is cut it is the same. */
+START_TEST(chunks)
+{
+	static const struct {
+		struct str in;
+		const char *out;     /* kept as it is */
+		const char *made_of; /* with normalize */
+		bool bare;
+		size_t longest;
+	} cases[] = {
+		{ STR_INIT("a\r\n.\r\nb\r\n"), "a\r\n.\r\nb\r\n",
+		    "a\r\n.\r\nb\r\n", false, 1 },
+		{ STR_INIT("..x\r\n"), "..x\r\n", "..x\r\n", false, 3 },
+		{ STR_INIT(".\r\n"), ".\r\n", ".\r\n", false, 1 },
+		{ STR_INIT("abc"), "abc\r\n", "abc\r\n", false, 3 },
+		{ STR_INIT("a\nb\r\n"), "a\nb\r\n", "a\r\nb\r\n", true, 3 },
+		{ STR_INIT("a\rb\r\n"), "a\rb\r\n", "a\r\nb\r\n", true, 3 },
+		{ STR_INIT("a\r"), "a\r\r\n", "a\r\n", true, 2 },
+		{ STR_INIT("\r"), "\r\r\n", "\r\n", true, 1 },
+		{ STR_INIT("\r\r\n"), "\r\r\n", "\r\n\r\n", true, 1 },
+		{ STR_INIT(""), "", "", false, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		for (size_t step = 1; step <= cases[i].in.len + 1; step++)
+			for (int normal = 0; normal < 2; normal++) {
+				const char *want =
+				    normal ? cases[i].made_of : cases[i].out;
+				struct dot_reader d;
+				struct buf out;
+				bool end;
+
+				buf_init(&out, 1000);
+				chunk_reader_init(&d, normal);
+				ck_assert_uint_eq(
+				    read_all(&d, cases[i].in, step, &out, &end),
+				    cases[i].in.len);
+				ck_assert(!end);
+				chunk_reader_end(&d, collect, &out);
+				ck_assert_msg(
+				    str_eq(buf_str(&out), str_of(want)),
+				    "case %zu step %zu: %.*s", i, step,
+				    (int)out.len, out.p);
+				ck_assert(d.bare == cases[i].bare);
+				if (!normal)
+					ck_assert_uint_eq(
+					    d.longest, cases[i].longest);
+				buf_clear(&out);
+			}
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -199,6 +257,7 @@ main(void)
 	tcase_add_test(t, lines);
 	tcase_add_test(t, content);
 	tcase_add_test(t, normalized);
+	tcase_add_test(t, chunks);
 	tcase_add_test(t, longest);
 	tcase_add_test(t, there_and_back);
 	suite_add_tcase(s, t);

@@ -308,6 +308,37 @@ ask(const struct table *t)
 	return sum + (unsigned int)v.len;
 }
 
+/* Who points at the table sees the other image; not sound, all stays. */
+START_TEST(replaced)
+{
+	struct table_builder *b = table_builder_new("a"),
+			     *other = table_builder_new("b");
+	struct table *t;
+	struct str value;
+	int fd;
+
+	ck_assert_int_eq(table_builder_add(b, STR("k"), "secret", NULL), 0);
+	ck_assert_int_eq(table_builder_add(other, STR("k"), NULL, NULL), 0);
+	ck_assert_int_eq(
+	    table_builder_add(other, STR("10.0.0.0/8"), NULL, NULL), 0);
+	t = table_open(table_builder_seal(&b, NULL), "name", NULL);
+	ck_assert_ptr_nonnull(t);
+	fd = memfd_create("unsealed", MFD_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(table_replace(t, fd, NULL), -1);
+	ck_assert(table_find(t, STR("k"), &value));
+	ck_assert(str_eq(value, STR("secret")));
+	ck_assert_int_eq(
+	    table_replace(t, table_builder_seal(&other, NULL), NULL), 0);
+	ck_assert_str_eq(table_name(t), "name");
+	ck_assert_uint_eq(table_count(t), 2);
+	ck_assert(table_find(t, STR("k"), &value));
+	ck_assert_uint_eq(value.len, 0);
+	table_free(&t);
+}
+
+END_TEST
+
 START_TEST(seals)
 {
 	static const int some[] = { 0, F_SEAL_WRITE,
@@ -384,6 +415,7 @@ main(void)
 	tcase_add_test(t, sources);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, many);
+	tcase_add_test(t, replaced);
 	tcase_add_test(t, seals);
 	tcase_add_test(t, truncated);
 	tcase_add_loop_test(t, flipped, 0, sizeof(changes));

@@ -324,14 +324,14 @@ static struct timer *guard, *tick;
 static unsigned int rounds;
 
 static inline void
-on_guard(void *ctx)
+world_guard(void *ctx)
 {
 	(void)ctx;
 	ck_abort_msg("stuck");
 }
 
 static inline void
-on_tick(void *ctx)
+world_tick(void *ctx)
 {
 	(void)ctx;
 	if (rounds-- == 0)
@@ -403,8 +403,8 @@ static inline void
 world_enter(struct loop *l)
 {
 	loop = l;
-	guard = timer_new(loop, on_guard, NULL);
-	tick = timer_new(loop, on_tick, NULL);
+	guard = timer_new(loop, world_guard, NULL);
+	tick = timer_new(loop, world_tick, NULL);
 }
 
 static inline void

@@ -400,7 +400,87 @@ on_test_milter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	done(ch, id, ANSWER_OK, "");
 }
 
+static void
+on_sessions(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_session first = { .session = STR(ID),
+		.client = STR("192.0.2.1"),
+		.port = 4242,
+		.peer = STR("192.0.2.9"),
+		.listener = STR("127.0.0.1:25"),
+		.helo = STR("evil\033[2J"),
+		.state = STR("command"),
+		.tls = STR("TLSv1.3 X"),
+		.auth = STR("luke"),
+		.listed = STR("zen.example=127.0.0.2"),
+		.age_ms = 61000,
+		.messages = 3,
+		.errors = 2 };
+	struct row_session second = { .session = STR(ID),
+		.client = STR("2001:db8::1"),
+		.state = STR("greeting") };
+
+	(void)ctx, (void)msg;
+	channel_tell(ch, TYPE_row_session, &first, id);
+	channel_tell(ch, TYPE_row_session, &second, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
+static void
+on_blocks(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_block first = { .network = STR("192.0.2.0/24"),
+		.since_ms = 1000,
+		.until_ms = 2000,
+		.reason = STR("evil\033[2J"),
+		.uid = 7 };
+	struct row_block second = {
+		.network = STR("2001:db8::/32"), .allow = 1, .since_ms = 3000
+	};
+
+	(void)ctx, (void)msg;
+	channel_tell(ch, TYPE_row_block, &first, id);
+	channel_tell(ch, TYPE_row_block, &second, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
+/* It says in its text what it heard. */
+static void
+on_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_block *m = msg;
+	char text[400];
+
+	(void)ctx;
+	snprintf(text, sizeof(text), "%.*s %d %llu %.*s", (int)m->network.len,
+	    m->network.p, m->allow, (unsigned long long)m->duration_ms,
+	    (int)m->reason.len, m->reason.p);
+	done(ch, id,
+	    strcmp(text, "192.0.2.0/24 0 7200000 they hammer") == 0 ||
+		    strcmp(text, "::/0 1 0 ") == 0 ||
+		    strcmp(text, "0.0.0.0/0 0 0 ") == 0 ?
+		ANSWER_OK :
+		ANSWER_REFUSED_IT,
+	    text);
+}
+
+static void
+on_unblock(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_unblock *m = msg;
+
+	(void)ctx;
+	done(ch, id,
+	    str_eq(m->network, STR("192.0.2.1/32")) ? ANSWER_OK :
+						      ANSWER_NOT_FOUND,
+	    "there is none");
+}
+
 static const struct handler handlers[] = {
+	{ TYPE_ask_sessions, on_sessions },
+	{ TYPE_ask_blocks, on_blocks },
+	{ TYPE_ask_block, on_block },
+	{ TYPE_ask_unblock, on_unblock },
 	{ TYPE_ask_quarantine, on_quarantine },
 	{ TYPE_ask_trace, on_trace },
 	{ TYPE_ask_milters, on_milters },
@@ -611,6 +691,57 @@ START_TEST(destinations)
 	    "12      0       1       60s      mx://a.example:25\n"
 	    "    421 \\x1B[2J\n"
 	    "0       2       3       -        home\n");
+}
+
+END_TEST
+
+START_TEST(sessions)
+{
+	expect("show sessions", true, CTL_DONE,
+	    "[{\"session\":\"" ID "\",\"client\":\"192.0.2.1\","
+	    "\"port\":4242,\"helo\":\"evil\\u001b[2J\","
+	    "\"state\":\"command\",\"tls\":\"TLSv1.3 X\","
+	    "\"auth\":\"luke\",\"age\":61,\"messages\":3,\"errors\":2,"
+	    "\"peer\":\"192.0.2.9\",\"listener\":\"127.0.0.1:25\","
+	    "\"listed\":\"zen.example=127.0.0.2\"},"
+	    "{\"session\":\"" ID "\",\"client\":\"2001:db8::1\","
+	    "\"port\":0,\"helo\":null,\"state\":\"greeting\",\"tls\":null,"
+	    "\"auth\":null,\"age\":0,\"messages\":0,\"errors\":0,"
+	    "\"peer\":\"\",\"listener\":\"\",\"listed\":null}]\n");
+	expect("show sessions", false, CTL_DONE,
+	    "SESSION          AGE   MAILS  STATE      CLIENT\n" ID
+	    " 61s   3      command    192.0.2.1 helo=evil\\x1B[2J "
+	    "tls=TLSv1.3 X auth=luke listed=zen.example=127.0.0.2 errors=2\n" ID
+	    " 0s    0      greeting   2001:db8::1\n");
+}
+
+END_TEST
+
+START_TEST(blocks)
+{
+	expect("show blocks", true, CTL_DONE,
+	    "[{\"network\":\"192.0.2.0/24\",\"kind\":\"deny\","
+	    "\"since\":\"1970-01-01T00:00:01.000Z\","
+	    "\"until\":\"1970-01-01T00:00:02.000Z\","
+	    "\"reason\":\"evil\\u001b[2J\",\"uid\":7},"
+	    "{\"network\":\"2001:db8::/32\",\"kind\":\"allow\","
+	    "\"since\":\"1970-01-01T00:00:03.000Z\",\"until\":null,"
+	    "\"reason\":\"\",\"uid\":0}]\n");
+	expect("show blocks", false, CTL_DONE, NULL);
+	expect("block 192.0.2.0/24 for 2h", true, CTL_REFUSED, "");
+	expect("allow ::/0", true, CTL_DONE,
+	    "{\"network\":\"::/0\",\"changed\":1}\n");
+	expect("block 0.0.0.0/0", true, CTL_REFUSED, "");
+	expect("block 0.0.0.0/0 -y", false, CTL_DONE, "0.0.0.0/0 is blocked\n");
+	expect("block 192.0.2.1/24", true, CTL_USAGE, "");
+	expect("block 192.0.2.1 for", true, CTL_USAGE, "");
+	expect("block 192.0.2.1 for 0", true, CTL_USAGE, "");
+	expect("allow banana", true, CTL_USAGE, "");
+	expect("unblock 192.0.2.1", true, CTL_DONE,
+	    "{\"network\":\"192.0.2.1/32\",\"changed\":1}\n");
+	expect("unblock 192.0.2.1", false, CTL_DONE,
+	    "192.0.2.1/32 has no entry any more\n");
+	expect("unblock 192.0.2.2", false, CTL_REFUSED, "");
 }
 
 END_TEST
@@ -838,7 +969,7 @@ START_TEST(names_of_commands)
 		const char *line;
 		bool is_reserved;
 	} cases[] = {
-		{ "show sessions", true },
+		{ "show tables", true },
 		{ "undo", true },
 		{ "test match", true },
 		{ "quarantine", false },
@@ -878,6 +1009,8 @@ main(void)
 	tcase_add_test(c, changes);
 	tcase_add_test(c, status_and_stats);
 	tcase_add_test(c, destinations);
+	tcase_add_test(c, sessions);
+	tcase_add_test(c, blocks);
 	tcase_add_test(c, names_and_routes);
 	tcase_add_test(c, quarantine);
 	tcase_add_test(c, trace);

@@ -64,6 +64,7 @@ START_TEST(globals)
 	ck_assert_str_eq(c->control_user, "c");
 	ck_assert_str_eq(c->resolver_user, "r");
 	ck_assert_str_eq(c->dialer_user, "e");
+	ck_assert_str_eq(c->vault_user, "v");
 	ck_assert_str_eq(c->dial_groups, "g h i");
 	ck_assert_uint_eq(c->smtpd_workers, 3);
 	ck_assert_uint_eq(c->delivery_workers, 4);

@@ -255,8 +255,9 @@ END_TEST
 
 START_TEST(other_scripts)
 {
-	struct config *c = good(
-	    HEAD "listen on ::1\naction out discard\n"
+	struct config *c =
+	    good("postmaster \"Jörg@Bücher.example\"\n"
+		 "listen on ::1\naction out discard\n"
 		 "match for domain { \"Bücher.example\", \".straße.example\" } "
 		 "mail-from { \"jörg@bücher.example\", \"@日本.example\" } "
 		 "action out\n"
@@ -266,6 +267,7 @@ START_TEST(other_scripts)
 	const struct cond *k = c->rules[0].conds;
 	struct str value;
 
+	ck_assert_str_eq(c->postmaster, "Jörg@xn--bcher-kva.example");
 	ck_assert(
 	    table_find_domain(k[0].table, STR("xn--bcher-kva.example"), NULL));
 	ck_assert(table_find_domain(
@@ -281,6 +283,18 @@ START_TEST(other_scripts)
 	ck_assert(table_find(c->listeners[1].senders, STR("jörg"), &value));
 	ck_assert(str_eq(value, STR("jörg@xn--bcher-kva.example @x.example")));
 	config_unref(&c);
+}
+
+END_TEST
+
+/* A hash without its quotes is an error that shows nothing of it. */
+START_TEST(hash_without_quotes)
+{
+	ck_assert_ptr_null(
+	    parse(HEAD "listen on ::1\n"
+		       "table t { \"luke\" = $6$salt$secret }\n"));
+	ck_assert_uint_eq(errors.nerrors, 1);
+	ck_assert_ptr_null(strstr(errors.errors[0].text, "secret"));
 }
 
 END_TEST
@@ -314,9 +328,10 @@ static void
 write_hash(const char *name, const char *before, const char *behind)
 {
 	char text[1024];
-	size_t n = strlen(before);
+	size_t n;
 
-	memcpy(text, before, n);
+	(void)snprintf(text, sizeof(text), "%s", before);
+	n = strlen(text);
 	for (size_t i = 0; i < HASH_LEN; i++)
 		text[n++] = hash_at(i);
 	(void)snprintf(text + n, sizeof(text) - n, "%s", behind);
@@ -503,6 +518,7 @@ main(void)
 	tcase_add_test(t, conditions);
 	tcase_add_test(t, other_scripts);
 	tcase_add_test(t, same_name_twice);
+	tcase_add_test(t, hash_without_quotes);
 	tcase_add_test(t, secrets_in_a_file);
 	tcase_add_test(t, secrets_in_the_configuration);
 	tcase_add_test(t, two_kinds_of_values);

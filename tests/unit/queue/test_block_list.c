@@ -173,7 +173,7 @@ START_TEST(damaged)
 		"postern blocks 1 00000000", "postern blocks 1 00000001\n",
 		"postern blocks 2 00000000\n",
 		/* The sum is right, the line is not. */
-		"postern blocks 1 7da8249b\nbanana\n" };
+		"postern blocks 1 a736e347\nbanana\n" };
 	char name[200];
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

@@ -182,7 +182,7 @@ filter_end(void *ctx, int error)
 }
 
 static const struct stream_ops filter_ops = { filter_data, NULL, filter_timeout,
-	filter_end };
+	filter_end, NULL };
 
 static inline struct fake_filter *
 filter_called(struct str name)

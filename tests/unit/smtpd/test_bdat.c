@@ -303,7 +303,7 @@ START_TEST(in_a_file)
 	accept_all();
 	memset(chunk + n, 'x', 300000 - 8);
 	for (size_t i = (size_t)n + 60; i + 2 < sizeof(chunk) - 12; i += 60)
-		memcpy(chunk + i, "\r\n", 2);
+		chunk[i] = '\r', chunk[i + 1] = '\n';
 	begin_rcpt();
 	harness_say(&h, (struct str){ chunk, (size_t)n + 300000 - 8 }, 1);
 	ck_assert_uint_eq(h.fake.nfiles, 1);

@@ -50,6 +50,7 @@ static void
 teardown(void)
 {
 	SSL_free(c.ssl);
+	SSL_SESSION_free(c.session);
 	memset(&c, 0, sizeof(c));
 	stream_close(&h.client);
 	while (sessions_count() > 0)
@@ -198,6 +199,7 @@ START_TEST(errors_are_kept)
 	begins(starttls(), "220 ");
 	ck_assert(secure());
 	begins(ask("NONSENSE\r\n", 1), "421 4.7.0 ");
+	stream_close(&h.client);
 	gone();
 }
 
@@ -215,6 +217,7 @@ START_TEST(injection)
 		   1),
 	    "554 5.5.1 ");
 	ck_assert_uint_eq(count_replies(buf_str(&h.got)), 1);
+	stream_close(&h.client);
 	gone();
 	ck_assert_uint_eq(stat(STAT_STARTTLS_INJECTION), before + 1);
 }
@@ -294,6 +297,7 @@ START_TEST(too_many)
 	harness_connect(&h);
 	begins(starttls(), "454 4.7.0 ");
 	begins(harness_say(&h, STR("NOOP\r\n"), 1), "250 ");
+	ck_assert_uint_eq(stat(STAT_TLS_REFUSED), 1);
 	/* One place is free again. */
 	SSL_free(c.ssl);
 	memset(&c, 0, sizeof(c));
