@@ -490,6 +490,8 @@ hold_one(bool starttls)
 	SSL *ssl = NULL;
 	expect(NULL, fd, "220");
 	if (starttls) {
+		say(NULL, fd, "EHLO client.example\r\n");
+		expect(NULL, fd, "250");
 		say(NULL, fd, "STARTTLS\r\n");
 		expect(NULL, fd, "220");
 		ssl = SSL_new(client);

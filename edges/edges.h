@@ -7,8 +7,8 @@
  *	                                    `-----queue_delivery--> maildir
  *	smtpd    --smtpd_dialer------> dialer --dialer_resolver-> resolver
  *	smtpd    --smtpd_resolver----> resolver
- *	smtpd    --smtpd_vault-------> vault: private keys, and another:
- *passwords delivery --delivery_resolver-> resolver
+ *	smtpd    --smtpd_vault-------> vault (keys), vault (passwords)
+ *	delivery --delivery_resolver-> resolver
  *
  *	posternctl --control_all--> control --control_all--> everyone
  */
@@ -26,9 +26,12 @@ enum role {
 	ROLE_DELIVERY,
 	ROLE_MAILDIR,
 	ROLE_CONTROL,
-	ROLE_VAULT, /* two instances: edges/smtpd_vault.h */
+	ROLE_VAULT, /* enum vault_instance */
 	ROLE_COUNT
 };
+
+/* There are two vaults: what one has, the other never sees. */
+enum vault_instance { VAULT_KEYS, VAULT_PASSWORDS, VAULT_INSTANCES };
 
 /* "parent", "smtpd" … */
 const char *role_name(enum role r);

@@ -10,9 +10,8 @@
 #ifndef POSTERN_EDGES_SMTPD_VAULT_H
 #define POSTERN_EDGES_SMTPD_VAULT_H
 
+#include "edges/edges.h"
 #include "lib/ipc/channel.h"
-
-enum vault_instance { VAULT_KEYS, VAULT_PASSWORDS, VAULT_INSTANCES };
 
 enum {
 	VAULT_KEY_ID = 32,      /* SHA-256 of the SubjectPublicKeyInfo, DER */

@@ -218,6 +218,17 @@ renumber_bases(struct gateway *gw, const struct config *next)
 	gw->bases = bases;
 }
 
+/* The vaults before the others: who knows of a certificate can have it used. */
+static void
+tell(struct gateway *gw, bool with_secrets)
+{
+	for (size_t i = 0; i < gw->nprocesses; i++) {
+		struct process *p = &gw->processes[i];
+		if (((p->def->gives & GIVES_SECRETS) != 0) == with_secrets)
+			spawn_tell_config(p);
+	}
+}
+
 static void
 take_over(struct gateway *gw, struct config *next)
 {
@@ -225,8 +236,8 @@ take_over(struct gateway *gw, struct config *next)
 	renumber_bases(gw, next);
 	gw->conf = next;
 	gw->reloading = true;
-	for (size_t i = 0; i < gw->nprocesses; i++)
-		spawn_tell_config(&gw->processes[i]);
+	gw->rest_is_due = true;
+	tell(gw, true);
 	config_unref(&old);
 	reload_taken(gw);
 }
@@ -243,15 +254,27 @@ reload_wait(
 		fn(ctx);
 }
 
+static bool
+is_taken(const struct gateway *gw)
+{
+	for (size_t i = 0; i < gw->nprocesses; i++)
+		if (gw->processes[i].conf_told)
+			return false;
+	return true;
+}
+
 void
 reload_taken(struct gateway *gw)
 {
 	struct reload_wait *w;
-	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (gw->processes[i].conf_told)
-			return;
-	if (!gw->reloading)
+	if (!gw->reloading || !is_taken(gw))
 		return;
+	if (gw->rest_is_due) {
+		gw->rest_is_due = false;
+		tell(gw, false);
+		if (!is_taken(gw))
+			return;
+	}
 	gw->reloading = false;
 	log_info(NULL, "reload", "result=ok rules=%zu tables=%zu servers=%zu",
 	    gw->conf->nrules, gw->conf->ntables, gw->conf->nservers);

@@ -4,7 +4,6 @@
  */
 #include "posternd/role.h"
 
-#include "edges/smtpd_vault.h"
 #include "lib/rules/instance.h"
 
 enum {

@@ -11,7 +11,7 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
-#include "edges/smtpd_vault.h"
+#include "edges/edges.h"
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

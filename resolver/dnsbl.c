@@ -6,6 +6,7 @@
 #include "resolver/dnsbl.h"
 
 #include <bsd/sys/queue.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,28 +164,44 @@ add_silent(struct dnsbl_question *q, const char *why)
 	complain(q->list.zone, LIST_SILENT, why);
 }
 
+enum said { SAYS_NOTHING, SAYS_LISTED, SAYS_NO_LIST, SAYS_REFUSED };
+
+static enum said
+record_says(const struct dnsbl_list *l, const struct addr *a)
+{
+	if (dnsbl_is_refusal(a))
+		return SAYS_REFUSED;
+	if (a->family != ADDR_V4 || a->bytes[0] != 127)
+		return SAYS_NO_LIST;
+	return dnsbl_counts(l, a) ? SAYS_LISTED : SAYS_NOTHING;
+}
+
 /* A list says several things in several records; it counts once. */
 static void
 add_records(struct dnsbl_question *q, const struct dns_answer *a)
 {
-	const struct dnsbl_list *l = &q->list;
 	char text[ADDR_TEXT_MAX];
-	const struct addr *found = NULL;
 	bool refuses = false;
 
 	for (size_t i = 0; i < a->nrecords; i++) {
-		const struct addr *r = &a->records[i].addr;
+		const struct dns_record *r = &a->records[i];
 
-		if (dnsbl_is_refusal(r))
+		switch (record_says(&q->list, &r->addr)) {
+		case SAYS_LISTED:
+			add_listed(q->of, &q->list, &r->addr);
+			return;
+		case SAYS_NO_LIST:
+			complain(q->list.zone, LIST_PARKED,
+			    addr_format(&r->addr, text));
+			break;
+		case SAYS_REFUSED:
 			refuses = true;
-		else if (r->family != ADDR_V4 || r->bytes[0] != 127)
-			complain(l->zone, LIST_PARKED, addr_format(r, text));
-		if (found == NULL && dnsbl_counts(l, r))
-			found = r;
+			break;
+		case SAYS_NOTHING:
+			break;
+		}
 	}
-	if (found != NULL)
-		add_listed(q->of, l, found);
-	else if (refuses)
+	if (refuses)
 		add_silent(q, "it refuses to answer us");
 }
 
@@ -234,13 +251,11 @@ list_name(
 	char reverse[DNS_REVERSE_MAX];
 	struct str tree =
 	    a->family == ADDR_V4 ? STR("in-addr.arpa") : STR("ip6.arpa");
-	size_t n = strlen(dns_reverse(a, reverse)) - tree.len;
+	size_t len = strlen(dns_reverse(a, reverse)) - tree.len;
+	int n = snprintf(out, NAME_MAX_BYTES, "%.*s%.*s", (int)len, reverse,
+	    (int)zone.len, zone.p);
 
-	if (n + zone.len > NAME_MAX_BYTES)
-		return STR("");
-	memcpy(out, reverse, n);
-	memcpy(out + n, zone.p, zone.len);
-	return (struct str){ out, n + zone.len };
+	return n < NAME_MAX_BYTES ? str_of(out) : STR("");
 }
 
 struct dnsbl *

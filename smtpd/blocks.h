@@ -19,7 +19,7 @@ enum blocks_verdict blocks_find(const struct config *c,
 /* A new list begins, of count entries; it holds when all are there. What is
  * added behind them is a change of it. */
 void blocks_begin(uint32_t count);
-void blocks_add(const struct tell_block *b);
+void blocks_add(const struct tell_block *m);
 /* None is held. */
 void blocks_clear(void);
 

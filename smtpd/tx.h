@@ -19,7 +19,7 @@ struct rcpt {
 	RB_ENTRY(rcpt) node;         /* by address */
 	const struct action *action; /* of the session's configuration */
 	const char
-	    *orig;     /* as the client wrote it when that differs; or NULL */
+	    *orig; /* as the client wrote it when that differs; or NULL */
 	const char *orcpt; /* ORCPT, decoded: "type;address"; or NULL */
 	uint8_t start;     /* enum rcpt_start */
 	uint8_t notify;    /* enum notify */
@@ -66,8 +66,7 @@ struct rcpt *tx_find_rcpt(struct tx *tx, struct str to);
 void tx_del_rcpt(struct tx *tx, struct rcpt *r);
 /* Another sender, as path_format writes it; what the rules see stays. params:
  * those that come with it count beside what MAIL had. */
-void tx_set_from(
-    struct tx *tx, struct str from, const struct params *params);
+void tx_set_from(struct tx *tx, struct str from, const struct params *params);
 /* Why (some of) it is set aside; the first that says so is believed. */
 void tx_set_reason(struct tx *tx, const char *filter, const char *reason);
 /* The same for a recipient whom this rule has set aside. */

@@ -1,6 +1,6 @@
 /*
- * TLS of a listener and of a connection: OpenSSL, and the only file that
- * includes it is tls.c (with tls_key.c, the keys that are elsewhere).
+ * TLS of a listener and of a connection: OpenSSL, which only tls.c and the
+ * files beside it (tls_server.c, tls_key.c and so on) include.
  *
  * No private key is ever here: certificates come with the public half, and
  * each private operation is asked of a signer and goes on when the answer is

@@ -148,6 +148,7 @@ rehearse(struct tls_server *s, int version, struct fault *why)
 	SSL *client = ctx == NULL ? NULL : SSL_new(ctx);
 	struct tls *t = tls_accept(s);
 	BIO *here = NULL, *there = NULL;
+	char name[] = "localhost";
 	bool ok = false;
 
 	if (client != NULL && t->ssl != NULL &&
@@ -156,7 +157,7 @@ rehearse(struct tls_server *s, int version, struct fault *why)
 		SSL_set_bio(t->ssl, here, here);
 		SSL_set_bio(client, there, there);
 		SSL_set_connect_state(client);
-		SSL_set_tlsext_host_name(client, "localhost");
+		SSL_set_tlsext_host_name(client, name);
 		t->on_job = on_job;
 		ok = shake(t, client);
 	}

@@ -81,6 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	log_set_level(LOG_LEVEL_WARN);
 	harness_open(&h);
+	harness_rule(h.config, VERDICT_ACTION, NULL);
 	vault_start(&h);
 	vault.hold = data[0] == 'h';
 	vault.say = data[0] == 'b' || data[0] == 'f';

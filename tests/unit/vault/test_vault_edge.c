@@ -74,8 +74,8 @@ start(enum vault_instance instance)
 	passwords_init();
 	passwords_set_config(conf);
 	nanswers = 0;
-	for (uint16_t i = 0; i < WORKERS; i++)
-		connect_worker(i);
+	for (size_t i = 0; i < WORKERS; i++)
+		connect_worker((uint16_t)i);
 }
 
 static void
