@@ -32,7 +32,7 @@ check-deps: deps
 	@tests/fetch
 
 demo: deps
-	@tools/install-packages python3
+	@tools/install-packages python3 openssl
 	@tests/fetch nsd
 	@$(MAKE) --no-print-directory B=$(B) all
 	@tools/demo $(B)

@@ -42,6 +42,7 @@ static const struct {
 	[AUTH_ENCODING] =  { "malformed", "base64",          "501 5.5.2 That is not base64", STAT_AUTH_FAILED, false, false },
 	[AUTH_CANCELLED] = { "cancelled", "client",          "501 5.7.0 Authentication cancelled", STAT_AUTH_FAILED, false, false },
 	[AUTH_FOLLOWED] =  { "malformed", "pipelining",      "503 5.5.1 Nothing may be sent behind AUTH before its reply", STAT_AUTH_FAILED, false, true },
+	[AUTH_LIMITED] =   { "limited",   "auth-failures",   AUTH_LIMITED_REPLY, STAT_AUTH_LIMITED, false, false },
 	[AUTH_BUSY] =      { "busy",      "vault-busy",      "454 4.7.0 Too many authentications at once, try again later", STAT_AUTH_BUSY, false, false },
 	[AUTH_FAULT] =     { "fault",     "vault",           "454 4.7.0 Temporary authentication failure", STAT_AUTH_BUSY, false, false },
 	[AUTH_LATE] =      { "fault",     "vault-timeout",   "454 4.7.0 Temporary authentication failure", STAT_AUTH_BUSY, false, false },
@@ -171,14 +172,13 @@ log_result(const struct auth *a)
 	    why != NULL ? log_cstr(why) : "");
 }
 
-/* As the table has it, so that one user is one for all who count him. */
-static void
-accept_user(struct session *s, const struct auth *a)
+void
+auth_accept(struct session *s, const char *user, const char *mech)
 {
-	s->user = xstrdup(a->user);
+	s->user = xstrdup(user);
 	for (char *p = s->user; *p != '\0'; p++)
 		*p = chr_lower(*p);
-	s->auth_mech = xstrdup(a->mech->name);
+	s->auth_mech = xstrdup(mech);
 	if (s->filtering != NULL)
 		filtering_learn_auth(&s->filtering->facts, s);
 }
@@ -194,7 +194,7 @@ reply(struct session *s)
 	log_result(a);
 	stats_add(results[r].count, 1);
 	if (r == AUTH_OK)
-		accept_user(s, a);
+		auth_accept(s, a->user, a->mech->name);
 	auth_free(&s->auth);
 	c->close = results[r].close;
 	if (r == AUTH_OK)
@@ -303,6 +303,9 @@ auth_take(struct session *s, struct str line, bool followed)
 		turn = auth_fail(a, AUTH_ENCODING);
 	else if (followed && step->is_last)
 		turn = auth_fail(a, AUTH_FOLLOWED);
+	else if (limits_auth_is_over(s))
+		/* By now: on other connections that had begun, too. */
+		turn = auth_fail(a, AUTH_LIMITED);
 	else
 		turn = step->line(a, buf_str(&in));
 	wipe(&in);

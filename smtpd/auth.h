@@ -19,6 +19,8 @@ struct session;
 /* Of the command or of one line of the exchange (RFC 4954 4). */
 enum { AUTH_LINE_MAX = 12288 };
 
+#define AUTH_LIMITED_REPLY "454 4.7.0 Too many failures, try again later"
+
 /* May AUTH be said now? */
 bool auth_is_offered(const struct session *s);
 /* "PLAIN LOGIN SCRAM-SHA-256", as far as offered; for EHLO. */
@@ -42,6 +44,9 @@ void auth_timeout(struct session *s);
 void auth_vault_timeout(struct session *s);
 /* Clears the pointer; NULL is allowed; nobody is waited for any more. */
 void auth_free(struct auth **a);
+/* It is this user, by this mechanism; until then it was nobody. In lower case,
+ * so that one user is one for all who count him. */
+void auth_accept(struct session *s, const char *user, const char *mech);
 /* Whoever it was, it is forgotten (after STARTTLS, XCLIENT). */
 void auth_forget(struct session *s);
 

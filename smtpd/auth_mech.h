@@ -25,6 +25,7 @@ enum auth_result {
 	AUTH_ENCODING,  /* not base64 */
 	AUTH_CANCELLED, /* by the client */
 	AUTH_FOLLOWED,  /* more came behind the last line */
+	AUTH_LIMITED,   /* its source has failed too often meanwhile */
 	AUTH_BUSY,      /* the vault has too much to do */
 	AUTH_FAULT,     /* the vault is gone, or cannot read its table */
 	AUTH_LATE,      /* it has not answered in time */

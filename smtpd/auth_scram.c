@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/utf8.h"
 #include "lib/mail/base64.h"
 #include "smtpd/auth_mech.h"
 
@@ -38,6 +39,14 @@ scram_free(struct scram **sp)
 	free(s->nonce);
 	buf_clear(&s->transcript);
 	free(s);
+}
+
+/* Of UTF-8 without NUL (RFC 5802 7), also in what means nothing to us: the
+ * vault is handed all of it. */
+static bool
+is_message(struct str in)
+{
+	return str_find(in, '\0') == in.len && utf8_is_valid(in);
 }
 
 /* The next attribute of a message, up to its comma; false at the end. */
@@ -164,9 +173,12 @@ client_first(struct auth *a, struct str in)
 	struct ask_scram m = { .table = auth_table(a) };
 	struct str authz = STR(""), bare = STR("");
 	uint64_t id = 0;
-	enum auth_turn turn = read_gs2(a, in, &authz, &bare);
+	enum auth_turn turn;
 	int r;
 
+	if (!is_message(in))
+		return auth_fail(a, AUTH_MALFORMED);
+	turn = read_gs2(a, in, &authz, &bare);
 	if (turn != AUTH_NEXT)
 		return turn;
 	a->scram = xcalloc(1, sizeof(*a->scram));
@@ -246,7 +258,7 @@ client_final(struct auth *a, struct str in)
 	enum auth_turn turn;
 	struct buf proof;
 
-	if (!split_proof(in, &without, &encoded))
+	if (!is_message(in) || !split_proof(in, &without, &encoded))
 		return auth_fail(a, AUTH_MALFORMED);
 	left = without;
 	if (!take_attribute(&left, 'c', &binding) ||

@@ -55,8 +55,7 @@ auth_limits(const struct session *s, struct command *c)
 	if (!limits_auth_is_over(s))
 		return STAGE_GO;
 	stats_add(STAT_AUTH_LIMITED, 1);
-	return command_refuse(
-	    c, "auth-failures", "454 4.7.0 Too many failures, try again later");
+	return command_refuse(c, "auth-failures", AUTH_LIMITED_REPLY);
 }
 
 /* The initial response goes out of the command's memory. */

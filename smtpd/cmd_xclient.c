@@ -1,11 +1,10 @@
 /* XCLIENT: attributes, each a row of a table; and what becomes of them. */
-#include <stdlib.h>
 #include <string.h>
 
-#include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/mail/path.h"
 #include "lib/mail/xtext.h"
+#include "smtpd/auth.h"
 #include "smtpd/client_name.h"
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
@@ -261,10 +260,8 @@ set_dialogue(struct session *s, const struct values *v)
 		s->esmtp = v->v[PROTO].given != GIVEN ||
 			   str_eq_nocase(v->v[PROTO].text, STR("ESMTP"));
 	}
-	if (v->v[LOGIN].given == GIVEN) {
-		s->user = str_dup(v->v[LOGIN].text);
-		s->auth_mech = xstrdup("XCLIENT");
-	}
+	if (v->v[LOGIN].given == GIVEN)
+		auth_accept(s, v->v[LOGIN].room, "XCLIENT");
 }
 
 enum stage

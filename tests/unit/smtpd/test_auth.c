@@ -401,6 +401,31 @@ START_TEST(failures_of_a_source)
 
 END_TEST
 
+/* Whoever had begun before it came to that is not heard either. */
+START_TEST(failures_meanwhile)
+{
+	struct stream *waiting;
+	int fd = sources_create(1, NULL);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(limits_set_sources(0, fd), 0);
+	h.config->limits.auth_failures = 1;
+	begin();
+	TALK64("AUTH LOGIN ", "alice", "334");
+	waiting = h.client;
+	h.client = NULL;
+	begin();
+	TALK64("AUTH PLAIN ", "\0alice\0wrong", "535");
+	harness_hang_up(&h);
+	h.client = waiting;
+	TALK64("", "secret", "454");
+	ck_assert_uint_eq(vault.nasked, 1);
+	ck_assert_str_eq(
+	    h.got.p, "454 4.7.0 Too many failures, try again later\r\n");
+}
+
+END_TEST
+
 START_TEST(counted)
 {
 	uint64_t ok = stats_all()[STAT_AUTH_OK].value;
@@ -485,7 +510,8 @@ main(void)
 		lines_without_their_end, only_when_offered, pipelined,
 		vault_says, vault_is_gone, vault_dies_while_asked,
 		talks_while_asked, client_goes_while_asked, times_out,
-		failures_are_delayed, failures_of_a_source, counted, logged };
+		failures_are_delayed, failures_of_a_source, failures_meanwhile,
+		counted, logged };
 
 	return run_tests_in("auth", tests, sizeof(tests) / sizeof(tests[0]),
 	    open_vault, close_vault);

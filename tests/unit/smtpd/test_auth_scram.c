@@ -27,6 +27,22 @@ say_final(const char *without, struct str proof, const char *want, int at)
 	talk_bytes(encoded("", str_of(text)), want, at);
 }
 
+/* The right answer, with this extension. */
+static void
+scram_final_with(struct str extension, const char *want)
+{
+	struct str without = str_of(without_proof("biws"));
+	struct buf b;
+
+	buf_init(&b, 3072);
+	buf_add_str(&b, without);
+	buf_add_str(&b, extension);
+	buf_add_str(&b, STR(",p="));
+	base64_encode(STR(FAKE_PROOF), &b);
+	talk_bytes(encoded("", buf_str(&b)), want, __LINE__);
+	buf_clear(&b);
+}
+
 #define FINAL(without, proof, want) \
 	say_final((without), STR(proof), (want), __LINE__)
 
@@ -155,6 +171,27 @@ START_TEST(scram_final_is_wrong)
 
 END_TEST
 
+/* What no message may hold (RFC 5802 7) is refused here: the vault would not
+ * even be told. */
+START_TEST(scram_with_a_nul)
+{
+	begin();
+	TALK64("AUTH SCRAM-SHA-256 ", "n,,n=alice,r=abc,x=\0", "501");
+	TALK64("AUTH SCRAM-SHA-256 ", "n,a=\0,n=alice,r=abc", "501");
+	TALK64("AUTH SCRAM-SHA-256 ", "n,,n=alice,r=abc,x=\xff", "501");
+	ck_assert_uint_eq(vault.nasked, 0);
+	TALK64("AUTH SCRAM-SHA-256 ", "n,,n=alice,r=abc,x=y", "334");
+	scram_final_with(STR(",x=\0"), "501");
+	TALK64("AUTH SCRAM-SHA-256 ", "n,,n=alice,r=abc,x=y", "334");
+	scram_final_with(STR(",x=\xc3"), "501");
+	/* It is there for all the others. */
+	TALK64("AUTH SCRAM-SHA-256 ", "n,,n=alice,r=abc,x=y", "334");
+	scram_final_with(STR(",x=y"), "334");
+	TALK("\r\n", "235");
+}
+
+END_TEST
+
 START_TEST(scram_nonces)
 {
 	char one[4096];
@@ -176,7 +213,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = { scram, scram_in_other_words,
-		scram_first_is_malformed, scram_final_is_wrong, scram_nonces };
+		scram_first_is_malformed, scram_final_is_wrong,
+		scram_with_a_nul, scram_nonces };
 
 	return run_tests_in("auth_scram", tests,
 	    sizeof(tests) / sizeof(tests[0]), open_vault, close_vault);

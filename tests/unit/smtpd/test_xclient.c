@@ -159,7 +159,7 @@ START_TEST(login)
 {
 	allow();
 	begin();
-	TALK("XCLIENT LOGIN=luke+2Bx@example.com\r\n", "220");
+	TALK("XCLIENT LOGIN=Luke+2Bx@example.com\r\n", "220");
 	sessions_each(take, NULL);
 	ck_assert_str_eq(only->user, "luke+x@example.com");
 	ck_assert_uint_eq(only->peer.family, ADDR_V4);
