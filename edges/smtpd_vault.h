@@ -22,8 +22,8 @@ enum {
 /* --- keys --- */
 
 enum vault_scheme {
-	VAULT_RSA_RAW, /* the private operation on a padded block that is as
-			* long as the modulus */
+	VAULT_RSA_RAW, /* the private operation on a block that is padded as a
+			* signature, as long as the modulus */
 	VAULT_ECDSA    /* a signature (DER) over this digest */
 };
 

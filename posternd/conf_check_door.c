@@ -25,8 +25,8 @@ hide_values(struct conf_parser *p, struct conf_table *t)
 			c->secret_fds[i] = -1;
 	}
 	if (conf_table_hide(t, &fd, &why) == -1) {
-		conf_error_at(p, t->file, t->line, t->order, "table %s: %s",
-		    t->name, why.text);
+		conf_error_at(p, t->file, t->line, t->order, "%s: %s",
+		    conf_table_called(t), why.text);
 		return;
 	}
 	c->secret_fds[t->id] = c->table_fds[t->id];
@@ -43,23 +43,23 @@ check_passwords(struct conf_parser *p)
 			continue;
 		if (t->readable)
 			conf_warn_at(p, t->file, t->line, t->order,
-			    "everybody can read the file of table `%s', which "
-			    "has passwords",
-			    t->name);
+			    "everybody can read the passwords of %s",
+			    conf_table_called(t));
 		if (table_count(t->table) == 0)
 			conf_warn_at(p, t->file, t->line, t->order,
-			    "table `%s' is empty: nobody can authenticate",
-			    t->name);
+			    "%s is empty: nobody can authenticate",
+			    conf_table_called(t));
 		hide_values(p, t);
 	}
 }
 
 /* --- listeners --- */
 
+/* LOGIN of XCLIENT is a user, too. */
 static bool
 has_auth(const struct listener *l)
 {
-	return l->auth != NULL;
+	return l->auth != NULL || l->xclient_from != NULL;
 }
 
 static bool
@@ -97,6 +97,31 @@ check_port(struct conf_parser *p, size_t i)
 		conf_warn_at(p, note->file, note->line, note->order,
 		    "port 587 without `auth': it is for clients that "
 		    "authenticate");
+}
+
+static bool
+is_everybody(struct conf_parser *p, const struct table *t)
+{
+	return t != NULL && conf_table_of(p, t)->everywhere;
+}
+
+/* Who says for whom he speaks may say he is this machine, or a user. */
+static void
+check_speakers(struct conf_parser *p, size_t i)
+{
+	const struct listener *l = &p->config->listeners[i];
+	const struct conf_note *note = &p->listener_notes[i];
+	bool header =
+	    (l->flags & LISTENER_PROXY) != 0 && !addr_is_loopback(&l->addr);
+
+	if (header || is_everybody(p, l->proxy_from))
+		conf_warn_at(p, note->file, note->line, note->order,
+		    "`proxy-protocol' from anywhere: anybody may say that he "
+		    "is this machine; `from' says who may");
+	if (is_everybody(p, l->xclient_from))
+		conf_warn_at(p, note->file, note->line, note->order,
+		    "`xclient' from anywhere: anybody may say that he is this "
+		    "machine, or a user");
 }
 
 /* --- rules that never match --- */
@@ -149,8 +174,10 @@ conf_check_door(struct conf_parser *p)
 
 	check_passwords(p);
 	for (size_t i = 0; i < c->nlisteners; i++)
-		if ((c->listeners[i].flags & LISTENER_SUBMIT) == 0)
+		if ((c->listeners[i].flags & LISTENER_SUBMIT) == 0) {
 			check_port(p, i);
+			check_speakers(p, i);
+		}
 	for (size_t i = 0; i < c->nrules; i++)
 		for (size_t j = 0; j < c->rules[i].nconds; j++)
 			check_cond(p, &p->rule_notes[i], &c->rules[i].conds[j]);

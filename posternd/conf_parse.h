@@ -58,7 +58,8 @@ struct conf_keyword {
 struct conf_source {
 	STAILQ_ENTRY(conf_source) next;
 	char *name;
-	char *dir; /* relative paths begin here; with its slash, or "" */
+	char *dir;     /* relative paths begin here; with its slash, or "" */
+	bool readable; /* by everybody */
 };
 
 struct conf_statement {
@@ -105,7 +106,6 @@ struct conf_parser {
 	size_t total; /* bytes read so far */
 	unsigned int nfiles;
 	struct conf_tables tables;
-	unsigned int anonymous; /* tables without a name, for their names */
 	struct conf_seen *seen;
 	size_t nseen, seen_cap;
 	/* where they stand, by index; and whether anything uses them */
@@ -171,6 +171,8 @@ int conf_once(
 struct table *conf_take_table(struct conf_parser *p, enum table_use use);
 /* The parser's note on one of its tables. */
 struct conf_table *conf_table_of(struct conf_parser *p, const struct table *t);
+/* For messages, until the next one is asked for. */
+const char *conf_table_called(const struct conf_table *t);
 /* A path of the configuration, relative to the file that names it. The
  * caller frees it. */
 char *conf_resolve_path(const struct conf_parser *p, struct str path);

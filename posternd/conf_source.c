@@ -84,6 +84,17 @@ is_name_char(char c)
 	return chr_is_alpha(c) || chr_is_digit(c) || c == '_' || c == '-';
 }
 
+static bool
+is_macro_name(struct str name)
+{
+	size_t i;
+
+	for (i = 0; i < name.len; i++)
+		if (!is_name_char(name.p[i]))
+			return false;
+	return name.len > 0 && name.len <= 64;
+}
+
 static struct conf_macro *
 find_macro(struct conf_parser *p, struct str name)
 {
@@ -129,20 +140,41 @@ macro_at(struct conf_parser *p, struct str s, size_t *len)
 	return m;
 }
 
-/* The hash of a password (crypt(5): $6$salt$hash), rather than macros? Of that
- * nothing is replaced, or shown in a warning. */
+/* The kinds of crypt(5). */
 static bool
-is_hash(struct conf_parser *p, struct str s)
+is_crypt_kind(struct str kind)
 {
 	static const char *const kinds[] = { "y", "gy", "7", "2a", "2b", "2x",
 		"2y", "6", "5", "1" };
-	struct str kind = str_skip(s, str_find(s, '$') + 1);
 
-	kind = str_head(kind, str_find(kind, '$'));
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (str_eq(kind, str_of(kinds[i])))
-			return find_macro(p, kind) == NULL;
+			return true;
 	return false;
+}
+
+/* The hash of a password ($6$salt$hash), rather than macros? Of that nothing
+ * is replaced, or shown in a warning, but for a kind that we do not know. */
+static bool
+is_hash(struct conf_parser *p, const struct conf_token *t)
+{
+	size_t at = str_find(t->text, '$'), len;
+	struct str kind = str_skip(t->text, at + 1);
+
+	len = str_find(kind, '$');
+	if (len == 0 || len == kind.len)
+		return false;
+	kind = str_head(kind, len);
+	if (find_macro(p, kind) != NULL)
+		return false;
+	if (is_crypt_kind(kind))
+		return true;
+	/* $argon2id$..., {SCHEME}$apr1$... */
+	if (!is_macro_name(kind) || (at > 0 && t->text.p[at - 1] != '}'))
+		return false;
+	conf_warn_at(p, p->st->source->name, t->line, conf_order(p, t->line),
+	    "no macro `$%.*s': it is taken as it stands", (int)len, kind.p);
+	return true;
 }
 
 /* Puts macros into a string. A `$' that no macro's name follows is itself. */
@@ -155,7 +187,7 @@ expand_string(struct conf_parser *p, struct conf_token *t)
 	size_t n;
 	char *kept;
 
-	if (str_find(s, '$') == s.len || is_hash(p, s))
+	if (str_find(s, '$') == s.len || is_hash(p, t))
 		return;
 	buf_init(&out, CONF_FILE_MAX);
 	while (s.len > 0) {
@@ -238,17 +270,6 @@ read_tokens(struct conf_parser *p, struct conf_lexer *lx, struct conf_token t)
 }
 
 /* --- macros --- */
-
-static bool
-is_macro_name(struct str name)
-{
-	size_t i;
-
-	for (i = 0; i < name.len; i++)
-		if (!is_name_char(name.p[i]))
-			return false;
-	return name.len > 0 && name.len <= 64;
-}
 
 int
 conf_define_parse(const char *arg, struct conf_define *out)
@@ -396,7 +417,8 @@ read_named(struct conf_parser *p, const char *path, const struct frame *up,
 	struct frame frame = { .up = up,
 		.depth = up == NULL ? 0 : up->depth + 1 };
 	bool unread = p->unread;
-	struct stat st;
+	struct conf_source *source;
+	struct stat st = { 0 };
 	struct str text;
 	int fd, r;
 
@@ -423,7 +445,9 @@ read_named(struct conf_parser *p, const char *path, const struct frame *up,
 	if (r == -1)
 		return -1;
 	p->unread = unread;
-	frame.source = new_source(p, path);
+	source = new_source(p, path);
+	source->readable = (st.st_mode & S_IROTH) != 0;
+	frame.source = source;
 	read_source(p, text, &frame);
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* `table`, and wherever a table or a literal may stand. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,17 @@ conf_table_of(struct conf_parser *p, const struct table *t)
 	return NULL;
 }
 
+const char *
+conf_table_called(const struct conf_table *t)
+{
+	static char text[80];
+
+	if (!t->named)
+		return "this table";
+	snprintf(text, sizeof(text), "table `%.70s'", t->name);
+	return text;
+}
+
 static struct conf_table *
 new_table(struct conf_parser *p, const char *name, bool named)
 {
@@ -45,10 +57,24 @@ new_table(struct conf_parser *p, const char *name, bool named)
 static struct conf_table *
 new_anonymous(struct conf_parser *p)
 {
-	char name[40];
+	return new_table(p, "", false);
+}
 
-	snprintf(name, sizeof(name), "anonymous.%u", ++p->anonymous);
-	return new_table(p, name, false);
+/* By its keys: whoever asks about it with another configuration than who
+ * answers means this one, or hears that there is none. */
+static void
+name_anonymous(struct conf_parser *p, struct conf_table *t)
+{
+	const struct conf_table *other;
+	unsigned int same = 0;
+
+	STAILQ_FOREACH(other, &p->tables, next)
+		same += !other->named && other->table != NULL &&
+			other->digest == t->digest;
+	free(t->name);
+	if (asprintf(
+		&t->name, "anonymous.%016" PRIx64 ".%u", t->digest, same) == -1)
+		abort();
 }
 
 /* Ends the building and gives the table to the configuration. */
@@ -60,8 +86,10 @@ finish(struct conf_parser *p, struct conf_table *t)
 	struct fault why;
 	int fd;
 
+	if (!t->named)
+		name_anonymous(p, t);
 	if (conf_table_seal(t, &fd, &why) == -1)
-		return conf_error(p, "table %s: %s", t->name, why.text);
+		return conf_error(p, "%s: %s", conf_table_called(t), why.text);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
 	c->tables = xreallocarray(c->tables, n, sizeof(*c->tables));
 	c->table_fds = xreallocarray(c->table_fds, n, sizeof(*c->table_fds));
@@ -114,6 +142,7 @@ add_entry(
 		if (conf_take_text(p, "a value", &value) == -1)
 			return -1;
 		text = str_dup(value);
+		t->readable |= p->st->source->readable;
 	}
 	if (conf_table_add(t, key, text, p->st->source->name, line, &why) == -1)
 		r = conf_error(p, "%s", why.text);
@@ -129,7 +158,10 @@ refuse_word(struct conf_parser *p, struct str word, const char *what)
 {
 	struct addr addr;
 	size_t slash = str_find(word, '/');
-	int len = (int)(word.len > 100 ? 100 : word.len);
+	int len;
+
+	word = str_head(word, conf_hash_at(word));
+	len = (int)(word.len > 100 ? 100 : word.len);
 
 	if (slash < word.len && addr_parse(str_head(word, slash), &addr) == 0)
 		return conf_error(p,
@@ -351,8 +383,8 @@ check_values(struct conf_parser *p, struct conf_table *t, enum table_use use)
 	if (!t->secret || t->valued == NULL)
 		return 0;
 	p->at--;
-	conf_error(p, "table `%s' cannot have both passwords and %s", t->name,
-	    t->valued);
+	conf_error(p, "%s cannot have both passwords and %s",
+	    conf_table_called(t), t->valued);
 	conf_advance(p);
 	return -1;
 }

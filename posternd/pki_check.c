@@ -32,8 +32,8 @@ enum {
 	KEY_FILE_MAX = 64 * 1024,
 	CHAIN_LENGTH_MAX = 16,
 	RSA_BITS_MIN = 2048,
-	RSA_BITS_MAX = 8192, /* of a signature that the vault can send */
-	SIGNATURE_BITS_MIN = 80,
+	RSA_BITS_MAX = 8192,     /* of a signature that the vault can send */
+	SECURITY_BITS_MIN = 112, /* as smtpd's TLS wants it (its level 2) */
 	WARN_DAYS = 14
 };
 
@@ -59,11 +59,12 @@ note(const struct sheet *s, char what, const char *fmt, ...)
 #define bad(s, ...)   note(s, 'E', __VA_ARGS__)
 #define doubt(s, ...) note(s, 'W', __VA_ARGS__)
 
-/* All certificates of a chain, the first one the certificate itself. */
-static STACK_OF(X509) * read_chain(const struct sheet *s, const struct cert *c)
+/* All certificates of a file, in the order they stand in. */
+static STACK_OF(X509) *
+    read_certs(const struct sheet *s, const char *pem, const char *path)
 {
 	STACK_OF(X509) *list = sk_X509_new_null();
-	BIO *bio = BIO_new_mem_buf(c->chain, -1);
+	BIO *bio = BIO_new_mem_buf(pem, -1);
 	X509 *x;
 	while ((x = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		if (sk_X509_push(list, x) == 0)
@@ -71,10 +72,10 @@ static STACK_OF(X509) * read_chain(const struct sheet *s, const struct cert *c)
 	unsigned long error = ERR_peek_last_error();
 	BIO_free(bio);
 	if (ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
-		bad(s, "%s: certificate %d cannot be read: %s", c->cert_path,
+		bad(s, "%s: certificate %d cannot be read: %s", path,
 		    sk_X509_num(list) + 1, ERR_reason_error_string(error));
 	else if (sk_X509_num(list) == 0)
-		bad(s, "%s: no certificate in PEM", c->cert_path);
+		bad(s, "%s: no certificate in PEM", path);
 	ERR_clear_error();
 	return list;
 }
@@ -90,20 +91,44 @@ day(const ASN1_TIME *t, char text[static 16])
 	return text;
 }
 
+/* Of a chain: "certificate", "certificate 2". */
+static const char *
+numbered(int i, char text[static 24])
+{
+	snprintf(text, 24, i == 0 ? "certificate" : "certificate %d", i + 1);
+	return text;
+}
+
 static void
-check_time(const struct sheet *s, const char *path, const X509 *x)
+check_time(const struct sheet *s, const char *path, const X509 *x, int i)
 {
 	const ASN1_TIME *from = X509_get0_notBefore(x);
 	const ASN1_TIME *to = X509_get0_notAfter(x);
 	time_t soon = time(NULL) + (time_t)WARN_DAYS * 86400;
-	char text[16];
+	char text[16], name[24];
+	numbered(i, name);
 	if (X509_cmp_current_time(from) > 0)
-		doubt(s, "%s: certificate is not valid before %s", path,
+		doubt(s, "%s: %s is not valid before %s", path, name,
 		    day(from, text));
 	if (X509_cmp_current_time(to) < 0)
-		doubt(s, "%s: certificate expired on %s", path, day(to, text));
+		doubt(s, "%s: %s expired on %s", path, name, day(to, text));
 	else if (X509_cmp_time(to, &soon) < 0)
-		doubt(s, "%s: certificate expires on %s", path, day(to, text));
+		doubt(s, "%s: %s expires on %s", path, name, day(to, text));
+}
+
+/* Others are of no use in TLS 1.3, or to nobody's client. */
+static bool
+is_common_curve(const EVP_PKEY *key)
+{
+	static const char *const curves[] = { "prime256v1", "secp384r1",
+		"secp521r1" };
+	char name[64];
+	if (EVP_PKEY_get_group_name(key, name, sizeof(name), NULL) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(curves) / sizeof(curves[0]); i++)
+		if (strcmp(name, curves[i]) == 0)
+			return true;
+	return false;
 }
 
 static const char *
@@ -118,7 +143,11 @@ weak_key(EVP_PKEY *key)
 			   "an RSA key of more than 8192 bits" :
 			   NULL;
 	case EVP_PKEY_EC:
-		return bits < 256 ? "an ECDSA key of less than 256 bits" : NULL;
+		return bits < 256 ? "an ECDSA key of less than 256 bits" :
+		       !is_common_curve(key) ?
+				    "an ECDSA key on another curve than P-256, "
+				    "P-384 and P-521" :
+				    NULL;
 	default:
 		return "a key that is neither RSA nor ECDSA";
 	}
@@ -131,7 +160,27 @@ is_signed_weakly(X509 *x)
 	int bits = 0;
 	return (X509_get_extension_flags(x) & EXFLAG_SS) == 0 &&
 	       X509_get_signature_info(x, NULL, NULL, &bits, NULL) == 1 &&
-	       bits < SIGNATURE_BITS_MIN;
+	       bits < SECURITY_BITS_MIN;
+}
+
+/* What smtpd's TLS would refuse of the whole chain, and when it would be of no
+ * use. Of the first the key was looked at. */
+static void
+check_each(const struct sheet *s, const char *path, STACK_OF(X509) * list)
+{
+	char name[24];
+	for (int i = 0; i < sk_X509_num(list) && i < CHAIN_LENGTH_MAX; i++) {
+		X509 *x = sk_X509_value(list, i);
+		EVP_PKEY *key = X509_get0_pubkey(x);
+		numbered(i, name);
+		if (i > 0 && (key == NULL || EVP_PKEY_get_security_bits(key) <
+						 SECURITY_BITS_MIN))
+			bad(s, "%s: %s has a weak key", path, name);
+		if (is_signed_weakly(x))
+			bad(s, "%s: %s is signed with a weak digest", path,
+			    name);
+		check_time(s, path, x, i);
+	}
 }
 
 static void
@@ -163,9 +212,7 @@ check_chain(const struct sheet *s, const struct cert *c, STACK_OF(X509) * list)
 	const char *weak = weak_key(X509_get0_pubkey(x));
 	if (weak != NULL)
 		bad(s, "%s: %s", c->cert_path, weak);
-	if (is_signed_weakly(x))
-		bad(s, "%s: signed with a weak digest", c->cert_path);
-	check_time(s, c->cert_path, x);
+	check_each(s, c->cert_path, list);
 	check_links(s, c->cert_path, list);
 }
 
@@ -257,7 +304,7 @@ check_kinds(const struct sheet *s, const int *kinds)
 static int
 look_at(const struct sheet *s, const struct cert *c)
 {
-	STACK_OF(X509) *list = read_chain(s, c);
+	STACK_OF(X509) *list = read_certs(s, c->chain, c->cert_path);
 	X509 *x = sk_X509_value(list, 0);
 	int kind = EVP_PKEY_NONE;
 	if (x != NULL) {
@@ -269,6 +316,20 @@ look_at(const struct sheet *s, const struct cert *c)
 		check_key(s, c, x);
 	sk_X509_pop_free(list, X509_free);
 	return kind;
+}
+
+/* Of a listener: clients' certificates are checked against them. */
+static void
+look_at_ca(FILE *out, const struct listener *l)
+{
+	struct sheet s = { .out = out };
+	char what[64];
+	if (l->client_ca == NULL || l->npkis == 0)
+		return;
+	s.pki = l->pkis[0];
+	snprintf(
+	    what, sizeof(what), "`client-certificate ca\' of line %u", l->line);
+	sk_X509_pop_free(read_certs(&s, l->client_ca, what), X509_free);
 }
 
 static _Noreturn void
@@ -289,6 +350,8 @@ look(const struct config *c, int fd)
 			kinds[k] = look_at(&s, &s.pki->certs[k]);
 		check_kinds(&s, kinds);
 	}
+	for (size_t i = 0; i < c->nlisteners; i++)
+		look_at_ca(out, &c->listeners[i]);
 	fputs(".\n", out);
 	_exit(fflush(out) == 0 ? 0 : 1);
 }

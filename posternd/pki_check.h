@@ -19,8 +19,9 @@ typedef void pki_complain_fn(
 
 /* Opens the key files (cert.key_fd, which config_unref closes), and has every
  * chain looked at: is it PEM, in order, strong enough, in its time, and with
- * the key it comes with? Chains are there, and key_path. Waits for the
- * process. 0, or -1 when there was any error; warnings alone are 0. */
+ * the key it comes with? The certificates of listeners' client_ca have to be
+ * PEM. Chains are there, and key_path. Waits for the process. 0, or -1 when
+ * there was any error; warnings alone are 0. */
 int pki_check(struct config *c, pki_complain_fn *complain, void *ctx);
 
 #endif

@@ -12,6 +12,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
 #include "lib/base/utf8.h"
+#include "lib/rules/table_image.h"
 #include "posternd/table_uses.h"
 
 enum {
@@ -27,6 +28,7 @@ conf_table_new(const char *name)
 
 	t->name = xstrdup(name);
 	t->builder = table_builder_new(name);
+	t->digest = TABLE_HASH_INIT;
 	return t;
 }
 
@@ -67,13 +69,42 @@ note_unfit(struct conf_table *t, enum table_use use, struct str key,
 	t->unfit[use] = xstrdup(text);
 }
 
+/* What a hash begins with, and what may stand before it: luke:$6$... */
+static bool
+begins_hash(struct str s)
+{
+	static const char *const begins[] = { "$y$", "$6$", "$5$", "$2a$",
+		"$2b$", "$2y$", "$1$", "{SCRAM-" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (str_starts_nocase(s, str_of(begins[i])))
+			return true;
+	return false;
+}
+
+size_t
+conf_hash_at(struct str s)
+{
+	for (size_t at = 0; at < s.len; at++)
+		if ((at == 0 || strchr(":=!}", s.p[at - 1]) != NULL) &&
+		    begins_hash(str_skip(s, at)))
+			return at;
+	return s.len;
+}
+
 static int
 add_entry(struct conf_table *t, struct str key, const char *value,
     const char *file, uint32_t line, struct fault *why)
 {
+	size_t hash = conf_hash_at(key);
 	struct addr_net net;
 	unsigned int use;
 
+	/* It would be seen by everybody who has the keys. */
+	if (hash < key.len)
+		return fault_set(why, FAULT_PERM,
+		    "`%.*s...': a key with the hash of a password in it",
+		    (int)(hash > 100 ? 100 : hash), key.p);
 	if (table_builder_add(t->builder, key, value, why) == -1)
 		return -1;
 	for (use = 0; use < TABLE_USES; use++)
@@ -83,6 +114,7 @@ add_entry(struct conf_table *t, struct str key, const char *value,
 	if (addr_net_parse(key, &net) == 0 && net.bits == 0)
 		t->everywhere = true;
 	t->scram |= table_value_is_scram(value);
+	t->digest = table_hash_add(table_hash_add(t->digest, key), STR("\n"));
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 struct conf_table {
 	STAILQ_ENTRY(conf_table) next;
 	char *name;
+	uint64_t digest;  /* of the keys in their order */
 	const char *file; /* where it is defined; not owned */
 	uint32_t line;
 	uint64_t order;
@@ -20,7 +21,7 @@ struct conf_table {
 	bool used;               /* by any statement */
 	bool everywhere;         /* has a network of zero bits: any client */
 	bool scram;              /* a value is a secret for SCRAM */
-	bool readable;           /* by everybody, the file it came from */
+	bool readable;           /* by everybody, where its values stand */
 	bool secret;             /* its values are for the vault alone */
 	const char *valued;      /* what needs its values; NULL: nothing */
 	char *unfit[TABLE_USES]; /* the first entry that does not fit; owned */
@@ -49,6 +50,10 @@ int conf_table_seal(struct conf_table *t, int *fd, struct fault *why);
 /* From here on t->table has the keys alone, for whoever points at it: *fd is
  * their sealed memfd, beside the one that conf_table_seal made. 0/-1 */
 int conf_table_hide(struct conf_table *t, int *fd, struct fault *why);
+
+/* Where in s the hash of a password begins; its length when there is none.
+ * Messages end there. */
+size_t conf_hash_at(struct str s);
 
 /* Opens a file of the configuration: regular (or a pipe), not writable by
  * everybody. The descriptor, or -1 with why. */

@@ -369,6 +369,17 @@ clear(struct blocks *bs)
 	bs->n = 0;
 }
 
+/* The next one that is written would take its place. */
+static void
+set_aside(struct queue *q, const char *error)
+{
+	clear(&q->blocks);
+	log_warn(NULL, "spool", "blocks=damaged error=%s why=%s",
+	    log_cstr(error),
+	    log_cstr("the list of who may not come in was set aside"));
+	side_file_set_aside(q->store, file_name);
+}
+
 void
 blocks_load(struct queue *q)
 {
@@ -377,15 +388,10 @@ blocks_load(struct queue *q)
 
 	buf_init(&file, FILE_BYTES_MAX);
 	rc = side_file_read(q->store, file_name, &file);
-	if (rc == -1 && errno != ENOENT) {
-		log_warn(NULL, "spool", "blocks=unread error=%s",
-		    log_cstr(strerror(errno)));
-	} else if (rc == 0 && parse_file(&q->blocks, buf_str(&file)) == -1) {
-		clear(&q->blocks);
-		side_file_set_aside(q->store, file_name);
-		log_warn(NULL, "spool", "blocks=damaged why=%s",
-		    log_cstr("the list of who may not come in was set aside"));
-	}
+	if (rc == -1 && errno != ENOENT)
+		set_aside(q, strerror(errno));
+	else if (rc == 0 && parse_file(&q->blocks, buf_str(&file)) == -1)
+		set_aside(q, "its sum or a line is wrong");
 	buf_clear(&file);
 	if (q->blocks.n > 0)
 		log_info(NULL, "blocks", "entries=%zu", q->blocks.n);

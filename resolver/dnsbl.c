@@ -282,7 +282,7 @@ dnsbl_ask(const struct addr *a, struct config *c, const struct table *t,
 
 		q->of = d;
 		q->list = lists[i];
-		q->wait = query_ask_for_client(
+		q->wait = query_ask_for_list(
 		    list_name(&d->addr, q->list.zone, name), DNS_A, on_list, q);
 	}
 	return d;

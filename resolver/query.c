@@ -28,7 +28,7 @@ enum {
 };
 
 /* Who is asked for. */
-enum share { FOR_ROUTES, FOR_CLIENTS, SHARES };
+enum share { FOR_ROUTES, FOR_CLIENTS, FOR_LISTS, SHARES };
 
 enum counts {
 	QUERIES,
@@ -462,6 +462,12 @@ query_ask_for_client(
 	return ask_for(FOR_CLIENTS, name, type, fn, ctx);
 }
 
+struct query_wait *
+query_ask_for_list(struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	return ask_for(FOR_LISTS, name, type, fn, ctx);
+}
+
 void
 query_set_servers(const struct server *servers, size_t n)
 {
@@ -508,7 +514,9 @@ query_clear(void)
 const struct counter *
 query_counters(void)
 {
-	counters[PENDING].value = q.njobs[FOR_ROUTES] + q.njobs[FOR_CLIENTS];
+	counters[PENDING].value = 0;
+	for (size_t i = 0; i < SHARES; i++)
+		counters[PENDING].value += q.njobs[i];
 	counters[CACHE_SIZE].value = cache_entries(q.cache);
 	return counters;
 }

@@ -31,9 +31,11 @@ void query_set_servers(const struct server *servers, size_t n);
  * can hold (labels, length) is answered with DNS_NXDOMAIN. */
 struct query_wait *query_ask(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
-/* The same for a client's name. Clients have bounds of their own, as routes
- * have: a flood of the ones leaves the others their share. */
+/* The same for a client's name, and of a DNS list. Each has bounds of its own,
+ * as routes have: a flood of the ones leaves the others their share. */
 struct query_wait *query_ask_for_client(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx);
+struct query_wait *query_ask_for_list(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
 /* The asker goes away; its callback will not run. */
 void query_cancel(struct query_wait **w);

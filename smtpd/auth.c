@@ -139,8 +139,11 @@ auth_free(struct auth **ap)
 	*ap = NULL;
 	if (a == NULL)
 		return;
-	if (a->asked)
+	if (a->asked) {
 		from_vault_cancel(a->ask);
+		/* A guess it was, though nobody waits for the answer. */
+		limits_auth_failed(a->session);
+	}
 	scram_free(&a->scram);
 	buf_clear(&a->out);
 	free(a->user);
@@ -348,6 +351,7 @@ auth_input(struct session *s, struct str in)
 	struct str line;
 	size_t used;
 
+	stream_wipe(s->stream);
 	switch (line_next(in, AUTH_LINE_MAX, &line, &used)) {
 	case LINE_MORE:
 		break;

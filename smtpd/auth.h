@@ -42,7 +42,8 @@ enum stage auth_take(struct session *s, struct str line, bool followed);
 size_t auth_input(struct session *s, struct str in);
 void auth_timeout(struct session *s);
 void auth_vault_timeout(struct session *s);
-/* Clears the pointer; NULL is allowed; nobody is waited for any more. */
+/* Clears the pointer; NULL is allowed; nobody is waited for any more, and who
+ * goes before the answer has failed. */
 void auth_free(struct auth **a);
 /* It is this user, by this mechanism; until then it was nobody. In lower case,
  * so that one user is one for all who count him. */

@@ -196,6 +196,17 @@ body_add_field(struct body *b, struct str field)
 }
 
 void
+body_end_header(struct body *b)
+{
+	struct str block = body_header(b);
+
+	if (!str_eq(block, STR("\r\n")) &&
+	    !(block.len >= 4 &&
+		str_eq(str_skip(block, block.len - 4), STR("\r\n\r\n"))))
+		insert(b, block.len, STR("\r\n"));
+}
+
+void
 body_cut(struct body *b, size_t pos, size_t len)
 {
 	struct buf *c = &b->content.bytes;

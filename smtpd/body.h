@@ -78,6 +78,9 @@ enum body_fault body_finish(struct body *b);
 void body_prepend(struct body *b, struct str field);
 /* A field that the client has left to us goes on top of its own ones. */
 void body_add_field(struct body *b, struct str field);
+/* The header block ends with an empty line: nobody can take what stands behind
+ * it for a part of it; before body_prepend. */
+void body_end_header(struct body *b);
 /* len bytes of the header block go, from pos on; behind ours. */
 void body_cut(struct body *b, size_t pos, size_t len);
 /* The header block with ours. */

@@ -1,7 +1,5 @@
-/* AUTH (RFC 4954). What stands behind the mechanism is a secret: it is wiped
- * as soon as it was read, and nothing of it is logged (VERB_SECRET). */
-#include <string.h>
-
+/* AUTH (RFC 4954). What stands behind the mechanism is a secret: nothing of it
+ * is logged, and it is wiped with the command (VERB_SECRET). */
 #include "smtpd/auth.h"
 #include "smtpd/command.h"
 #include "smtpd/limits.h"
@@ -58,21 +56,10 @@ auth_limits(const struct session *s, struct command *c)
 	return command_refuse(c, "auth-failures", AUTH_LIMITED_REPLY);
 }
 
-/* The initial response goes out of the command's memory. */
-static void
-forget(struct command *c)
-{
-	size_t pos = (size_t)(c->written.p - c->line);
-
-	explicit_bzero(c->line + pos, c->written.len);
-	c->written = STR("");
-}
-
 enum stage
 auth_apply(struct session *s, struct command *c)
 {
 	struct str mech = str_head(c->args, str_find(c->args, ' '));
-	enum stage r;
 
 	auth_begin(s, auth_find_mech(s, mech));
 	if (c->written.len == 0)
@@ -80,7 +67,5 @@ auth_apply(struct session *s, struct command *c)
 	/* An empty one is written so (RFC 4954 4). */
 	if (str_eq(c->written, STR("=")))
 		return auth_take(s, STR(""), c->followed);
-	r = auth_take(s, c->written, c->followed);
-	forget(c);
-	return r;
+	return auth_take(s, c->written, c->followed);
 }

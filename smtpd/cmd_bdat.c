@@ -11,6 +11,7 @@
 #include "smtpd/body.h"
 #include "smtpd/cmd_data.h"
 #include "smtpd/filtering.h"
+#include "smtpd/limits.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
@@ -20,13 +21,6 @@ enum {
 	CHUNKS_FREE = 10000,
 	CHUNK_SMALL = 1024
 };
-
-static uint64_t
-max_size(const struct session *s)
-{
-	return s->listener->max_size != 0 ? s->listener->max_size :
-					    s->config->limits.message_size;
-}
 
 /* --- the line --- */
 
@@ -44,7 +38,7 @@ bdat_size(struct command *c)
 {
 	struct str number = str_head(c->args, str_find(c->args, ' '));
 	struct str rest = str_skip(c->args, number.len + 1);
-	uint64_t max = 2 * max_size(c->session);
+	uint64_t max = 2 * limits_message_size(c->session);
 
 	c->close = true;
 	/* A count with zeros in front is one somebody else may read as octal.
@@ -70,11 +64,9 @@ bdat_check(const struct session *s, struct command *c)
 
 	if (b == NULL)
 		return data_check(s, c);
-	if (b->nchunks >= s->config->limits.chunks) {
-		c->ends_tx = true;
+	if (b->nchunks >= s->config->limits.chunks)
 		return command_refuse(
 		    c, "chunks", "554 5.6.0 The message has too many chunks");
-	}
 	/* Too many that are hardly worth their command. */
 	c->junk = b->nchunks >= CHUNKS_FREE && c->octets < CHUNK_SMALL;
 	return STAGE_GO;

@@ -9,6 +9,7 @@
 #include "smtpd/commit.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
+#include "smtpd/limits.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -126,12 +127,10 @@ on_file(void *ctx, struct content *content, bool ok)
 void
 data_begin(struct session *s)
 {
-	const struct limits *l = &s->config->limits;
-	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
-						    l->message_size;
-
-	s->body = body_new(l, max, is_excepted(s), on_file, s);
+	s->body = body_new(&s->config->limits, limits_message_size(s),
+	    is_excepted(s), on_file, s);
 	s->body->content.size_hint = s->tx->params.size;
+	submission_begin(s);
 }
 
 enum stage

@@ -54,11 +54,7 @@ helo_apply(struct session *s, struct command *c)
 static void
 write_size(const struct session *s, struct buf *out)
 {
-	uint64_t size = s->listener->max_size != 0 ?
-			    s->listener->max_size :
-			    s->config->limits.message_size;
-
-	buf_addf(out, " %" PRIu64, size);
+	buf_addf(out, " %" PRIu64, limits_message_size(s));
 }
 
 /* RFC 9422. */

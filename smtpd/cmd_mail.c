@@ -23,10 +23,7 @@ mail_check(const struct session *s, struct command *c)
 enum stage
 mail_limits(const struct session *s, struct command *c)
 {
-	const struct limits *l = &s->config->limits;
 	const char *why, *reply;
-	uint64_t max = s->listener->max_size != 0 ? s->listener->max_size :
-						    l->message_size;
 
 	/* Somebody may have said so since it came. */
 	if (blocks_find(s->config, &s->client, &reply, &why) == BLOCKS_DENY)
@@ -37,7 +34,7 @@ mail_limits(const struct session *s, struct command *c)
 	if (s->nmails >= limits_messages(s))
 		return command_refuse(c, "messages",
 		    "421 4.7.0 Too many messages on this connection");
-	if (c->params.has_size && c->params.size > max)
+	if (c->params.has_size && c->params.size > limits_message_size(s))
 		return command_refuse(
 		    c, "size", "552 5.3.4 Message is too big");
 	reply = from_queue_refusal(&why);

@@ -51,6 +51,8 @@ command_free(struct command **c)
 	if (*c == NULL)
 		return;
 	stop_waiting(*c);
+	if (((*c)->verb->flags & VERB_SECRET) != 0)
+		explicit_bzero((*c)->line, (*c)->args.len);
 	free((*c)->text);
 	free((*c)->domain);
 	free(*c);
@@ -290,6 +292,9 @@ answered(struct command *c)
 		bdat_skip(c);
 		return; /* until they have gone by */
 	}
+	/* What those behind it bring would be a mail with a hole. */
+	if ((c->verb->flags & VERB_OCTETS) != 0 && c->reply[0] >= '4')
+		c->ends_tx = true;
 	p = judge(c);
 	if (c->ends_tx)
 		session_end_tx(s);
@@ -340,6 +345,8 @@ command_begin(struct session *s, struct str line, bool followed)
 	const struct verb *verb = verb_find(line, &args);
 
 	s->command = command_new(s, verb, args, followed);
+	if ((verb->flags & VERB_SECRET) != 0)
+		stream_wipe(s->stream);
 	s->ncmds++;
 	run(s->command);
 }

@@ -6,6 +6,7 @@
 #include "lib/mail/reply.h"
 #include "smtpd/client_name.h"
 #include "smtpd/filtering.h"
+#include "smtpd/greeting.h"
 #include "smtpd/policy.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
@@ -54,8 +55,8 @@ open_filters(struct session *s, struct command *c)
 	case STAGE_WAITING:
 		return STAGE_WAITING;
 	case STAGE_ANSWERED:
-		/* Who spoke meanwhile hears of that instead. */
-		if (!session_has_input(s))
+		/* Who is refused for having spoken meanwhile hears of that. */
+		if (!greeting_is_disturbed(s))
 			return refuse_session(f, c, true);
 		break;
 	case STAGE_GO:

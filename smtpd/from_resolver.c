@@ -9,12 +9,17 @@
 #include "smtpd/stats.h"
 
 enum {
-	PENDING_MAX = 1024, /* questions without their answer */
-	TTL_MAX_S = 60,     /* a name is believed at most so long */
+	/* Questions without their answer, of each kind: names that are slow
+	 * to be found leave room for lists. */
+	PENDING_MAX = 1024,
+	TTL_MAX_S = 60, /* a name is believed at most so long */
 	LISTS_TTL_MAX_S = 3600
 };
 
+enum kind { NAMES, LISTS, KINDS };
+
 static struct channel *channel;
+static size_t npending[KINDS];
 
 static void
 on_closed(void *ctx, struct channel *ch)
@@ -59,6 +64,7 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	struct str name = STR("");
 	uint32_t ttl_s;
 
+	npending[NAMES]--;
 	if (fault != NULL || type != TYPE_answer_client ||
 	    m->state == CLIENT_NAME_PENDING) {
 		caller_set(ctx, CLIENT_NAME_FAULT, name, 0);
@@ -75,17 +81,16 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 
 /* Is there somebody who can be asked? It is said once when there is not. */
 static bool
-is_there(void)
+is_there(enum kind kind)
 {
-	static bool was_missed;
+	static bool was_missed[KINDS];
 	bool there = channel != NULL && channel_is_open(channel) &&
-		     !channel_is_full(channel) &&
-		     channel_npending(channel) < PENDING_MAX;
+		     !channel_is_full(channel) && npending[kind] < PENDING_MAX;
 
-	if (!there && !was_missed)
+	if (!there && !was_missed[kind])
 		log_warn(NULL, "resolver-missed", "why=%s",
 		    log_cstr(channel == NULL ? "gone" : "busy"));
-	was_missed = !there;
+	was_missed[kind] = !there;
 	return there;
 }
 
@@ -95,8 +100,9 @@ from_resolver_ask(const struct addr *a, struct caller *c)
 	char text[ADDR_TEXT_MAX];
 	struct ask_client m = { .address = str_of(addr_format(a, text)) };
 
-	if (!is_there())
+	if (!is_there(NAMES))
 		return -1;
+	npending[NAMES]++;
 	channel_ask(channel, TYPE_ask_client, &m, on_answer, c);
 	stats_add(STAT_RDNS_ASKED, 1);
 	return 0;
@@ -119,6 +125,7 @@ on_lists(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	const struct answer_dnsbl *m = msg;
 	uint32_t ttl_s;
 
+	npending[LISTS]--;
 	if (fault != NULL || type != TYPE_answer_dnsbl) {
 		listed_set(ctx, 0, STR(""), 0);
 		return;
@@ -137,8 +144,9 @@ from_resolver_ask_lists(
 	struct ask_dnsbl m = { .address = str_of(addr_format(a, text)),
 		.table = str_head(str_of(table), 255) };
 
-	if (!is_there())
+	if (!is_there(LISTS))
 		return -1;
+	npending[LISTS]++;
 	channel_ask(channel, TYPE_ask_dnsbl, &m, on_lists, l);
 	stats_add(STAT_DNSBL_ASKED, 1);
 	return 0;

@@ -239,6 +239,8 @@ from_vault_start(struct loop *l, uint16_t instance, int fd)
 		patience = timer_new(l, on_impatience, NULL);
 	if (instance == VAULT_KEYS)
 		tls_set_signer(sign, cancel);
+	else
+		channel_set_secret(*mine);
 }
 
 void

@@ -34,7 +34,8 @@ greeting_is_disturbed(struct session *s)
 	char said[SHOWN_MAX];
 	ssize_t n = 0;
 
-	if (!session_has_input(s))
+	/* A gateway that says XCLIENT may go on at once. */
+	if (s->renamed || !session_has_input(s))
 		return false;
 	/* Nobody has looked at it yet; of TLS it could not be read. */
 	if (stream_unread(s->stream) == 0 && !secure_is_on(s))

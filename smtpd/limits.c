@@ -148,6 +148,13 @@ limits_error_delay(const struct session *s)
 }
 
 uint64_t
+limits_message_size(const struct session *s)
+{
+	return s->listener->max_size != 0 ? s->listener->max_size :
+					    s->config->limits.message_size;
+}
+
+uint64_t
 limits_messages(const struct session *s)
 {
 	uint64_t n = s->config->limits.messages_per_connection;

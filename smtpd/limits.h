@@ -35,6 +35,8 @@ enum penalty { PENALTY_NONE, PENALTY_DELAY, PENALTY_CLOSE };
 enum penalty limits_error(struct session *s);
 /* How long the reply to it waits. */
 uint64_t limits_error_delay(const struct session *s);
+/* So many octets a mail may have. */
+uint64_t limits_message_size(const struct session *s);
 /* So many mails may come on one connection. */
 uint64_t limits_messages(const struct session *s);
 /* A command that does no mail: counts it; true when it was one too many. */

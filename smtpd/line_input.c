@@ -19,8 +19,7 @@ enum {
 void
 line_end_early(struct session *s, const char *why, const char *reply)
 {
-	const char *stage =
-	    s->ncmds == 0 && s->bytes == 0 ? "connect" : "command";
+	const char *stage = s->ncmds == 0 ? "connect" : "command";
 
 	stats_add(
 	    reply != NULL && reply[0] == '4' ? STAT_TEMPFAILED : STAT_REJECTED,
@@ -93,9 +92,7 @@ line_skip(struct session *s, struct str in)
 	} else if (lf != NULL && before != '\r') {
 		line_end_early(
 		    s, "bare-newline", "500 5.5.2 Lines end with CR LF");
-	} else if (lf != NULL) {
-		session_enter(s, SESSION_COMMAND);
+	} else if (lf != NULL)
 		command_begin_too_long(s);
-	}
 	return used;
 }

@@ -10,6 +10,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/buf.h"
 #include "lib/base/log.h"
+#include "lib/rules/table_image.h"
 #include "smtpd/from_resolver.h"
 #include "smtpd/known.h"
 #include "smtpd/session.h"
@@ -52,6 +53,15 @@ listed_free(struct known *k)
 }
 
 static struct known_cache kept = KNOWN_CACHE(kept, KEPT_MAX, listed_free);
+
+/* The table by its name, as the resolver knows it: sessions with another
+ * configuration count their tables otherwise. */
+static uint32_t
+kind_of(const struct table *t)
+{
+	return table_hash_end(
+	    table_hash_add(TABLE_HASH_INIT, str_of(table_name(t))));
+}
 
 /* --- answers --- */
 
@@ -108,7 +118,7 @@ listed_set(struct listed *l, int32_t score, struct str lists, uint32_t ttl_s)
 
 /* NULL: nobody can be asked. */
 static struct listed *
-ask(const struct addr *a, const struct table *t, uint32_t index)
+ask(const struct addr *a, const struct table *t)
 {
 	struct listed *l = xcalloc(1, sizeof(*l));
 
@@ -117,7 +127,7 @@ ask(const struct addr *a, const struct table *t, uint32_t index)
 		free(l);
 		return NULL;
 	}
-	known_start(&kept, &l->known, a, index);
+	known_start(&kept, &l->known, a, kind_of(t));
 	return l;
 }
 
@@ -125,12 +135,13 @@ static void
 watch_start(struct listing *l, uint32_t index)
 {
 	const struct session *s = l->session;
+	const struct table *t = s->config->dnsbls[index];
 	struct watch *w = &l->watches[index];
 
 	w->listing = l;
-	w->listed = (struct listed *)known_find(&kept, &s->client, index);
+	w->listed = (struct listed *)known_find(&kept, &s->client, kind_of(t));
 	if (w->listed == NULL)
-		w->listed = ask(&s->client, s->config->dnsbls[index], index);
+		w->listed = ask(&s->client, t);
 	if (w->listed == NULL)
 		return;
 	w->listed->known.refs++;

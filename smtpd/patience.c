@@ -65,22 +65,33 @@ time_is_up(struct session *s)
 	    "session-time");
 }
 
+/* When the time of the whole session is up. A transaction is let come to its
+ * end, in as much time as its content may take. */
+static uint64_t
+session_due(const struct session *s)
+{
+	const struct limits *l = &s->config->limits;
+
+	return s->begin_ms + l->session_time +
+	       (s->tx != NULL ? l->data_total : 0);
+}
+
 /* The wait for the client begins: for its command, and for it to take our
  * replies; whichever ends first. */
 static void
 await_command(struct session *s)
 {
 	const struct limits *l = &s->config->limits;
-	uint64_t now = clock_mono_ms(), end = s->begin_ms + l->session_time;
+	uint64_t now = clock_mono_ms(), end = session_due(s);
 	uint64_t write_ms = stress_write_timeout(l);
 	uint64_t command_ms = stress_command_timeout(l);
 
-	if (s->tx == NULL && now >= end) {
+	if (now >= end) {
 		time_is_up(s);
 		return;
 	}
 	s->due_ms = now + command_ms;
-	if (s->tx == NULL && end < s->due_ms)
+	if (end < s->due_ms)
 		s->due_ms = end;
 	s->unsent_seen = SIZE_MAX;
 	command_ms = s->due_ms - now;
@@ -144,16 +155,16 @@ patience_command_over(struct session *s)
 		session_drop(s, "write-timeout");
 		return;
 	}
+	if (now >= session_due(s)) {
+		time_is_up(s);
+		return;
+	}
 	if (now < s->due_ms || stream_unsent(s->stream) > 0) {
 		uint64_t ms = stress_write_timeout(l);
 
 		if (stream_unsent(s->stream) == 0 || s->due_ms - now < ms)
 			ms = s->due_ms - now;
 		stream_deadline(s->stream, ms);
-		return;
-	}
-	if (s->tx == NULL && now >= s->begin_ms + l->session_time) {
-		time_is_up(s);
 		return;
 	}
 	stats_add(STAT_TIMEOUTS, 1);

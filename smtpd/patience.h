@@ -5,8 +5,8 @@
 
 struct session;
 
-/* The state was entered: its deadline. In SESSION_COMMAND, and outside of a
- * transaction, the session ends here when its time is up. */
+/* The state was entered: its deadline. In SESSION_COMMAND the session ends here
+ * when its time is up. */
 void patience_begin(struct session *s);
 
 /* For the table of states. */

@@ -1,6 +1,7 @@
 /*
  * A listing remembers the serial number of the last session that it told, so
- * that sessions may come and go while it waits for room.
+ * that sessions may come and go while it waits for room. Those that come
+ * later than the question are not told: it ends, however slowly it is read.
  */
 #include "smtpd/session_rows.h"
 
@@ -21,8 +22,8 @@ enum { TLS_TEXT_MAX = 128 };
 struct rows {
 	LIST_ENTRY(rows) next;
 	struct channel *ch;
-	uint64_t id, told, n;
-	bool stopped; /* the channel is full */
+	uint64_t id, told, last, n; /* told, last: serial numbers */
+	bool stopped;               /* the channel is full */
 };
 
 static LIST_HEAD(, rows) all = LIST_HEAD_INITIALIZER(all);
@@ -70,7 +71,7 @@ on_session(void *ctx, const struct session *s)
 {
 	struct rows *r = ctx;
 
-	if (r->stopped || s->serial <= r->told)
+	if (r->stopped || s->serial <= r->told || s->serial > r->last)
 		return;
 	if (channel_is_full(r->ch)) {
 		r->stopped = true;
@@ -110,6 +111,7 @@ session_rows_start(struct channel *ch, uint64_t id)
 
 	r->ch = ch;
 	r->id = id;
+	r->last = sessions_last_serial();
 	LIST_INSERT_HEAD(&all, r, next);
 	if (go_on(r))
 		end(r);

@@ -7,14 +7,13 @@
 
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static size_t nsessions;
+static uint64_t serial;
 static bool stopping;
 static void (*on_empty)(void);
 
 void
 sessions_add(struct session *s)
 {
-	static uint64_t serial;
-
 	s->serial = ++serial;
 	TAILQ_INSERT_TAIL(&sessions, s, entry);
 	nsessions++;
@@ -68,6 +67,12 @@ size_t
 sessions_count(void)
 {
 	return nsessions;
+}
+
+uint64_t
+sessions_last_serial(void)
+{
+	return serial;
 }
 
 void

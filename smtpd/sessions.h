@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct session;
 
@@ -19,6 +20,8 @@ bool sessions_are_stopping(void);
 /* Time is up: 421 to all that are left, whatever they are at. */
 void sessions_abandon(void);
 size_t sessions_count(void);
+/* The serial number of the youngest there ever was. */
+uint64_t sessions_last_serial(void);
 /* fn for each that is not gone; it ends none. */
 void sessions_each(void (*fn)(void *ctx, const struct session *s), void *ctx);
 /* For tests: as if never stopped. */

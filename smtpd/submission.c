@@ -22,6 +22,12 @@ static const struct {
 	{ { "Resent-Bcc", 10 }, KIND_BLIND },
 };
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static enum kind
 kind_of(struct str name)
 {
@@ -29,6 +35,28 @@ kind_of(struct str name)
 		if (str_eq_nocase(name, names[i].name))
 			return names[i].kind;
 	return KIND_OTHER;
+}
+
+/* "Name :" becomes "Name:", lest it is a field to some and to others none. */
+static void
+tighten(struct body *b)
+{
+	struct str block, line;
+
+	for (size_t pos = 0; pos < body_header(b).len; pos += line.len) {
+		size_t n = 0, colon;
+
+		block = str_skip(body_header(b), pos);
+		line = str_head(block, str_find(block, '\n') + 1);
+		while (n < line.len && line.p[n] > ' ' && line.p[n] != ':')
+			n++;
+		for (colon = n; colon < line.len && is_blank(line.p[colon]);)
+			colon++;
+		if (n == 0 || colon == n || line.p[colon] != ':')
+			continue;
+		body_cut(b, pos + n, colon - n);
+		line.len -= colon - n;
+	}
 }
 
 /* Removes what is blind; has: which kinds there are. */
@@ -76,13 +104,21 @@ add_date(struct session *s)
 }
 
 void
+submission_begin(struct session *s)
+{
+	s->body->head.obsolete = s->user != NULL;
+}
+
+void
 submission_fix(struct session *s)
 {
 	bool has[KIND_BLIND + 1] = { false };
 
 	if (s->user == NULL)
 		return;
+	tighten(s->body);
 	look(s->body, has);
+	body_end_header(s->body);
 	if (!has[KIND_MESSAGE_ID])
 		add_message_id(s);
 	if (!has[KIND_DATE])

@@ -16,9 +16,12 @@
  * Read next: from_smtpd.c, askers.c; keys.c, signing.c; passwords.c,
  * accounts.c, scram.c.
  */
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "edges/smtpd_vault.h"
+#include "lib/base/log.h"
 #include "lib/proc/child.h"
 #include "lib/proc/tell_stats.h"
 #include "vault/from_smtpd.h"
@@ -33,9 +36,22 @@ has_keys(void)
 	return child_instance() == VAULT_KEYS;
 }
 
+/* Nothing gets to the swap. With a bound no memory could be had beyond it, so
+ * only who may lift it does this. */
+static void
+lock_memory(void)
+{
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	if (setrlimit(RLIMIT_MEMLOCK, &all) == -1 ||
+	    mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == -1)
+		log_debug(NULL, "memory", "why=%s",
+		    log_cstr("it cannot be locked as a whole"));
+}
+
 static void
 prepare(struct loop *l)
 {
+	lock_memory();
 	from_smtpd_init(l, (enum vault_instance)child_instance());
 	if (has_keys()) {
 		keys_init();

@@ -141,22 +141,26 @@ passwords_check(const struct ask_password *m)
 
 /* --- SCRAM --- */
 
+_Static_assert(SCRAM_SALT_MAX == 2 * SCRAM_HASH, "two hashes of salt");
+
 /* With keys that nobody knows. */
 static void
 make_up_secret(
     const struct accounts *a, struct str user, struct scram_secret *out)
 {
-	uint8_t bytes[SCRAM_HASH];
+	uint8_t bytes[SCRAM_HASH], salt[SCRAM_SALT_MAX];
+	struct str key = { (const char *)bytes, sizeof(bytes) };
 	/* Of the usual form, when there is one. */
 	if (a->scram.len == 0 || scram_parse(a->scram, out) == -1) {
 		out->salt_len = SALT_LEN;
 		out->iterations = SCRAM_ITERATIONS_MIN;
 	}
 	bytes_of(a, user, bytes);
-	scram_hmac((struct str){ (const char *)bytes, sizeof(bytes) },
-	    STR("stored"), out->stored_key);
-	for (size_t i = 0; i < out->salt_len; i++)
-		out->salt[i] = bytes[i % sizeof(bytes)];
+	scram_hmac(key, STR("stored"), out->stored_key);
+	scram_hmac(key, STR("server"), out->server_key);
+	scram_hmac(key, STR("salt"), salt);
+	scram_hmac(key, STR("more salt"), salt + SCRAM_HASH);
+	memcpy(out->salt, salt, out->salt_len);
 }
 
 /* Is it his own, and not made up? */

@@ -1,6 +1,7 @@
 /*
  * RSA comes as a block that smtpd has padded (OpenSSL's method of a key knows
- * no other form), ECDSA as a digest.
+ * no other form), ECDSA as a digest. A block that is padded otherwise could be
+ * something encrypted.
  */
 #include "vault/signing.h"
 
@@ -12,6 +13,7 @@
 
 #include "lib/base/log.h"
 #include "vault/keys.h"
+#include "vault/padding.h"
 
 /* Of digests that TLS signs with ECDSA: SHA-256, SHA-384, SHA-512. */
 static bool
@@ -27,7 +29,9 @@ fits(const struct ask_sign *m, const EVP_PKEY *pkey)
 	switch ((enum vault_scheme)m->scheme) {
 	case VAULT_RSA_RAW:
 		return kind == EVP_PKEY_RSA &&
-		       m->input.len == (size_t)EVP_PKEY_get_size(pkey);
+		       m->input.len == (size_t)EVP_PKEY_get_size(pkey) &&
+		       padding_is_of_signature((const uint8_t *)m->input.p,
+			   m->input.len, (size_t)EVP_PKEY_get_bits(pkey));
 	case VAULT_ECDSA:
 		return kind == EVP_PKEY_EC && is_digest_size(m->input.len);
 	}

@@ -564,6 +564,12 @@ channel_set_peer(struct channel *ch, const char *name)
 	ch->peer = xstrdup(name);
 }
 
+void
+channel_set_secret(struct channel *ch)
+{
+	ch->out.secret = true;
+}
+
 const char *
 channel_peer(const struct channel *ch)
 {

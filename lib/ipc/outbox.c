@@ -33,6 +33,8 @@ outbox_clear(struct outbox *o)
 	for (size_t i = 0; i < o->nfds; i++)
 		close(o->fds[i].fd);
 	free(o->fds);
+	if (o->secret && o->bytes.p != NULL)
+		explicit_bzero(o->bytes.p, o->bytes.len);
 	buf_clear(&o->bytes);
 	outbox_init(o);
 }
@@ -133,6 +135,8 @@ forget_sent(struct outbox *o)
 	if (outbox_unsent(o) > 0 && o->sent < o->bytes.len / 2)
 		return;
 	buf_drop(&o->bytes, o->sent);
+	if (o->secret && o->sent > 0)
+		explicit_bzero(o->bytes.p + o->bytes.len, o->sent);
 	for (size_t i = 0; i < o->nfds; i++)
 		o->fds[i].offset -= o->sent;
 	o->sent = 0;

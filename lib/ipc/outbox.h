@@ -17,6 +17,7 @@ struct outbox {
 	size_t sent; /* bytes at the front that have left */
 	struct outbox_fd *fds;
 	size_t nfds, fds_cap;
+	bool secret; /* what has left is wiped */
 };
 
 void outbox_init(struct outbox *o);

@@ -10,20 +10,29 @@ enum line_kind {
 	LINE_OTHER /* not of a header block */
 };
 
-/* line without its CRLF; *name gets the length of a field's name. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* line without its CRLF; *name gets the length of a field's name. obsolete:
+ * blanks may stand before the colon. */
 static enum line_kind
-judge(struct str line, size_t *name)
+judge(struct str line, bool obsolete, size_t *name)
 {
 	size_t n = 0;
 
 	if (line.len == 0)
 		return LINE_EMPTY;
-	if (line.p[0] == ' ' || line.p[0] == '\t')
+	if (is_blank(line.p[0]))
 		return LINE_FOLD;
 	while (n < line.len && line.p[n] > ' ' && line.p[n] < 0x7f &&
 	       line.p[n] != ':')
 		n++;
 	*name = n;
+	while (obsolete && n > 0 && n < line.len && is_blank(line.p[n]))
+		n++;
 	return n > 0 && n < line.len && line.p[n] == ':' ? LINE_FIELD :
 							   LINE_OTHER;
 }
@@ -83,7 +92,7 @@ header_scan_feed(struct header_scan *h, struct str content, bool whole)
 
 	while (!h->done &&
 	       line_at(content, h->size, h->seen, whole, &line, &next)) {
-		enum line_kind kind = judge(line, &name);
+		enum line_kind kind = judge(line, h->obsolete, &name);
 
 		if (kind == LINE_FOLD && h->nfields == 0)
 			kind = LINE_OTHER;
@@ -110,8 +119,7 @@ header_scan_feed(struct header_scan *h, struct str content, bool whole)
 	if (!h->done) {
 		/* A fold that has not ended yet is part of its field. */
 		bool fold =
-		    h->size < content.len &&
-		    (content.p[h->size] == ' ' || content.p[h->size] == '\t');
+		    h->size < content.len && is_blank(content.p[h->size]);
 
 		h->seen = content.len;
 		field_ended(h, fold ? content.len : h->size);
@@ -128,7 +136,7 @@ header_next(struct str block, size_t *pos, struct header_field *out)
 
 	if (*pos >= block.len ||
 	    !line_at(block, *pos, *pos, true, &line, &next) ||
-	    judge(line, &name) != LINE_FIELD)
+	    judge(line, false, &name) != LINE_FIELD)
 		return false;
 	out->name = str_head(line, name);
 	/* Its folded lines. */
@@ -137,7 +145,7 @@ header_next(struct str block, size_t *pos, struct header_field *out)
 		size_t unused;
 
 		if (!line_at(block, next, next, true, &fold, &after) ||
-		    judge(fold, &unused) != LINE_FOLD)
+		    judge(fold, false, &unused) != LINE_FOLD)
 			break;
 		line = (struct str){ line.p,
 			(size_t)(fold.p + fold.len - line.p) };

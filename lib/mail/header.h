@@ -24,6 +24,10 @@ struct header_scan {
 	size_t nreceived; /* Received: fields, for the loop check */
 	size_t longest;   /* longest field in bytes, with its CRLF */
 	bool done;        /* the end was found */
+	/* The owner's, before the first feed: fields with blanks before their
+	 * colon (RFC 5322 4.5.8) belong to the block, too. header_next knows
+	 * none: the blanks are to be removed first. */
+	bool obsolete;
 };
 
 void header_scan_init(struct header_scan *h);

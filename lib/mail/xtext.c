@@ -43,21 +43,30 @@ hex_byte(struct str s)
 	return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-int
-xtext_decode(struct str in, struct buf *out)
+/* beyond: what is escaped may be beyond ASCII. */
+static int
+unescape(struct str in, bool beyond, struct buf *out)
 {
 	size_t was = out->len;
 
 	while (in.len > 0) {
 		bool escaped = *in.p == '+';
 		int c = escaped ? hex_byte(str_skip(in, 1)) : *in.p;
+		bool high = beyond && escaped && c >= 0x80;
 
-		if ((!escaped && !is_plain(*in.p)) || c < ' ' || c > '~')
+		if ((!escaped && !is_plain(*in.p)) || c < ' ' ||
+		    (c > '~' && !high))
 			return give_back(out, was);
 		buf_add_char(out, (char)c);
 		in = str_skip(in, escaped ? 3 : 1);
 	}
 	return 0;
+}
+
+int
+xtext_decode(struct str in, struct buf *out)
+{
+	return unescape(in, false, out);
 }
 
 void
@@ -202,6 +211,35 @@ orcpt_is_utf8(struct str orcpt)
 	    str_head(orcpt, str_find(orcpt, ';')), STR("utf-8"));
 }
 
+/* Characters that an address may have, and nothing else? */
+static bool
+is_text(struct str s)
+{
+	for (size_t n; s.len > 0; s = str_skip(s, n)) {
+		n = utf8_char(s);
+		if (n == 0 || !is_character(character(s.p, n)))
+			return false;
+	}
+	return true;
+}
+
+/* Postfix writes "rfc822;k+C3+A4the@example.net", which is neither xtext nor
+ * of that type: it becomes the "utf-8;" that it means. */
+static int
+decode_misnamed(struct str in, struct buf *out)
+{
+	struct str type = str_head(in, str_find(in, ';'));
+	size_t was = out->len;
+
+	if (!str_eq_nocase(type, STR("rfc822")))
+		return -1;
+	buf_add_str(out, STR("utf-8;"));
+	if (unescape(address_of(in), true, out) != 0 ||
+	    !is_text(str_skip(buf_str(out), was)))
+		return give_back(out, was);
+	return 0;
+}
+
 int
 orcpt_decode(struct str in, struct buf *out)
 {
@@ -213,10 +251,11 @@ orcpt_decode(struct str in, struct buf *out)
 		return -1;
 	buf_add_str(out, type);
 	buf_add_char(out, ';');
-	if ((orcpt_is_utf8(in) ? unitext_decode : xtext_decode)(address, out) !=
+	if ((orcpt_is_utf8(in) ? unitext_decode : xtext_decode)(address, out) ==
 	    0)
-		return give_back(out, was);
-	return 0;
+		return 0;
+	give_back(out, was);
+	return decode_misnamed(in, out);
 }
 
 void

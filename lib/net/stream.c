@@ -43,7 +43,7 @@ struct stream {
 	int error;      /* for the deferred end */
 	uint8_t phase;  /* enum phase */
 	uint8_t shakes; /* SHAKING: enum tls_want */
-	bool connecting, paused, ended, closed, tell_drained, peek;
+	bool connecting, paused, ended, closed, tell_drained, peek, wipe;
 	bool read_writes; /* reading waits until the socket can be written */
 	bool write_reads; /* and the other way round */
 };
@@ -122,8 +122,23 @@ stream_ended(struct stream *s, int error)
 
 /* --- in --- */
 
-/* Shows the owner all there is; keeps what it leaves. The bytes belong to
- * this function meanwhile: the owner may close the stream. */
+/* The owner has asked for it: what it consumed is nowhere here any more. */
+static void
+wipe_seen(struct stream *s, struct buf *kept, struct str fresh, size_t used)
+{
+	if (!s->wipe)
+		return;
+	s->wipe = false;
+	if (kept->len > 0)
+		explicit_bzero(kept->p, used);
+	else
+		fresh.len = used;
+	explicit_bzero(room, fresh.len);
+}
+
+/* Shows the owner all there is; keeps what it leaves, but not when TLS begins
+ * there. The bytes belong to this function meanwhile: the owner may close the
+ * stream. */
 static void
 show(struct stream *s, struct str fresh)
 {
@@ -135,8 +150,10 @@ show(struct stream *s, struct str fresh)
 		buf_add_str(&kept, fresh);
 		all = buf_str(&kept);
 	}
+	uint8_t phase = s->phase;
 	size_t used = s->ops->on_data(s->ctx, all);
-	if (s->closed) {
+	wipe_seen(s, &kept, fresh, used);
+	if (s->closed || s->phase != phase) {
 		buf_clear(&kept);
 		return;
 	}
@@ -484,6 +501,12 @@ stream_unsent(const struct stream *s)
 }
 
 void
+stream_wipe(struct stream *s)
+{
+	s->wipe = true;
+}
+
+void
 stream_pause(struct stream *s)
 {
 	s->paused = true;
@@ -549,6 +572,7 @@ stream_start_layer(
 	 * peer has acknowledged that. (We gather what we write ourselves.) */
 	setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	buf_clear(&s->in);
+	s->peek = false;
 	s->layer = layer;
 	s->tls = t;
 	s->phase = LEAVING;

@@ -59,6 +59,9 @@ void stream_write(struct stream *s, const void *p, size_t len);
 void stream_finish(struct stream *s);
 /* Bytes written that have not left yet. */
 size_t stream_unsent(const struct stream *s);
+/* What on_data, which is on the stack, consumes is a secret: wiped behind it.
+ */
+void stream_wipe(struct stream *s);
 /* Stop reading; kept and coming bytes wait (the kernel's window fills). */
 void stream_pause(struct stream *s);
 /* Read on; unconsumed bytes come again this round. */

@@ -2,7 +2,7 @@
  * Kills the whole queue at every call that changes the disk, while mail comes
  * in, is delivered, fails, is late and is reported; starts it again, and
  * looks whether every recipient of every mail that was accepted has had what
- * is due: a delivery, a report of its failure, a report of its delay. None
+ * is due: a delivery, a report of its failure, its delay or its delivery. None
  * may be lost, and none done more often than one crash excuses. Some mail
  * begins in quarantine, and is released; some is shown to filters, which
  * change it: nobody may get it as it was.
@@ -51,12 +51,29 @@ static const struct {
 	const char *to;
 	enum outcome outcome;
 	const char *told; /* Action of its report; NULL: none is due */
+	enum notify notify;
+	const char *orcpt;
+	enum handover handover;
 } rcpts[] = {
-	{ "good@there.example", OUTCOME_DELIVERED, NULL },
-	{ "gone@there.example", OUTCOME_FAILED, "failed" },
-	{ "late@there.example", OUTCOME_DEFERRED, "delayed" },
-	{ "closed@there.example", OUTCOME_FAILED, "failed" },
+	{ "good@there.example", OUTCOME_DELIVERED, NULL, NOTIFY_DEFAULT, "",
+	    HANDOVER_RELAYED },
+	{ "gone@there.example", OUTCOME_FAILED, "failed", NOTIFY_DEFAULT, "",
+	    HANDOVER_RELAYED },
+	{ "late@there.example", OUTCOME_DEFERRED, "delayed", NOTIFY_DEFAULT, "",
+	    HANDOVER_RELAYED },
+	{ "closed@there.example", OUTCOME_FAILED, "failed", NOTIFY_FAILURE,
+	    "rfc822;shut@old.example", HANDOVER_RELAYED },
+	{ "boxed@there.example", OUTCOME_DELIVERED, "delivered", NOTIFY_SUCCESS,
+	    "rfc822;box@old.example", HANDOVER_FINAL },
+	{ "passed@there.example", OUTCOME_DELIVERED, "relayed", NOTIFY_SUCCESS,
+	    "", HANDOVER_RELAYED },
+	{ "known@there.example", OUTCOME_DELIVERED, NULL, NOTIFY_SUCCESS, "",
+	    HANDOVER_DSN },
+	{ "mute@there.example", OUTCOME_FAILED, NULL, NOTIFY_NEVER, "",
+	    HANDOVER_RELAYED },
 };
+
+#define ENVID "an envelope"
 
 enum { RCPTS = sizeof(rcpts) / sizeof(rcpts[0]) };
 
@@ -69,7 +86,7 @@ enum { STARTS = sizeof(starts) / sizeof(starts[0]) };
 /* One line of the ledger, from a child to the parent. */
 struct event {
 	uint32_t mail, rcpt;
-	char what; /* A accepted, D delivered, R reported */
+	char what; /* A accepted, D delivered (or tried), R reported */
 };
 
 static const struct {
@@ -171,24 +188,46 @@ next_field(const char **at, const char *before, struct str *value)
 	return true;
 }
 
+/* Does the text in front of a recipient's address name the one that its sender
+ * had? */
+static void
+see_original(const char *from, const char *to, uint32_t i)
+{
+	struct str orcpt = str_of(rcpts[i].orcpt), original = STR("");
+	size_t type = str_find(orcpt, ';');
+
+	if (!next_field(&from, "\r\nOriginal-Recipient: rfc822; ", &original) ||
+	    original.p > to)
+		original = STR("");
+	if (!str_eq(original, str_skip(orcpt, type + 1)))
+		broken("a report about another recipient");
+}
+
 static void
 see_report(const struct work_in *w)
 {
-	const char *at = w->content;
-	struct str id, to, action;
+	const char *at = w->content, *from;
+	struct str envid, id, to, action;
 
+	if (!next_field(&at, "\r\nOriginal-Envelope-Id: ", &envid) ||
+	    !str_eq(envid, STR(ENVID)))
+		broken("a report about another envelope");
 	if (!next_field(&at, "\r\nX-Postern-Queue-ID: ", &id))
 		broken("a report about nothing");
+	from = at;
 	while (next_field(&at, "\r\nFinal-Recipient: rfc822; ", &to)) {
 		uint32_t i = rcpt_of(to);
 
+		see_original(from, to.p, i);
+		from = at;
 		if (!next_field(&at, "\r\nAction: ", &action))
 			broken("a report without an action");
 		/* Who fails or is delivered late may be late before. */
 		if (rcpts[i].told != NULL &&
 		    str_eq(action, str_of(rcpts[i].told)))
 			tell_parent('R', mail_of(id), i);
-		else if (!str_eq(action, STR("delayed")))
+		else if (!str_eq(action, STR("delayed")) ||
+			 rcpts[i].notify != NOTIFY_DEFAULT)
 			broken("a report that is not due");
 	}
 }
@@ -209,9 +248,10 @@ answer_rcpt(const struct work_in *w, uint32_t n)
 						   STR("4.2.0"),
 		.relay = STR("127.0.0.1:2"),
 		.reply = STR("so it is"),
+		.handover = (uint8_t)rcpts[w->which[n]].handover,
 	};
 
-	if (!w->is_report && o == OUTCOME_DELIVERED)
+	if (!w->is_report && rcpts[w->which[n]].told == NULL)
 		tell_parent('D', w->mail, w->which[n]);
 	channel_tell(child.agent, TYPE_tell_result, &m, w->id);
 }
@@ -358,6 +398,7 @@ replace(struct question *a)
 		.header_size = 15,
 		.inline_size = sizeof(content) - 1,
 		.replaces = 1,
+		.envid = STR(ENVID),
 	};
 	struct tell_content c = { .bytes = { content, sizeof(content) - 1 } };
 	uint64_t id =
@@ -366,7 +407,9 @@ replace(struct question *a)
 	for (uint32_t i = 0; i < a->nrcpt; i++) {
 		struct tell_rcpt r = { .to = str_of(rcpts[a->rcpts[i]].to),
 			.action = STR("out"),
-			.start = START_UNFILTERED };
+			.start = START_UNFILTERED,
+			.notify = (uint8_t)rcpts[a->rcpts[i]].notify,
+			.orcpt = str_of(rcpts[a->rcpts[i]].orcpt) };
 
 		channel_tell(child.smtpd, TYPE_tell_rcpt, &r, id);
 	}
@@ -380,6 +423,8 @@ on_ask_filter(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct question *a = question_of(0);
 
 	(void)ctx, (void)ch;
+	if (!str_eq(m->envid, STR(ENVID)))
+		broken("a question about another envelope");
 	*a = (struct question){ .id = id, .nexpected = m->nrcpt };
 	memcpy(a->msgid, m->msgid.p, ID_LEN);
 }
@@ -389,11 +434,16 @@ on_asked_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_rcpt *m = msg;
 	struct question *a = question_of(id);
+	uint32_t i;
 
 	(void)ctx, (void)ch;
 	if (a->nrcpt == RCPTS)
 		broken("too many recipients");
-	a->rcpts[a->nrcpt++] = rcpt_of(m->to);
+	i = rcpt_of(m->to);
+	if (m->notify != rcpts[i].notify ||
+	    !str_eq(m->orcpt, str_of(rcpts[i].orcpt)))
+		broken("a question about another's wishes");
+	a->rcpts[a->nrcpt++] = i;
 }
 
 /* What was changed and is asked about again (the answer was not heard) is as
@@ -499,6 +549,7 @@ hand_in(uint32_t mail)
 		.filter = STR("scan"),
 		.reason = STR("it smells"),
 		.context = STR("context"),
+		.envid = STR(ENVID),
 	};
 	struct tell_content c = { .bytes = { content, sizeof(content) - 1 } };
 	uint64_t id;
@@ -510,7 +561,9 @@ hand_in(uint32_t mail)
 	for (uint32_t i = 0; i < RCPTS; i++) {
 		struct tell_rcpt r = { .to = str_of(rcpts[i].to),
 			.action = STR("out"),
-			.start = (uint8_t)starts[mail % STARTS] };
+			.start = (uint8_t)starts[mail % STARTS],
+			.notify = (uint8_t)rcpts[i].notify,
+			.orcpt = str_of(rcpts[i].orcpt) };
 
 		channel_tell(child.smtpd, TYPE_tell_rcpt, &r, id);
 	}

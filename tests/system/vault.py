@@ -195,6 +195,29 @@ def own_copy(cert):
     return copy
 
 
+def locked(pid):
+    """(bytes locked, bytes there are) of its memory."""
+    with open(f"/proc/{pid}/status") as f:
+        text = f.read()
+    return tuple(int(re.search(rf"{n}:\s+(\d+) kB", text).group(1)) << 10
+                 for n in ("VmLck", "VmRSS"))
+
+
+@test
+def nothing_gets_to_the_swap():
+    """All of it when the bound may be lifted; else the keys."""
+    with Vaults() as gw:
+        use_all(gw)
+        for instance, pid in gw.vaults().items():
+            bytes_, there = locked(pid)
+            with open(f"/proc/{pid}/limits") as f:
+                bound = re.search(r"locked memory +(\S+)", f.read()).group(1)
+            if bound == "unlimited":
+                assert bytes_ >= there, f"{bytes_} of {there} are locked"
+            elif instance == KEYS:
+                assert bytes_ >= 1 << 20, f"{bytes_} are locked"
+
+
 @test
 def keys_die():
     """A session goes on, mail and all; the successor has the keys again."""

@@ -208,7 +208,7 @@ peer_end(void *ctx, int error)
 }
 
 static const struct stream_ops peer_ops = { peer_data, NULL, peer_timeout,
-	peer_end };
+	peer_end, NULL };
 
 /* A new one, at the other end of what is returned. Goes on with all. */
 static inline int

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/ipc/channel.h"
+#include "lib/ipc/outbox.h"
 
 #define ASK(F)       F(u32, n, 1000) F(str, text, 100)
 #define PART(F)      F(bin, bytes, 65536)
@@ -331,6 +332,35 @@ START_TEST(unasked_answer)
 
 END_TEST
 
+static bool
+holds_secret(const struct outbox *o)
+{
+	return memmem(o->bytes.p, o->bytes.cap, "secret", 6) != NULL;
+}
+
+START_TEST(what_is_secret_is_wiped)
+{
+	struct t_ask m = { .n = 1, .text = STR("secret") };
+	struct frame f = { .type = TYPE_t_ask, .id = 1 };
+	struct outbox o;
+	uint64_t calls = 0;
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	outbox_init(&o);
+	o.secret = true;
+	ck_assert_int_eq(outbox_add(&o, f, &t_ask_wire, &m, 1000), 0);
+	ck_assert(holds_secret(&o));
+	ck_assert_int_eq(outbox_send(&o, fds[0], &calls), 0);
+	ck_assert_uint_eq(outbox_unsent(&o), 0);
+	ck_assert(!holds_secret(&o));
+	outbox_clear(&o);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -346,6 +376,7 @@ main(void)
 	tcase_add_test(c, no_descriptor_left);
 	tcase_add_test(c, over_a_bound);
 	tcase_add_test(c, unasked_answer);
+	tcase_add_test(c, what_is_secret_is_wiped);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

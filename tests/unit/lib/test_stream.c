@@ -82,6 +82,50 @@ START_TEST(in_small_bites)
 
 END_TEST
 
+static const char *seen;
+
+static size_t
+take_secret(void *ctx, struct str in)
+{
+	size_t n = str_find(in, '.') + 1;
+
+	(void)ctx;
+	if (n > in.len)
+		return 0;
+	seen = in.p;
+	stream_wipe(st);
+	loop_stop(loop);
+	return n;
+}
+
+/* What was a secret lies nowhere, what stands behind it is still to be read.
+ */
+START_TEST(secret)
+{
+	static const struct stream_ops secret_ops = { take_secret, on_drained,
+		on_timeout, on_end, NULL };
+	const char *room;
+	int fds[2];
+
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	st = stream_new(loop, fds[0], false, &secret_ops, NULL);
+	ck_assert_int_eq(write(fds[1], "secret.more", 11), 11);
+	loop_run(loop);
+	room = seen; /* that of all streams */
+	ck_assert_uint_eq(stream_unread(st), 4);
+	ck_assert_int_eq(memcmp(room, "\0\0\0\0\0\0\0more", 11), 0);
+	/* Its end in another piece. */
+	ck_assert_int_eq(write(fds[1], "secret.", 7), 7);
+	loop_run(loop);
+	ck_assert_uint_eq(stream_unread(st), 0);
+	ck_assert_int_eq(memcmp(room, "\0\0\0\0\0\0\0", 7), 0);
+	stream_close(&st);
+	close(fds[1]);
+}
+
+END_TEST
+
 START_TEST(paused)
 {
 	stream_pause(st);
@@ -197,6 +241,7 @@ main(void)
 
 	tcase_add_checked_fixture(c, setup, NULL);
 	tcase_add_test(c, in_small_bites);
+	tcase_add_test(c, secret);
 	tcase_add_test(c, paused);
 	tcase_add_test(c, far_end_does_not_read);
 	tcase_add_test(c, an_error_after_the_end);

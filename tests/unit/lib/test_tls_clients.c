@@ -133,6 +133,29 @@ START_TEST(injection)
 
 END_TEST
 
+/* The same when TLS begins while the owner looks at it. */
+START_TEST(injection_behind_the_command)
+{
+	struct client c;
+	char got[8];
+
+	client_open(&c, NULL);
+	c.end.take = 4;
+	c.end.upgrade = server;
+	ck_assert_int_eq(write(c.fd, "TLS\nMAIL FROM:<a@b>\r\n", 21), 21);
+	settle();
+	shake(&c);
+	ck_assert(c.done && c.end.secured);
+	ck_assert_int_eq(SSL_write(c.ssl, "rest", 4), 4);
+	stream_write(c.end.stream, "hi", 2);
+	ck_assert_int_eq(client_read(&c, got, 2), 2);
+	settle();
+	ck_assert(str_eq(buf_str(&c.end.got), STR("TLS\nrest")));
+	client_close(&c);
+}
+
+END_TEST
+
 START_TEST(renegotiation)
 {
 	struct client c;
@@ -318,6 +341,7 @@ main(void)
 	tcase_add_loop_test(c, no_client_hello, 0, COUNT(garbage));
 	tcase_add_test(c, hangs_up);
 	tcase_add_test(c, injection);
+	tcase_add_test(c, injection_behind_the_command);
 	tcase_add_test(c, renegotiation);
 	tcase_add_test(c, many_key_updates);
 	tcase_add_loop_test(c, ends, 0, 4);

@@ -205,7 +205,8 @@ world_cancel(uint64_t id)
 struct end {
 	struct stream *stream;
 	struct buf got;
-	size_t take; /* at once; 0: all */
+	size_t take;                /* at once; 0: all */
+	struct tls_server *upgrade; /* TLS begins with what comes first */
 	bool secured, failed, timed_out, ended;
 	int error;
 	unsigned int ndrained;
@@ -219,8 +220,11 @@ end_data(void *ctx, struct str in)
 	size_t n = e->take > 0 && e->take < in.len ? e->take : in.len;
 
 	buf_add(&e->got, in.p, n);
-	if (n < in.len)
+	if (e->upgrade != NULL)
+		stream_start_tls(e->stream, tls_accept(e->upgrade));
+	else if (n < in.len)
 		stream_resume(e->stream);
+	e->upgrade = NULL;
 	return n;
 }
 

@@ -480,6 +480,63 @@ START_TEST(secrets_in_the_configuration)
 
 END_TEST
 
+/* By the file of the table, or by the configuration itself. */
+START_TEST(passwords_for_everybody)
+{
+	struct config *c;
+
+	for (int readable = 0; readable < 2; readable++) {
+		write_hash("conf",
+		    HEAD "listen on 127.0.0.1 auth { \"luke\" = "
+			 "\"$6$abcdefgh$",
+		    "\" } without-tls\n"
+		    "action o relay to \"smtp://10.0.0.5\"\n"
+		    "match from auth action o\nmatch from local action o\n");
+		ck_assert_int_eq(
+		    chmod(path_of("conf"), readable ? 0644 : 0600), 0);
+		c = conf_load(path_of("conf"), NULL, 0, &errors);
+		ck_assert_ptr_nonnull(c);
+		ck_assert_uint_eq(errors.nwarnings, (size_t)readable);
+		if (readable)
+			ck_assert_ptr_nonnull(strstr(errors.warnings[0].text,
+			    ":3: warning: everybody can read the passwords of "
+			    "this table"));
+		conf_errors_clear(&errors);
+		config_unref(&c);
+	}
+}
+
+END_TEST
+
+/* A session that began with one configuration may ask a process that has the
+ * next one: the same name is the same table. */
+START_TEST(names_of_tables_without_one)
+{
+	struct config *old =
+	    good(HEAD "match dnsbl \"a.example\" reject\n"
+		      "match dnsbl { \"b.example\", \"c.example\" } reject\n"
+		      "match helo { \"b.example\", \"c.example\" } reject\n"
+		      "listen on 127.0.0.1\n");
+	struct config *new =
+	    good(HEAD "match dnsbl { \"b.example\", \"c.example\" } reject\n"
+		      "match dnsbl \"d.example\" reject\n"
+		      "match dnsbl \"a.example\" reject\n"
+		      "listen on 127.0.0.1\n");
+	const char *names[] = { table_name(old->dnsbls[0]),
+		table_name(old->dnsbls[1]) };
+
+	ck_assert_str_eq(table_name(new->dnsbls[2]), names[0]);
+	ck_assert_str_eq(table_name(new->dnsbls[0]), names[1]);
+	ck_assert_str_ne(table_name(new->dnsbls[1]), names[0]);
+	ck_assert_str_ne(table_name(new->dnsbls[1]), names[1]);
+	/* And no two of one configuration have the same. */
+	ck_assert_str_ne(table_name(old->rules[2].conds[0].table), names[1]);
+	config_unref(&old);
+	config_unref(&new);
+}
+
+END_TEST
+
 /* Who needs other values of such a table, in whatever order. */
 START_TEST(two_kinds_of_values)
 {
@@ -522,6 +579,8 @@ main(void)
 	tcase_add_test(t, secrets_in_a_file);
 	tcase_add_test(t, secrets_in_the_configuration);
 	tcase_add_test(t, two_kinds_of_values);
+	tcase_add_test(t, passwords_for_everybody);
+	tcase_add_test(t, names_of_tables_without_one);
 	suite_add_tcase(s, t);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

@@ -50,6 +50,8 @@ teardown(void)
 	EVP_PKEY_free(other);
 }
 
+static const EVP_MD *digest; /* of signatures; NULL: SHA-256 */
+
 /* Appends a certificate in PEM; from and to: days from now. */
 static void
 add_cert(BIO *out, EVP_PKEY *pkey, const char *name, EVP_PKEY *issuer,
@@ -71,7 +73,8 @@ add_cert(BIO *out, EVP_PKEY *pkey, const char *name, EVP_PKEY *issuer,
 	X509_gmtime_adj(X509_getm_notBefore(x), from * 86400L);
 	X509_gmtime_adj(X509_getm_notAfter(x), to * 86400L);
 	X509_set_pubkey(x, pkey);
-	ck_assert_int_gt(X509_sign(x, issuer, EVP_sha256()), 0);
+	ck_assert_int_gt(
+	    X509_sign(x, issuer, digest != NULL ? digest : EVP_sha256()), 0);
 	ck_assert_int_eq(PEM_write_bio_X509(out, x), 1);
 	X509_free(x);
 }
@@ -177,6 +180,95 @@ START_TEST(bad)
 
 END_TEST
 
+/* All that smtpd's TLS would refuse is found here, down to the root. */
+START_TEST(bad_issuers)
+{
+	EVP_PKEY *weak = EVP_RSA_gen(1024);
+	BIO *chain = BIO_new(BIO_s_mem());
+	add_cert(chain, key, "mx", other, "ca", -1, 300);
+	digest = EVP_sha1();
+	add_cert(chain, other, "ca", weak, "root", -1, -1);
+	/* Of who signed itself nobody looks at the signature. */
+	add_cert(chain, weak, "root", weak, "root", -1, 3);
+	digest = NULL;
+	add(0, chain, key, 0600);
+	ck_assert_int_eq(check(), -1);
+	is_said("0E file.crt: certificate 2 is signed with a weak digest");
+	is_said("0W file.crt: certificate 2 expired on");
+	is_said("0E file.crt: certificate 3 has a weak key");
+	is_said("0W file.crt: certificate 3 expires on");
+	ck_assert_ptr_null(strstr(said.p, "certificate 3 is signed"));
+	EVP_PKEY_free(weak);
+}
+
+END_TEST
+
+static EVP_PKEY *
+of_type(const char *type)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY *made = NULL;
+	ck_assert_int_eq(EVP_PKEY_keygen_init(ctx), 1);
+	ck_assert_int_eq(EVP_PKEY_generate(ctx, &made), 1);
+	EVP_PKEY_CTX_free(ctx);
+	return made;
+}
+
+/* Kinds that TLS knows, and those that it does not or that nobody can ask for
+ * a signature. */
+START_TEST(kinds)
+{
+	static const struct {
+		const char *type, *curve, *says; /* NULL: good */
+	} all[] = {
+		{ "EC", "P-256", NULL },
+		{ "EC", "P-384", NULL },
+		{ "EC", "P-521", NULL },
+		{ "EC", "secp256k1", "0E file.crt: an ECDSA key on another" },
+		{ "EC", "brainpoolP384r1", "0E file.crt: an ECDSA key on" },
+		{ "RSA-PSS", NULL, "0E file.crt: a key that is neither RSA" },
+		{ "ED25519", NULL, "0E file.crt: a key that is neither RSA" },
+		{ "ED448", NULL, "0E file.crt: a key that is neither RSA" },
+	};
+
+	EVP_PKEY *one = all[_i].curve != NULL ? EVP_EC_gen(all[_i].curve) :
+						of_type(all[_i].type);
+	BIO *b = BIO_new(BIO_s_mem());
+	ck_assert_ptr_nonnull(one);
+	/* Those keys have a digest of their own: another signs. */
+	add_cert(b, one, "mx", other, "ca", -1, 300);
+	add(0, b, one, 0600);
+	ck_assert_int_eq(check(), all[_i].says == NULL ? 0 : -1);
+	if (all[_i].says != NULL)
+		is_said(all[_i].says);
+	EVP_PKEY_free(one);
+}
+
+END_TEST
+
+START_TEST(client_ca)
+{
+	char *text;
+	BIO *ca = own_cert(other, -1, 300);
+	long len = BIO_get_mem_data(ca, &text);
+	conf->listeners = xcalloc(1, sizeof(*conf->listeners));
+	conf->nlisteners = 1;
+	struct listener *l = &conf->listeners[0];
+	l->line = 7;
+	l->pkis[l->npkis++] = &conf->pkis[1];
+	l->client_ca = xstrndup(text, (size_t)len);
+	BIO_free(ca);
+	add(1, own_cert(key, -1, 300), key, 0600);
+	ck_assert_int_eq(check(), 0);
+	buf_clear(&said);
+	/* Its text has the marks of PEM still. */
+	l->client_ca[strlen("-----BEGIN CERTIFICATE-----\n") + 100] = '!';
+	ck_assert_int_eq(check(), -1);
+	is_said("1E `client-certificate ca' of line 7: certificate 1 cannot");
+}
+
+END_TEST
+
 START_TEST(doubtful)
 {
 	add(0, own_cert(key, -20, -10), key, 0600);
@@ -236,6 +328,9 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, good);
 	tcase_add_test(t, bad);
+	tcase_add_test(t, bad_issuers);
+	tcase_add_loop_test(t, kinds, 0, 8);
+	tcase_add_test(t, client_ca);
 	tcase_add_test(t, doubtful);
 	tcase_add_test(t, not_yet);
 	tcase_add_test(t, tickets);

@@ -190,6 +190,26 @@ START_TEST(damaged)
 
 END_TEST
 
+/* What cannot be read is not written over. */
+START_TEST(unreadable)
+{
+	char name[200], command[300];
+
+	stop_queue(true);
+	path("blocks", name);
+	ck_assert_int_eq(mkdir(name, 0700), 0);
+	start_queue();
+	ck_assert_str_eq(list(), "");
+	ck_assert_int_eq(access(name, F_OK), -1);
+	block("192.0.2.1", false, 0, "");
+	ck_assert_uint_eq(t.done.code, ANSWER_OK);
+	snprintf(command, sizeof(command),
+	    "test -f %s && rmdir %s/corrupt/blocks.*", name, t.dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+END_TEST
+
 /* Each bit of it counts. */
 START_TEST(any_bit)
 {
@@ -269,8 +289,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = { entries, nonsense, a_restart_leaves_them,
-		they_end, ended_meanwhile, damaged, any_bit, too_many,
-		unsaved };
+		they_end, ended_meanwhile, damaged, unreadable, any_bit,
+		too_many, unsaved };
 	Suite *s = suite_create("block_list");
 	TCase *c = tcase_create("block_list");
 	SRunner *sr;

@@ -401,6 +401,28 @@ START_TEST(failures_of_a_source)
 
 END_TEST
 
+/* Nor does it help to go before the answer comes. */
+START_TEST(failures_of_who_goes)
+{
+	int fd = sources_create(1, NULL);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(limits_set_sources(0, fd), 0);
+	h.config->limits.auth_failures = 1;
+	vault.hold = true;
+	begin();
+	TALK64("AUTH PLAIN ", "\0alice\0wrong", "");
+	sessions_abandon();
+	harness_hang_up(&h);
+	ck_assert_uint_eq(sessions_count(), 0);
+	vault.hold = false;
+	begin();
+	TALK64("AUTH PLAIN ", "\0alice\0secret", "454");
+	ck_assert_uint_eq(vault.nasked, 1);
+}
+
+END_TEST
+
 /* Whoever had begun before it came to that is not heard either. */
 START_TEST(failures_meanwhile)
 {
@@ -510,8 +532,8 @@ main(void)
 		lines_without_their_end, only_when_offered, pipelined,
 		vault_says, vault_is_gone, vault_dies_while_asked,
 		talks_while_asked, client_goes_while_asked, times_out,
-		failures_are_delayed, failures_of_a_source, failures_meanwhile,
-		counted, logged };
+		failures_are_delayed, failures_of_a_source,
+		failures_of_who_goes, failures_meanwhile, counted, logged };
 
 	return run_tests_in("auth", tests, sizeof(tests) / sizeof(tests[0]),
 	    open_vault, close_vault);

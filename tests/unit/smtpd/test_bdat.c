@@ -65,9 +65,11 @@ START_TEST(order)
 	TALK("BDAT 6 LAST\r\nQUIT\r\n", "503");
 	TALK("MAIL FROM:<a@b>\r\n", "250");
 	TALK("BDAT 6\r\nQUIT\r\n", "503");
-	TALK("RCPT TO:<>\r\n", "501");
+	TALK("RCPT TO:<c@d>\r\n", "503");
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<>\r\n", "250 501");
 	TALK("BDAT 6\r\nQUIT\r\n", "503");
-	TALK("RCPT TO:<c@d>\r\n", "250");
+	TALK("RCPT TO:<c@d>\r\n", "503");
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
 	TALK("BDAT 2\r\nx:", "250");
 	TALK("MAIL FROM:<a@b>\r\n", "503");
 	TALK("RCPT TO:<e@f>\r\n", "503");
@@ -327,6 +329,35 @@ START_TEST(in_a_file)
 
 END_TEST
 
+/* When one chunk was refused those behind it are no mail, whoever refused it
+ * and however soon he would not any more. */
+START_TEST(holes)
+{
+	struct tell_space space = { .state = SPACE_SHORT };
+
+	accept_all();
+	begin_rcpt();
+	channel_tell(h.fake.ch, TYPE_tell_space, &space, 0);
+	harness_settle(&h);
+	TALK("BDAT 8\r\nA: b\r\n\r\n", "452");
+	space.state = SPACE_OK;
+	channel_tell(h.fake.ch, TYPE_tell_space, &space, 0);
+	harness_settle(&h);
+	TALK("BDAT 6 LAST\r\nrest\r\n", "503");
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
+	from_queue_stop();
+	TALK("BDAT 8\r\nA: b\r\n\r\n", "451");
+	channel_free(&h.fake.ch);
+	fake_start(&h);
+	TALK("BDAT 6 LAST\r\nrest\r\nRCPT TO:<c@d>\r\nDATA\r\n", "503 503 503");
+	ck_assert_uint_eq(h.fake.ncommits, 0);
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nBDAT 1 LAST\r\nx",
+	    "250 250 250");
+	ck_assert_uint_eq(h.fake.ncommits, 1);
+}
+
+END_TEST
+
 /* Lost between chunks, or within one: nothing remains. */
 START_TEST(lost)
 {
@@ -353,7 +384,7 @@ main(void)
 {
 	const TTest *const tests[] = { one_chunk, chunks, order, bad_sizes,
 		swallowed, every_split, bare, dots, too_big, too_many, crumbs,
-		in_a_file, lost };
+		in_a_file, holes, lost };
 
 	return run_tests("bdat", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,6 +1,7 @@
 /* Sessions with filters: what filters hear of a mail, what clients hear of
  * them, and which are asked. */
 #include "tests/unit/smtpd/one_filter.h"
+#include "tests/unit/smtpd/sources_table.h"
 
 /* --- the way of a mail --- */
 
@@ -103,12 +104,46 @@ START_TEST(early_talker)
 	stream_write(h.client, "EHLO x\r\n", 8);
 	harness_settle(&h);
 	ck_assert_uint_eq(h.got.len, 0);
-	SAYS(f, 'C', 'r', "");
-	filter_forget(f, 'C');
+	filter_says(f, 'C', 'r', STR(""));
 	filter_release(f);
 	harness_replies(&h, 100);
 	ck_assert(str_starts_nocase(buf_str(&h.got), STR("554 5.5.1 ")));
 	ck_assert(h.eof);
+}
+
+END_TEST
+
+/* Who is only flagged for it is refused by the filter all the same. */
+START_TEST(early_and_refused)
+{
+	one_filter();
+	h.config->listeners[0].flags |= LISTENER_GREET_FLAG;
+	f->hold['C'] = true;
+	harness_connect_to(&h, 0, NULL);
+	harness_settle(&h);
+	stream_write(h.client, "EHLO x\r\nMAIL FROM:<a@b>\r\n", 25);
+	harness_settle(&h);
+	filter_says(f, 'C', 'r', STR(""));
+	filter_release(f);
+	harness_replies(&h, 3);
+	TALK("MAIL FROM:<a@b>\r\n", "550");
+	ck_assert_uint_eq(f->nconns, 1);
+}
+
+END_TEST
+
+/* A gateway may send what its client said behind XCLIENT at once. */
+START_TEST(behind_xclient)
+{
+	struct table *t = sources_table("192.0.2.0/24");
+
+	one_filter();
+	h.config->listeners[0].xclient_from = t;
+	begin();
+	TALK("XCLIENT ADDR=198.51.100.7\r\nEHLO y\r\nMAIL FROM:<a@b>\r\n",
+	    "220 250 250");
+	h.config->listeners[0].xclient_from = NULL;
+	table_free(&t);
 }
 
 END_TEST
@@ -386,9 +421,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = { passes, two_mails, aborts,
-		greeting_waits, early_talker, connect_refused,
-		connect_tempfailed, connect_shut, helo_refused, mail_refused,
-		rcpt_refused_alone, data_refused,
+		greeting_waits, early_talker, early_and_refused, behind_xclient,
+		connect_refused, connect_tempfailed, connect_shut, helo_refused,
+		mail_refused, rcpt_refused_alone, data_refused,
 		data_refused_with_content_behind, unknown_command,
 		refused_are_told, filter_fails, set_of_recipient,
 		choice_is_forgotten, set_without_listener, excepted };

@@ -211,6 +211,30 @@ START_TEST(asked_once)
 
 END_TEST
 
+/* A session that began with another configuration has its tables in another
+ * order, and what they say is the same. */
+START_TEST(other_order)
+{
+	struct table *first;
+
+	rule(0, 1, VERDICT_REJECT);
+	accept_all();
+	begin();
+	harness_until(&h, both_asked);
+	answer(0, 1, "zen.example=127.0.0.2", 60);
+	answer(1, 0, "", 60);
+	TALK(MAIL RCPT, "250 550");
+	harness_hang_up(&h);
+	first = h.config->dnsbls[0];
+	h.config->dnsbls[0] = h.config->dnsbls[1];
+	h.config->dnsbls[1] = first;
+	begin();
+	TALK(MAIL RCPT, "250 250");
+	ck_assert_uint_eq(nasked, 2);
+}
+
+END_TEST
+
 /* An answer that holds no time is for those who waited only. */
 START_TEST(not_kept)
 {
@@ -343,7 +367,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = { waits, by_score, asked_once, not_kept,
-		resolver_lost, gone_while_waiting, not_asked, text };
+		other_order, resolver_lost, gone_while_waiting, not_asked,
+		text };
 
 	return run_tests_in("listing", tests, sizeof(tests) / sizeof(tests[0]),
 	    setup_lists, teardown_lists);

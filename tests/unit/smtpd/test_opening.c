@@ -1,6 +1,7 @@
 /* From accept to the greeting: who waits, who does not, who is turned away. */
 #include "lib/net/sources.h"
 #include "smtpd/limits.h"
+#include "smtpd/patience.h"
 #include "tests/unit/smtpd/sources_table.h"
 #include "tests/unit/smtpd/talk.h"
 
@@ -182,6 +183,61 @@ START_TEST(session_time)
 
 END_TEST
 
+static struct session *only;
+
+static void
+take(void *ctx, const struct session *s)
+{
+	(void)ctx;
+	only = (struct session *)(uintptr_t)s;
+}
+
+/* Nobody holds it open for ever: not with a transaction, not with replies that
+ * he reads byte by byte. */
+START_TEST(no_more_time)
+{
+	struct limits *l = &h.config->limits;
+
+	accept_all();
+	begin();
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
+	l->session_time = l->data_total = 0;
+	TALK("RCPT TO:<e@f>\r\n", "250 421 EOF");
+	harness_hang_up(&h);
+	l->session_time = l->data_total = 3600000;
+	l->junk_commands = 1000000;
+	begin();
+	stream_pause(h.client);
+	for (int i = 0; i < 20000; i++)
+		stream_write(h.client, "HELO x\r\n", 8);
+	harness_settle(&h);
+	sessions_each(take, NULL);
+	ck_assert_int_eq(only->state, SESSION_COMMAND);
+	ck_assert_uint_gt(stream_unsent(only->stream), 0);
+	l->session_time = 0;
+	/* Some of it has moved since the last look. */
+	only->unsent_seen = SIZE_MAX;
+	patience_command_over(only);
+	ck_assert_int_eq(only->state, SESSION_LINGER);
+}
+
+END_TEST
+
+/* Its time is up when the end of its line comes. */
+START_TEST(no_time_for_long_lines)
+{
+	static char line[4000];
+
+	begin();
+	memset(line, 'x', sizeof(line));
+	harness_say(&h, (struct str){ line, sizeof(line) }, 0);
+	ck_assert_uint_eq(h.got.len, 0);
+	h.config->limits.session_time = 0;
+	TALK("\r\nNOOP\r\n", "500 421 EOF");
+}
+
+END_TEST
+
 /* Each error costs more than the one before, up to a bound. */
 START_TEST(tarpit)
 {
@@ -238,8 +294,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = { held_back, too_early, gone_while_waiting,
-		flagged, excepted, tls_required, words, session_time, tarpit,
-		who_counts };
+		flagged, excepted, tls_required, words, session_time,
+		no_more_time, no_time_for_long_lines, tarpit, who_counts };
 
 	return run_tests("opening", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -49,6 +49,17 @@ occurrences(const char *text, const char *what)
 	return n;
 }
 
+/* The header block up to here, as a string. */
+static const char *
+header_of(const char *content, const char *end)
+{
+	static char text[4096];
+
+	copy(text, sizeof(text),
+	    (struct str){ content, (size_t)(end - content) + 2 });
+	return text;
+}
+
 START_TEST(adds_what_is_missing)
 {
 	const char *c;
@@ -104,20 +115,99 @@ START_TEST(removes_blind_copies)
 
 END_TEST
 
-/* The whole mail is a header block, or has none. */
+/* The whole mail is a header block, or has none. What we took for the body
+ * stays that for everybody: none of it becomes a part of our fields. */
 START_TEST(odd_contents)
+{
+	static const struct {
+		const char *content, *body;
+	} cases[] = {
+		{ "Bcc: a@b\r\n.\r\n", "" },
+		{ ".\r\n", "" },
+		{ "\r\n.\r\n", "" },
+		{ "\r\nBcc: a@b\r\n.\r\n", "Bcc: a@b\r\n" },
+		{ "no header\r\nBcc: a@b\r\n.\r\n",
+		    "no header\r\nBcc: a@b\r\n" },
+		{ " folded\r\nBcc: a@b\r\n\r\nx\r\n.\r\n",
+		    " folded\r\nBcc: a@b\r\n\r\nx\r\n" },
+		{ "Date: x\r\nBcc: c@d\r\nbroken\r\nDate: y\r\n.\r\n",
+		    "broken\r\nDate: y\r\n" },
+	};
+
+	begin_as_alice();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *c = mail(cases[i].content), *end;
+
+		end = strstr(c, "\r\n\r\n");
+		ck_assert_msg(end != NULL, "%zu: %s", i, c);
+		ck_assert_str_eq(end + 4, cases[i].body);
+		ck_assert_uint_eq(h.fake.header_size, (size_t)(end + 4 - c));
+		ck_assert_ptr_null(strstr(header_of(c, end), "Bcc"));
+		ck_assert_uint_eq(
+		    occurrences(header_of(c, end), "\r\nDate: "), 1);
+		ck_assert_uint_eq(
+		    occurrences(header_of(c, end), "\r\nMessage-ID: "), 1);
+	}
+}
+
+END_TEST
+
+/* As they may be written still, and have to be read (RFC 5322 4.5). */
+START_TEST(obsolete_fields)
 {
 	const char *c;
 
 	begin_as_alice();
-	c = mail("Bcc: a@b\r\n.\r\n");
-	ck_assert_ptr_null(strstr(c, "Bcc"));
-	ck_assert_uint_eq(occurrences(c, "\r\nDate: "), 1);
-	c = mail(".\r\n");
-	ck_assert_uint_eq(occurrences(c, "\r\nMessage-ID: "), 1);
-	c = mail("no header\r\nBcc: a@b\r\n.\r\n");
-	ck_assert_ptr_nonnull(strstr(c, "no header\r\nBcc: a@b\r\n"));
-	ck_assert_uint_eq(occurrences(c, "\r\nDate: "), 1);
+	c = mail(
+	    "Subject : a : b\r\n\tc :\r\nBcc\t : d@e,\r\n f@g\r\nDATE :x\r\n"
+	    "bcc :\r\nMessage-Id\t: <y@z>\r\nTo:\r\n\r\nBcc : body\r\n.\r\n");
+	ck_assert_ptr_nonnull(strstr(c,
+	    "\r\nSubject: a : b\r\n\tc :\r\nDATE:x\r\nMessage-Id: <y@z>\r\n"
+	    "To:\r\n\r\nBcc : body\r\n"));
+	c = mail("Bcc : d@e\r\n.\r\n");
+	ck_assert_ptr_null(strstr(c, "d@e"));
+	c = mail(" : d@e\r\nBcc : f\r\n.\r\n");
+	ck_assert_ptr_nonnull(strstr(c, "\r\n\r\n : d@e\r\nBcc : f\r\n"));
+	c = mail("X \x01: d@e\r\nBcc : f\r\n.\r\n");
+	ck_assert_ptr_nonnull(strstr(c, "\r\n\r\nX \x01: d@e\r\n"));
+	/* What is too long is so with its blanks. */
+	h.config->limits.header_field = 100;
+	TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n",
+	    "250 250 354");
+	TALK("X                                                            "
+	     "                                        : y\r\n.\r\n",
+	    "552");
+	harness_hang_up(&h);
+	/* Of others they are none. */
+	begin();
+	c = mail("Subject : a\r\nBcc : b\r\n.\r\n");
+	ck_assert_ptr_nonnull(strstr(c, "\r\nSubject : a\r\nBcc : b\r\n"));
+}
+
+END_TEST
+
+/* However it comes. */
+START_TEST(blind_copies_by_chunks)
+{
+	static const char text[] =
+	    "To: x\r\nBcc: d@e\r\nBcc : f\r\n\r\nBcc: y\r\n";
+	const char *c;
+
+	begin_as_alice();
+	for (size_t n = 1; n < sizeof(text); n++) {
+		char line[200];
+
+		TALK("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n",
+		    "250 250");
+		snprintf(line, sizeof(line),
+		    "BDAT %zu\r\n%.*sBDAT %zu LAST\r\n%s", n, (int)n, text,
+		    sizeof(text) - 1 - n, text + n);
+		TALK(line, "250 250");
+		buf_add_char(&h.fake.content, '\0');
+		c = h.fake.content.p;
+		ck_assert_uint_eq(occurrences(c, "Bcc"), 1);
+		ck_assert_ptr_nonnull(strstr(c, "\r\nTo: x\r\n\r\nBcc: y\r\n"));
+	}
 }
 
 END_TEST
@@ -285,9 +375,10 @@ main(void)
 {
 	const TTest *const tests[] = { adds_what_is_missing,
 		leaves_what_is_there, removes_blind_copies, odd_contents,
-		not_for_others, received_says_how_not_who, senders,
-		senders_of_who_has_none, senders_of_other_scripts,
-		rules_know_the_user, facts_know_the_user };
+		obsolete_fields, blind_copies_by_chunks, not_for_others,
+		received_says_how_not_who, senders, senders_of_who_has_none,
+		senders_of_other_scripts, rules_know_the_user,
+		facts_know_the_user };
 
 	return run_tests_in("submission", tests,
 	    sizeof(tests) / sizeof(tests[0]), open_vault, close_vault);

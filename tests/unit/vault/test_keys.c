@@ -71,6 +71,42 @@ bring(EVP_PKEY *key, const EVP_CIPHER *cipher)
 	BIO_free(bio);
 }
 
+/* The block that OpenSSL itself makes, as long as the modulus. */
+static void
+pad(EVP_PKEY *key, int padding, const EVP_MD *md, uint8_t *block)
+{
+	uint8_t digest[64], sig[VAULT_SIGN_MAX];
+	size_t size = (size_t)EVP_PKEY_get_size(key), len = sizeof(sig);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	memset(digest, 0x5a, sizeof(digest));
+	ck_assert_int_eq(EVP_PKEY_sign_init(ctx), 1);
+	ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(ctx, padding), 1);
+	ck_assert_int_eq(EVP_PKEY_CTX_set_signature_md(ctx, md), 1);
+	if (padding == RSA_PKCS1_PSS_PADDING)
+		ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_pss_saltlen(
+				     ctx, RSA_PSS_SALTLEN_DIGEST),
+		    1);
+	ck_assert_int_eq(
+	    EVP_PKEY_sign(ctx, sig, &len, digest, (size_t)EVP_MD_get_size(md)),
+	    1);
+	EVP_PKEY_CTX_free(ctx);
+	ctx = EVP_PKEY_CTX_new(key, NULL);
+	ck_assert_int_eq(EVP_PKEY_encrypt_init(ctx), 1);
+	ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
+	ck_assert_int_eq(EVP_PKEY_encrypt(ctx, block, &size, sig, len), 1);
+	EVP_PKEY_CTX_free(ctx);
+}
+
+static size_t
+sign_block(EVP_PKEY *key, const uint8_t *block, size_t len)
+{
+	uint8_t out[VAULT_SIGN_MAX];
+	struct ask_sign m = { .key = id_of(key),
+		.scheme = VAULT_RSA_RAW,
+		.input = { (const char *)block, len } };
+	return signing_make(&m, out);
+}
+
 static size_t
 sign(EVP_PKEY *key, enum vault_scheme scheme, size_t len,
     uint8_t out[static VAULT_SIGN_MAX])
@@ -79,8 +115,9 @@ sign(EVP_PKEY *key, enum vault_scheme scheme, size_t len,
 	struct ask_sign m = { .key = id_of(key),
 		.scheme = (uint8_t)scheme,
 		.input = { input, len } };
-	/* A number that is smaller than any modulus. */
 	memset(input, 0x11, sizeof(input));
+	if (scheme == VAULT_RSA_RAW && len == 256)
+		pad(rsa, RSA_PKCS1_PADDING, EVP_sha256(), (uint8_t *)input);
 	return signing_make(&m, out);
 }
 
@@ -88,6 +125,7 @@ START_TEST(signs_rsa)
 {
 	uint8_t out[VAULT_SIGN_MAX], back[256], input[256];
 	size_t len = sizeof(back);
+	pad(rsa, RSA_PKCS1_PADDING, EVP_sha256(), input);
 	bring(rsa, NULL);
 	ck_assert_uint_eq(sign(rsa, VAULT_RSA_RAW, 256, out), 0);
 	keys_change();
@@ -97,7 +135,6 @@ START_TEST(signs_rsa)
 	ck_assert_int_eq(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING), 1);
 	ck_assert_int_eq(EVP_PKEY_encrypt(ctx, back, &len, out, 256), 1);
 	EVP_PKEY_CTX_free(ctx);
-	memset(input, 0x11, sizeof(input));
 	ck_assert_mem_eq(back, input, sizeof(input));
 }
 
@@ -121,6 +158,69 @@ START_TEST(signs_ecdsa)
 
 END_TEST
 
+/* What TLS signs, with keys of odd sizes too. */
+START_TEST(padded_as_a_signature)
+{
+	static const unsigned int bits[] = { 2048, 2049, 2052, 2055, 3072 };
+	const EVP_MD *mds[] = { EVP_sha256(), EVP_sha384(), EVP_sha512() };
+	EVP_PKEY *key = EVP_RSA_gen(bits[_i]);
+	size_t len = (size_t)EVP_PKEY_get_size(key);
+	uint8_t block[VAULT_SIGN_MAX];
+	bring(key, NULL);
+	keys_change();
+	for (size_t i = 0; i < 3; i++) {
+		pad(key, RSA_PKCS1_PADDING, mds[i], block);
+		ck_assert_uint_eq(sign_block(key, block, len), len);
+		pad(key, RSA_PKCS1_PSS_PADDING, mds[i], block);
+		ck_assert_uint_eq(sign_block(key, block, len), len);
+	}
+	EVP_PKEY_free(key);
+}
+
+END_TEST
+
+/* Each byte is looked at, but for the digest; so is what was encrypted. */
+START_TEST(padded_otherwise)
+{
+	uint8_t block[256], sealed[256];
+	size_t len = sizeof(sealed);
+	bring(rsa, NULL);
+	keys_change();
+	pad(rsa, RSA_PKCS1_PADDING, EVP_sha256(), block);
+	for (size_t i = 0; i < sizeof(block); i++) {
+		block[i] ^= 0x04;
+		ck_assert_uint_eq(
+		    sign_block(rsa, block, 256), i < 256 - 32 ? 0 : 256);
+		block[i] ^= 0x04;
+	}
+	pad(rsa, RSA_PKCS1_PSS_PADDING, EVP_sha256(), block);
+	for (size_t i = 0; i < sizeof(block); i++) {
+		bool is_salt = i >= 256 - 1 - 32 - 32 && i < 256 - 1 - 32;
+		block[i] ^= 0x04;
+		ck_assert_uint_eq(
+		    sign_block(rsa, block, 256), is_salt ? 256 : 0);
+		block[i] ^= 0x04;
+	}
+	for (int i = 0; i < 2; i++) {
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(rsa, NULL);
+		ck_assert_int_eq(EVP_PKEY_encrypt_init(ctx), 1);
+		ck_assert_int_eq(
+		    EVP_PKEY_CTX_set_rsa_padding(ctx,
+			i == 0 ? RSA_PKCS1_PADDING : RSA_PKCS1_OAEP_PADDING),
+		    1);
+		ck_assert_int_eq(
+		    EVP_PKEY_encrypt(ctx, sealed, &len, block, 16), 1);
+		EVP_PKEY_CTX_free(ctx);
+		ck_assert_uint_eq(sign_block(rsa, sealed, 256), 0);
+	}
+	memset(block, 0, sizeof(block));
+	ck_assert_uint_eq(sign_block(rsa, block, 256), 0);
+	block[255] = 2;
+	ck_assert_uint_eq(sign_block(rsa, block, 256), 0);
+}
+
+END_TEST
+
 /* Only whole blocks, only digests, only what the key is for. */
 START_TEST(refuses)
 {
@@ -139,7 +239,7 @@ START_TEST(refuses)
 		ck_assert_uint_eq(sign(ec, VAULT_ECDSA, no_digest[i], out), 0);
 	ck_assert_uint_eq(sign(rsa, VAULT_ECDSA, 32, out), 0);
 	ck_assert_uint_eq(sign(ec, VAULT_RSA_RAW, 32, out), 0);
-	/* Not smaller than the modulus. */
+	/* Not padded at all. */
 	memset(high, 0xff, sizeof(high));
 	m.key = id_of(rsa);
 	m.input = (struct str){ high, sizeof(high) };
@@ -222,6 +322,8 @@ main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, signs_rsa);
 	tcase_add_test(t, signs_ecdsa);
+	tcase_add_loop_test(t, padded_as_a_signature, 0, 5);
+	tcase_add_test(t, padded_otherwise);
 	tcase_add_test(t, refuses);
 	tcase_add_test(t, changes);
 	tcase_add_test(t, bad_files);

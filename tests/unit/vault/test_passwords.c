@@ -237,6 +237,46 @@ START_TEST(scram_salt)
 
 END_TEST
 
+/* The longest salt there is; the other three in base64. */
+#define LONG_SALT                                                          \
+	"{SCRAM-SHA-256}5000,AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g" \
+	"ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==,"                    \
+	"WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,"                    \
+	"wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+
+/* Made up ones look like any, and say nothing of the keys behind them. */
+START_TEST(scram_long_salt)
+{
+	struct config *c = config_new();
+	struct table_builder *b = table_builder_new("accounts");
+	struct scram_secret jar;
+	uint8_t key[SCRAM_HASH], keys[SCRAM_HASH];
+	ck_assert_int_eq(table_builder_add(b, STR("user"), LONG_SALT, NULL), 0);
+	c->tables = xcalloc(1, sizeof(*c->tables));
+	c->tables[0] =
+	    table_open(table_builder_seal(&b, NULL), "accounts", NULL);
+	c->ntables = 1;
+	c->listeners = xcalloc(1, sizeof(*c->listeners));
+	c->nlisteners = 1;
+	c->listeners[0].auth = c->tables[0];
+	passwords_set_config(c);
+	jar = first("accounts", "jar");
+	ck_assert_uint_eq(jar.iterations, 5000);
+	ck_assert_uint_eq(jar.salt_len, SCRAM_SALT_MAX);
+	ck_assert_int_ne(
+	    memcmp(jar.salt, jar.salt + SCRAM_HASH, SCRAM_HASH), 0);
+	for (size_t i = 0; i <= SCRAM_SALT_MAX - SCRAM_HASH; i += SCRAM_HASH) {
+		memcpy(key, jar.salt + i, sizeof(key));
+		scram_hmac((struct str){ (const char *)key, sizeof(key) },
+		    STR("stored"), keys);
+		ck_assert_int_ne(memcmp(keys, jar.stored_key, SCRAM_HASH), 0);
+	}
+	config_unref(&c);
+	passwords_set_config(conf);
+}
+
+END_TEST
+
 static enum vault_verdict
 prove(const char *table, const char *user, const char *proof)
 {
@@ -294,6 +334,7 @@ main(void)
 	tcase_add_test(t, longest);
 	tcase_add_test(t, samples);
 	tcase_add_test(t, scram_salt);
+	tcase_add_test(t, scram_long_salt);
 	tcase_add_test(t, scram_proof);
 	tcase_add_test(t, config_changes);
 	suite_add_tcase(s, t);
