@@ -34,12 +34,19 @@ static int
 parse_around(struct str s, struct addr_net *out)
 {
 	struct str address = str_head(s, str_find(s, '/'));
-	uint64_t bits;
+	uint64_t bits, shift = 0, max = 128;
 
-	if (addr_parse(address, &out->addr) == -1 ||
-	    str_to_u64(str_skip(s, address.len + 1),
-		out->addr.family == ADDR_V4 ? 32 : 128, &bits) == -1)
+	if (addr_parse(address, &out->addr) == -1)
 		return -1;
+	if (out->addr.family == ADDR_V4) {
+		max = 32;
+		shift = str_find(address, ':') < address.len ? 96 : 0;
+	}
+	if (str_to_u64(str_skip(s, address.len + 1), max + shift, &bits) ==
+		-1 ||
+	    bits < shift)
+		return -1;
+	bits -= shift;
 	out->bits = (uint8_t)bits;
 	for (size_t i = bits; i < 128; i++)
 		out->addr.bytes[i / 8] &= (uint8_t) ~(0x80 >> i % 8);

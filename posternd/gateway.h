@@ -64,7 +64,7 @@ struct gateway {
 	struct load_options load; /* where conf came from */
 	struct config *conf;
 	bool reloading;   /* conf is new, and somebody has not taken it yet */
-	bool rest_is_due; /* those without secrets have not been told yet */
+	bool rest_is_due; /* those who ask others have not been told yet */
 	STAILQ_HEAD(, reload_wait) reload_waits;
 	bool as_root;    /* roles get their own users and chroot */
 	bool foreground; /* -d */

@@ -218,15 +218,20 @@ renumber_bases(struct gateway *gw, const struct config *next)
 	gw->bases = bases;
 }
 
-/* The vaults before the others: who knows of a certificate can have it used. */
-static void
-tell(struct gateway *gw, bool with_secrets)
+/* Who is asked has a configuration before those who ask by it: for a key, a
+ * table of passwords or of DNS lists. */
+static bool
+is_asked(const struct process *p)
 {
-	for (size_t i = 0; i < gw->nprocesses; i++) {
-		struct process *p = &gw->processes[i];
-		if (((p->def->gives & GIVES_SECRETS) != 0) == with_secrets)
-			spawn_tell_config(p);
-	}
+	return p->def->role == ROLE_VAULT || p->def->role == ROLE_RESOLVER;
+}
+
+static void
+tell(struct gateway *gw, bool asked)
+{
+	for (size_t i = 0; i < gw->nprocesses; i++)
+		if (is_asked(&gw->processes[i]) == asked)
+			spawn_tell_config(&gw->processes[i]);
 }
 
 static void
@@ -255,10 +260,11 @@ reload_wait(
 }
 
 static bool
-is_taken(const struct gateway *gw)
+is_taken(const struct gateway *gw, bool asked)
 {
 	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (gw->processes[i].conf_told)
+		if (is_asked(&gw->processes[i]) == asked &&
+		    gw->processes[i].conf_told)
 			return false;
 	return true;
 }
@@ -267,14 +273,14 @@ void
 reload_taken(struct gateway *gw)
 {
 	struct reload_wait *w;
-	if (!gw->reloading || !is_taken(gw))
+	if (!gw->reloading || !is_taken(gw, true))
 		return;
 	if (gw->rest_is_due) {
 		gw->rest_is_due = false;
 		tell(gw, false);
-		if (!is_taken(gw))
-			return;
 	}
+	if (!is_taken(gw, false))
+		return;
 	gw->reloading = false;
 	log_info(NULL, "reload", "result=ok rules=%zu tables=%zu servers=%zu",
 	    gw->conf->nrules, gw->conf->ntables, gw->conf->nservers);

@@ -277,10 +277,10 @@ is_sane(const struct mail_record *m)
 	size_t size;
 
 	if (m->msgid.len != ID_LEN || m->nrcpt == 0 || m->seq == 0 ||
-	    m->from.len > UINT16_MAX)
+	    m->from.len > ENVELOPE_ADDRESS_MAX)
 		return false;
 	for (uint32_t i = 0; i < m->nrcpt; i++)
-		if (m->rcpts[i].to.len > UINT16_MAX ||
+		if (m->rcpts[i].to.len > ENVELOPE_ADDRESS_MAX ||
 		    !is_known_start(m->rcpts[i].start))
 			return false;
 	size = size_of(m);

@@ -17,7 +17,8 @@ enum {
 	MESSAGE_ID_MAX = 250,
 	HOSTNAME_MAX = 255,
 	ID_MAX = 32,
-	ORIGINAL_MAX = 900, /* a longer original address is left out */
+	ORIGINAL_MAX = MIME_TEXT_MAX, /* a longer original address is left out
+				       */
 	BOUNDARY_SIZE = 64
 };
 

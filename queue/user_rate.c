@@ -80,13 +80,16 @@ find(struct user_rates *all, struct str name, uint64_t now_ms)
 	return u;
 }
 
-/* What has flown out since the last time. */
+/* What has flown out since the last time. What was filled under another limit
+ * is full at most under this one. */
 static void
 drain(struct user_rate *u, uint64_t rate, uint64_t period_ms, uint64_t now_ms)
 {
 	uint64_t ms = now_ms > u->at_ms ? now_ms - u->at_ms : 0;
 	uint64_t out = (ms < period_ms ? ms : period_ms) * rate;
 
+	if (u->level > rate * period_ms)
+		u->level = rate * period_ms;
 	u->level -= out < u->level ? out : u->level;
 	u->at_ms = now_ms;
 }

@@ -1,10 +1,12 @@
 /* MAIL FROM (RFC 5321 4.1.1.2). */
+#include "lib/base/log.h"
 #include "smtpd/blocks.h"
 #include "smtpd/command.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/limits.h"
 #include "smtpd/session.h"
+#include "smtpd/stats.h"
 #include "smtpd/syntax.h"
 #include "smtpd/tx.h"
 
@@ -20,20 +22,35 @@ mail_check(const struct session *s, struct command *c)
 	return syntax_path(c, rest, PATH_ALLOW_NULL, PARAM_MAIL);
 }
 
+/* Somebody may have said so since it came. */
+static bool
+is_blocked(const struct session *s)
+{
+	const char *why, *reply;
+
+	if (blocks_find(s->config, &s->client, &reply, &why) != BLOCKS_DENY)
+		return false;
+	stats_add(STAT_BLOCKED, 1);
+	log_info(&s->log, "blocked", "client=%s by=%s",
+	    log_cstr(s->client_text), log_cstr(why));
+	return true;
+}
+
 enum stage
 mail_limits(const struct session *s, struct command *c)
 {
 	const char *why, *reply;
 
-	/* Somebody may have said so since it came. */
-	if (blocks_find(s->config, &s->client, &reply, &why) == BLOCKS_DENY)
-		return command_refuse(c, why, "421 4.7.0 Access denied");
+	if (is_blocked(s))
+		return command_refuse(c, "blocked", "421 4.7.0 Access denied");
 	if (sessions_are_stopping())
 		return command_refuse(
 		    c, "stopping", "421 4.3.2 Shutting down, try again later");
-	if (s->nmails >= limits_messages(s))
+	if (s->nmails >= limits_messages(s)) {
+		stats_add(STAT_LIMIT_MESSAGES, 1);
 		return command_refuse(c, "messages",
 		    "421 4.7.0 Too many messages on this connection");
+	}
 	if (c->params.has_size && c->params.size > limits_message_size(s))
 		return command_refuse(
 		    c, "size", "552 5.3.4 Message is too big");

@@ -20,13 +20,17 @@ starttls_check(const struct session *s, struct command *c)
 static void
 begin(struct session *s)
 {
-	if (!secure_start(s))
-		session_end(s, NULL, "handshakes");
+	const char *why = secure_start(s);
+
+	if (why != NULL)
+		session_end(s, NULL, why);
 }
 
 enum stage
 starttls_apply(struct session *s, struct command *c)
 {
+	const char *why = secure_obstacle(s);
+
 	/* Whoever sent it did not wait for TLS, and may not be who comes
 	 * then (CVE-2011-0411). */
 	if (c->followed || session_has_input(s)) {
@@ -35,9 +39,9 @@ starttls_apply(struct session *s, struct command *c)
 		return command_refuse(c, "starttls-injection",
 		    "554 5.5.1 Nothing may follow STARTTLS before TLS");
 	}
-	if (!secure_has_room(s)) {
+	if (why != NULL) {
 		stats_add(STAT_TLS_REFUSED, 1);
-		return command_refuse(c, "handshakes",
+		return command_refuse(c, why,
 		    "454 4.7.0 TLS is not available now, try again later");
 	}
 	c->then = begin;

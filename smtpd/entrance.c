@@ -36,6 +36,7 @@ is_blocked(struct entrance *e, const struct config *c, const struct listener *l,
 		break;
 	}
 	stats_add(STAT_BLOCKED, 1);
+	e->blocked = true;
 	return true;
 }
 
@@ -122,6 +123,8 @@ entrance_again(struct session *s)
 	s->ticket = e.ticket;
 	if (e.reply == NULL)
 		return true;
+	/* Its log ends later than the words of blocks_find. */
+	s->reason = e.blocked ? "blocked" : NULL;
 	/* On smtps it expects TLS first: there are no words for it. */
 	line_end_early(s, e.why,
 	    (s->listener->flags & LISTENER_SMTPS) != 0 && !s->renamed ?

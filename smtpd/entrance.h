@@ -17,8 +17,9 @@ struct session;
 /* What was found out; the reply and why live until the next question. */
 struct entrance {
 	const char *reply; /* NULL: come in */
-	const char *why;   /* else: in one word, for the log */
+	const char *why;   /* else: for the log */
 	bool trusted;      /* always allowed */
+	bool blocked;      /* the administrator said so */
 	bool counted;      /* limits_leave is due, with this ticket */
 	uint32_t ticket;
 };

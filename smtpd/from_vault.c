@@ -27,8 +27,11 @@ static void
 on_closed(void *ctx, struct channel *ch)
 {
 	struct channel **mine = ctx;
-	if (*mine == ch)
-		channel_free(mine);
+	if (*mine != ch)
+		return;
+	channel_free(mine);
+	if (mine == &channels[VAULT_KEYS])
+		tls_set_signer(NULL, NULL);
 }
 
 static bool
@@ -248,5 +251,6 @@ from_vault_stop(void)
 {
 	for (size_t i = 0; i < VAULT_INSTANCES; i++)
 		channel_free(&channels[i]);
+	tls_set_signer(NULL, NULL);
 	timer_free(&patience);
 }

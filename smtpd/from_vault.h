@@ -10,7 +10,8 @@
 #include "lib/base/str.h"
 
 /* A channel to this instance (enum vault_instance) over fd (taken); the one
- * before is dead. For VAULT_KEYS: from then on it is TLS' signer. */
+ * before is dead. For VAULT_KEYS: from then on it is TLS' signer, until it
+ * closes. */
 void from_vault_start(struct loop *l, uint16_t instance, int fd);
 void from_vault_stop(void);
 

@@ -43,12 +43,15 @@ enter(struct session *s)
 static enum step
 handshake(struct session *s)
 {
+	const char *why;
+
 	if ((s->listener->flags & LISTENER_SMTPS) == 0)
 		return STEP_GO;
-	if (secure_start(s))
+	why = secure_start(s);
+	if (why == NULL)
 		return STEP_WAIT;
 	/* It expects TLS: there are no words for it. */
-	line_end_early(s, "handshakes", NULL);
+	line_end_early(s, why, NULL);
 	return STEP_ENDED;
 }
 

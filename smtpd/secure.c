@@ -111,31 +111,35 @@ secure_is_offered(const struct session *s)
 
 /* --- the handshake --- */
 
-bool
-secure_has_room(const struct session *s)
+const char *
+secure_obstacle(const struct session *s)
 {
 	const struct config *c = s->config;
 	uint64_t workers = c->smtpd_workers > 0 ? c->smtpd_workers : 1;
 	uint64_t most = c->limits.handshakes / workers;
 
-	return nhandshakes < (most > 0 ? most : 1);
+	if (!tls_has_signer())
+		return "vault"; /* it is being started again */
+	return nhandshakes < (most > 0 ? most : 1) ? NULL : "handshakes";
 }
 
-bool
+const char *
 secure_start(struct session *s)
 {
 	struct tls_server *server = find_server(s);
+	const char *why =
+	    server == NULL ? "no-certificate" : secure_obstacle(s);
 
-	if (server == NULL || !secure_has_room(s)) {
+	if (why != NULL) {
 		stats_add(STAT_TLS_REFUSED, 1);
-		return false;
+		return why;
 	}
 	nhandshakes++;
 	s->handshaking = true;
 	stats_set(STAT_TLS_HALF_OPEN, nhandshakes);
 	session_enter(s, SESSION_HANDSHAKE);
 	stream_start_tls(s->stream, tls_accept(server));
-	return true;
+	return NULL;
 }
 
 void

@@ -21,12 +21,13 @@ void secure_set_config(struct config *c);
 bool secure_is_offered(const struct session *s);
 /* TLS holds on this connection. */
 bool secure_is_on(const struct session *s);
-/* One handshake more may be half done. */
-bool secure_has_room(const struct session *s);
+/* A handshake cannot begin now, because (a word for the log); NULL: it can.
+ * Too many are half done, or nobody is there who signs. */
+const char *secure_obstacle(const struct session *s);
 /* Begins the handshake: SESSION_HANDSHAKE. After it (STARTTLS) the session is
- * as new, or (smtps) opening_next is called. False when too many handshakes
- * are half done: nothing has begun. */
-bool secure_start(struct session *s);
+ * as new, or (smtps) opening_next is called. NULL, or why nothing has
+ * begun. */
+const char *secure_start(struct session *s);
 /* The session goes, or the handshake is over. */
 void secure_handshake_over(struct session *s);
 /* For stream_ops.on_secure and the table of states. */

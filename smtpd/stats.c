@@ -23,6 +23,7 @@ static struct counter counters[STAT_COUNT + 1] = {
 	[STAT_LIMIT_SOURCE] = { "smtpd.limit_source", 0 },
 	[STAT_LIMIT_SUBNET] = { "smtpd.limit_subnet", 0 },
 	[STAT_LIMIT_FULL] = { "smtpd.limit_full", 0 },
+	[STAT_LIMIT_MESSAGES] = { "smtpd.limit_messages", 0 },
 	[STAT_LIMIT_ERRORS] = { "smtpd.limit_errors", 0 },
 	[STAT_LIMIT_JUNK] = { "smtpd.limit_junk", 0 },
 	[STAT_LIMIT_TIME] = { "smtpd.limit_time", 0 },

@@ -29,6 +29,7 @@ enum statistic {
 	STAT_LIMIT_SOURCE,   /* too many of one source, or too fast */
 	STAT_LIMIT_SUBNET,   /* the same of one network */
 	STAT_LIMIT_FULL,     /* the gateway had too many connections */
+	STAT_LIMIT_MESSAGES, /* sessions with as many mails as may be */
 	STAT_LIMIT_ERRORS,   /* sessions ended for too many errors */
 	STAT_LIMIT_JUNK,     /* or commands that do no mail */
 	STAT_LIMIT_TIME,     /* or because their time was up */

@@ -44,7 +44,7 @@ static const char *const param_replies[] = {
 	[PARAM_VALUE] = "501 5.5.4 Bad parameter value",
 };
 
-/* Quoting can make it longer than what others take. */
+/* Quoting and A-labels can make it longer than what others take. */
 static bool
 is_oversize(const struct path *p)
 {
@@ -101,12 +101,12 @@ syntax_path(
 	if (pe != PATH_OK)
 		return command_refuse(
 		    c, "syntax", path_replies[pe][verb == PARAM_RCPT]);
-	if (is_oversize(&c->path))
-		return command_refuse(c, "syntax",
-		    path_replies[PATH_LOCAL_LONG][verb == PARAM_RCPT]);
 	if (syntax_ascii(c) != 0)
 		return command_refuse(
 		    c, "syntax", path_replies[PATH_SYNTAX][verb == PARAM_RCPT]);
+	if (is_oversize(&c->path))
+		return command_refuse(c, "syntax",
+		    path_replies[PATH_LOCAL_LONG][verb == PARAM_RCPT]);
 	c->written = str_head(in, in.len - rest.len);
 	ae = parse_params(c, rest, verb);
 	if (ae != PARAM_OK)

@@ -43,7 +43,7 @@ hex_byte(struct str s)
 	return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* beyond: what is escaped may be beyond ASCII. */
+/* beyond: bytes beyond ASCII are taken, too, escaped or not. */
 static int
 unescape(struct str in, bool beyond, struct buf *out)
 {
@@ -51,11 +51,13 @@ unescape(struct str in, bool beyond, struct buf *out)
 
 	while (in.len > 0) {
 		bool escaped = *in.p == '+';
-		int c = escaped ? hex_byte(str_skip(in, 1)) : *in.p;
-		bool high = beyond && escaped && c >= 0x80;
+		int c =
+		    escaped ? hex_byte(str_skip(in, 1)) : (unsigned char)*in.p;
+		bool good = c >= 0x80 ? beyond :
+					c >= ' ' && c <= '~' &&
+					    (escaped || is_plain(*in.p));
 
-		if ((!escaped && !is_plain(*in.p)) || c < ' ' ||
-		    (c > '~' && !high))
+		if (!good)
 			return give_back(out, was);
 		buf_add_char(out, (char)c);
 		in = str_skip(in, escaped ? 3 : 1);
@@ -224,7 +226,8 @@ is_text(struct str s)
 }
 
 /* Postfix writes "rfc822;k+C3+A4the@example.net", which is neither xtext nor
- * of that type: it becomes the "utf-8;" that it means. */
+ * of that type, and others the bare bytes: it becomes the "utf-8;" that it
+ * means. */
 static int
 decode_misnamed(struct str in, struct buf *out)
 {
@@ -254,7 +257,7 @@ orcpt_decode(struct str in, struct buf *out)
 	if ((orcpt_is_utf8(in) ? unitext_decode : xtext_decode)(address, out) ==
 	    0)
 		return 0;
-	give_back(out, was);
+	(void)give_back(out, was);
 	return decode_misnamed(in, out);
 }
 

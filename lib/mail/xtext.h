@@ -23,7 +23,8 @@ int unitext_decode(struct str in, struct buf *out);
 void unitext_add(struct buf *out, struct str s, bool ascii);
 
 /* A recipient as ORCPT has it, "type;address", its address decoded by its
- * type. Both parts have something in them. As above. */
+ * type. Both parts have something in them. An rfc822 one beyond ASCII becomes
+ * utf-8. As above. */
 int orcpt_decode(struct str in, struct buf *out);
 /* The reverse. ascii: as above. */
 void orcpt_add(struct buf *out, struct str orcpt, bool ascii);

@@ -43,7 +43,10 @@ void tls_job_done(struct tls_job *job, struct str output);
 /* Once, before the jail: loads what OpenSSL reads and makes at its first use
  * (configuration, random, a handshake of each kind of key). */
 void tls_prepare(void);
+/* NULL: there is none, and no job waits. */
 void tls_set_signer(tls_sign_fn *sign, tls_cancel_fn *cancel);
+/* There is one: a handshake has a chance. */
+bool tls_has_signer(void);
 
 /* --- a listener --- */
 

@@ -34,6 +34,12 @@ tls_set_signer(tls_sign_fn *sign_fn, tls_cancel_fn *cancel_fn)
 	cancel = cancel_fn;
 }
 
+bool
+tls_has_signer(void)
+{
+	return sign != NULL;
+}
+
 void
 tls_key_enter(struct tls *t)
 {

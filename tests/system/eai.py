@@ -10,6 +10,8 @@ from postern import *  # noqa: E402,F401,F403
 PLAIN = ("PIPELINING", "8BITMIME", "SIZE 52428800", "DSN")
 UTF8 = PLAIN + ("SMTPUTF8",)
 EIGHT = " SMTPUTF8 BODY=8BITMIME"
+# Quoted and in A-labels: 130 and 247 characters.
+LONG = '"' + '\\"' * 64 + '"@' + ".".join(["ü"] * 31)
 
 CONF = '''
 table ours { "Bücher.example", "xn--strae-oqa.example" }
@@ -95,6 +97,7 @@ def refused():
                 ("MAIL FROM:<a@bücher.example>", 553, "5.6.7"),
                 ("MAIL FROM:<a@☃.example> SMTPUTF8", 501, "5.1.7"),
                 ("MAIL FROM:<a@℀.example> SMTPUTF8", 501, "5.1.7"),
+                ("MAIL FROM:<" + LONG + "> SMTPUTF8", 501, "5.1.7"),
                 (b"MAIL FROM:<a\xff@client.example> SMTPUTF8\r\n", 501,
                  "5.1.7"),
                 ("MAIL FROM:<a@client.example>", 250, "2.1.0"),
@@ -105,6 +108,8 @@ def refused():
                 ("RCPT TO:<x@-ü.example>", 501, "5.1.3"),
                 ("RCPT TO:<x@☃.example>", 501, "5.1.3"),
                 ("RCPT TO:<x@" + "ü" * 64 + ".example>", 501, "5.1.3"),
+                # Longer as A-labels than anybody takes it.
+                ("RCPT TO:<" + LONG + ">", 501, "5.1.3"),
                 ("RCPT TO:<x@fremd.bücher.example>", 550, "5.7.1"),
                 ("VRFY x@☃.example SMTPUTF8", 501, "5.1.3"),
                 ("RCPT TO:<bört@bücher.example>", 250, "2.1.5")):
@@ -161,6 +166,8 @@ def original_recipients():
     for ext, mail, given, want in (
             (UTF8, EIGHT, "utf-8;bört@x", "utf-8;bört@x"),
             (UTF8, "", r"utf-8;b\x{F6}rt@x", r"utf-8;b\x{F6}rt@x"),
+            # As Postfix has it.
+            (UTF8, EIGHT, "rfc822;b+C3+B6rt@x", "utf-8;bört@x"),
             (PLAIN, EIGHT, "utf-8;bört+@x".replace("+", r"\x{2B}"),
              r"utf-8;b\x{F6}rt\x{2B}@x")):
         with Net(ext) as net:

@@ -142,6 +142,7 @@ def blocked_clients_behind_a_balancer():
             code = c.reply()[0]
             equal(code, 554)
             assert c.ended()
+        gw.wait_log(rf" reject .*stage=connect .*client={CLIENT}")
         gw.connect("mx", before=proxy_v1("198.51.100.78")).close()
 
 

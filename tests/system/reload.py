@@ -391,6 +391,11 @@ action box maildir "$dir/mail/%{rcpt.user}" user "mail"
             equal(try_rcpt(client, "b@example.net")[0], 250, "the others")
         # At most what is on its way to the one that is stuck.
         assert fds(gw.proc.pid) <= before + 2, (before, fds(gw.proc.pid))
+        # Nor does it hold up what is changed for the others.
+        change(gw, 'match for domain "example.net"',
+               'match for domain { "example.net", "late.example" }')
+        os.kill(gw.proc.pid, signal.SIGHUP)
+        wait_until(lambda: rcpt_once(gw, "b@late.example") == 250, "the rule")
         equal(gw.log_has(r"reload result=ok", since=start), [], "not yet")
         change(gw, '"box.example"', '"last.example"')
         mark = gw.mark()

@@ -9,6 +9,7 @@ from secured import *  # noqa: E402,F401,F403
 from fakemilter import Filter  # noqa: E402
 import grp  # noqa: E402
 import ssl  # noqa: E402
+import threading  # noqa: E402
 
 TWO_WORKERS = "workers smtpd 2 delivery 1\n"
 
@@ -300,6 +301,45 @@ def replaced_by_reload():
         gw.wait_log(r"reload result=ok", since=mark)
         with gw.tls() as c:
             equal(c.serial(), old.serial(), "and back")
+
+
+@test
+def replaced_while_clients_come():
+    """A new key at each reload: who comes meanwhile is served, with the old
+    one or the new one."""
+    ca = Ca()
+    names = ["mx.test.example"] + [f"m{i}.test.example" for i in range(14)]
+    sets = [[ca.cert(n) for n in names] for _ in range(2)]
+    place = {n: sets[0][i].copy_to(f"{ca.dir}/live", f"p{i}")
+             for i, n in enumerate(names)}
+    done = threading.Event()
+    wrong, served = [], []
+
+    def clients(gw, name):
+        try:
+            while not done.is_set():
+                with gw.tls(name=name) as c:
+                    served.append(c.serial())
+                    c.want("QUIT", 221)
+        except Exception as e:
+            wrong.append(f"{name}: {e!r}")
+
+    with Secured(pkis={f"p{i}": place[n] for i, n in enumerate(names)}) as gw:
+        threads = [threading.Thread(target=clients, args=(gw, n))
+                   for n in (names[0], names[-1], names[0])]
+        for t in threads:
+            t.start()
+        for i in range(1, 21):
+            for j, cert in enumerate(sets[i % 2]):
+                cert.copy_to(ca.dir, f"p{j}", place[names[j]])
+            mark = len(served)
+            equal(reload(gw), None, "reload")
+            wait_until(lambda: wrong or len(served) > mark + 5, "clients")
+        done.set()
+        for t in threads:
+            t.join()
+        equal(wrong, [], "what went wrong")
+        equal(len(set(served)), 4, "certificates that were shown")
 
 
 def wrong(ca):

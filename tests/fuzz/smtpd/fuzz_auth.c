@@ -3,7 +3,8 @@
  * played. The first byte is what the vault does; the rest are the client's
  * lines, separated by LF: one that begins with a blank is sent as it stands,
  * any other in base64 (so that the messages inside are what is tried), and
- * all but the first behind AUTH and a mechanism. Whatever comes: replies are
+ * all but the first behind AUTH and a mechanism. A % is the nonce of the last
+ * challenge. Whatever comes: replies are
  * replies, who was never found right is nobody, and all memory is given back.
  */
 #include <stdint.h>
@@ -39,17 +40,51 @@ check_replies(struct str got)
 	}
 }
 
+/* What stands in the place of a %. */
+static void
+add_nonce(struct str got, struct buf *out)
+{
+	size_t at = got.len < 2 ? 0 : got.len - 2;
+	struct buf b;
+	struct str text;
+
+	while (at > 0 && got.p[at - 1] != '\n')
+		at--;
+	text = str_skip(got, at);
+	buf_init(&b, 65536);
+	if (text.len > 6 && str_starts_nocase(text, STR("334 ")) &&
+	    base64_decode(str_head(str_skip(text, 4), text.len - 6), &b) == 0) {
+		text = str_skip(buf_str(&b), 2);
+		buf_add_str(out, str_head(text, str_find(text, ',')));
+	}
+	buf_clear(&b);
+}
+
+static void
+add_line(struct str line, struct str got, struct buf *out)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if (line.p[i] == '%')
+			add_nonce(got, out);
+		else
+			buf_add_char(out, line.p[i]);
+}
+
 static void
 say(struct harness *h, const char *words, struct str line)
 {
-	struct buf b;
+	struct buf b, text;
 
 	buf_init(&b, 65536);
+	buf_init(&text, 1 << 24);
+	add_line(line, buf_str(&h->got), &text);
+	line = buf_str(&text);
 	buf_add_str(&b, str_of(words));
 	if (line.len > 0 && line.p[0] == ' ')
 		buf_add_str(&b, str_skip(line, 1));
 	else
 		base64_encode(line, &b);
+	buf_clear(&text);
 	buf_add_str(&b, STR("\r\n"));
 	if (!h->eof)
 		stream_write(h->client, b.p, b.len);

@@ -63,7 +63,7 @@ static const struct {
 	{ " ORCPT=;a@b", PARAM_RCPT, PARAM_VALUE, 0 },
 	{ " ORCPT=r+20c;a@b", PARAM_RCPT, PARAM_VALUE, 0 },
 	{ " ORCPT=rfc822;a+0D+0ARCPT", PARAM_RCPT, PARAM_VALUE, 0 },
-	{ " ORCPT=rfc822;\xc3\xa9@b", PARAM_RCPT, PARAM_VALUE, 0 },
+	{ " ORCPT=rfc822;\xc3\xa9@b", PARAM_RCPT, PARAM_OK, 0 },
 	{ " ORCPT=rfc822;+C3+A9@b", PARAM_RCPT, PARAM_OK, 0 },
 	{ " ORCPT=rfc822;+C3@b", PARAM_RCPT, PARAM_VALUE, 0 },
 	{ " ORCPT=rfc822;+C3+A9+0D@b", PARAM_RCPT, PARAM_VALUE, 0 },

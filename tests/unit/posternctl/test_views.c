@@ -327,6 +327,10 @@ START_TEST(blocks)
 	expect("block 0.0.0.0/0", true, CTL_REFUSED, "");
 	expect("block 0.0.0.0/0 -y", false, CTL_DONE, "0.0.0.0/0 is blocked\n");
 	expect("block 192.0.2.1/24", true, CTL_USAGE, "");
+	expect("block ::ffff:192.0.2.1/120", true, CTL_USAGE, "");
+	expect("block ::ffff:192.0.2.1/90", true, CTL_USAGE, "");
+	expect("unblock ::ffff:192.0.2.1", true, CTL_DONE,
+	    "{\"network\":\"192.0.2.1/32\",\"changed\":1}\n");
 	expect("block 192.0.2.1 for", true, CTL_USAGE, "");
 	expect("block 192.0.2.1 for 0", true, CTL_USAGE, "");
 	expect("allow banana", true, CTL_USAGE, "");

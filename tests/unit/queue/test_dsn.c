@@ -392,6 +392,25 @@ START_TEST(rates)
 
 END_TEST
 
+/* What the former limit let through is not held against the user for longer
+ * than the new one's time. */
+START_TEST(another_rate)
+{
+	const struct limits day = { .rate_per_user = 1000,
+		.rate_per_user_period = 86400000 };
+	const struct limits minute = { .rate_per_user = 10,
+		.rate_per_user_period = 60000 };
+	struct user_rates all;
+
+	user_rates_init(&all);
+	ck_assert(user_rate_take(&all, &day, STR("a"), 1000, 1));
+	ck_assert(!user_rate_take(&all, &minute, STR("a"), 10, 1));
+	ck_assert(user_rate_take(&all, &minute, STR("a"), 10, 60001));
+	user_rates_clear(&all);
+}
+
+END_TEST
+
 static void
 formatted(uint64_t ms, const char *want)
 {
@@ -480,6 +499,7 @@ main(void)
 	tcase_add_test(c, success_has_no_body);
 	tcase_add_test(c, surplus_is_held);
 	tcase_add_test(c, rates);
+	tcase_add_test(c, another_rate);
 	tcase_add_test(c, rates_read);
 	tcase_add_test(c, a_block_of_wishes);
 	tcase_set_timeout(c, 60);

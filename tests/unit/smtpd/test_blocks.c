@@ -1,6 +1,10 @@
 /* Who may not come in: the list as the queue tells it, the configuration's
  * tables, and which of them decides. */
+#include <fcntl.h>
+#include <sys/mman.h>
+
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "smtpd/blocks.h"
 #include "tests/unit/smtpd/sources_table.h"
 #include "tests/unit/smtpd/talk.h"
@@ -220,7 +224,47 @@ START_TEST(in_the_middle)
 	channel_tell(h.fake.ch, TYPE_tell_block, &m, 0);
 	harness_settle(&h);
 	TALK("NOOP\r\n", "250");
+	uint64_t before = stats_all()[STAT_BLOCKED].value;
 	TALK("MAIL FROM:<a@b>\r\n", "421 EOF");
+	ck_assert_uint_eq(stats_all()[STAT_BLOCKED].value, before + 1);
+}
+
+END_TEST
+
+/* The end of a session that lingers is logged with its own reason, not with
+ * that of whoever was looked for since. */
+START_TEST(logged_late)
+{
+	struct tell_block m = { .kind = BLOCK_DENY,
+		.network = STR("192.0.2.1"),
+		.reason = STR("mine") };
+	struct tell_blocks none = { 0 };
+	char text[8192];
+	int fd = memfd_create("log", MFD_CLOEXEC);
+	ssize_t n;
+
+	log_set_fd(fcntl(fd, F_DUPFD_CLOEXEC, 0), LOG_SINK_STREAM);
+	blocks_begin(0);
+	begin();
+	channel_tell(h.fake.ch, TYPE_tell_blocks, &none, 0);
+	channel_tell(h.fake.ch, TYPE_tell_block, &m, 0);
+	m.network = STR("192.0.2.2");
+	m.reason = STR("another");
+	channel_tell(h.fake.ch, TYPE_tell_block, &m, 0);
+	harness_settle(&h);
+	harness_say(&h, STR("MAIL FROM:<a@b>\r\n"), 1);
+	ck_assert_int_eq(find("192.0.2.2"), 'd');
+	harness_hang_up(&h);
+	log_flush();
+	log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_SINK_STREAM);
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	close(fd);
+	ck_assert_int_gt(n, 0);
+	text[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(text, " by=\"entry 192.0.2.1/32: mine\""));
+	ck_assert_ptr_nonnull(strstr(text, " why=blocked "));
+	ck_assert_ptr_nonnull(strstr(text, " reason=blocked "));
+	ck_assert_ptr_null(strstr(text, "another"));
 }
 
 END_TEST
@@ -243,7 +287,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = { the_longest, changes, time_ends,
-		configured, any_list, in_the_middle };
+		configured, any_list, in_the_middle, logged_late };
 
 	return run_tests_in("blocks", tests, sizeof(tests) / sizeof(tests[0]),
 	    setup_blocks, teardown_blocks);

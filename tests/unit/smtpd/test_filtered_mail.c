@@ -19,6 +19,54 @@ START_TEST(content_refused)
 
 END_TEST
 
+static void
+to_rcpt(void)
+{
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
+	filter_heard(f);
+}
+
+/* By BDAT they are asked and heard as by DATA, and what they refuse is over:
+ * the next mail is nothing but the next. */
+START_TEST(by_chunks)
+{
+	one_filter();
+	begin();
+	to_rcpt();
+	TALK("BDAT 6\r\nA: b\r\nBDAT 5\r\n\r\nx\r\nBDAT 0 LAST\r\n",
+	    "250 250 250");
+	ck_assert_str_eq(filter_heard(f), "T L N B E ");
+	/* They refuse the first chunk, which goes by. */
+	filter_says(f, 'T', 'r', STR(""));
+	to_rcpt();
+	TALK("BDAT 6\r\nQUIT\r\nBDAT 6 LAST\r\nQUIT\r\nRCPT TO:<c@d>\r\n",
+	    "550 503 503");
+	filter_forget(f, 'T');
+	/* The whole. */
+	filter_says(f, 'E', 't', STR(""));
+	to_rcpt();
+	TALK("BDAT 8 LAST\r\nA: b\r\n\r\nRCPT TO:<c@d>\r\nDATA\r\n",
+	    "451 503 503");
+	filter_forget(f, 'E');
+	/* Or accept it unseen: this one, and no other. */
+	filter_says(f, 'M', 'a', STR(""));
+	to_rcpt();
+	TALK("BDAT 4 LAST\r\nA: b", "250");
+	ck_assert_str_eq(filter_heard(f), "");
+	filter_forget(f, 'M');
+	to_rcpt();
+	TALK(
+	    "BDAT 2\r\nA:NOOP\r\nRSET\r\nBDAT 2 LAST\r\n b", "250 250 250 503");
+	ck_assert_str_eq(filter_heard(f), "T A ");
+	to_rcpt();
+	TALK("BDAT 4 LAST\r\nA: b", "250");
+	ck_assert_str_eq(filter_heard(f), "T L N E ");
+	ck_assert_uint_eq(h.fake.ncommits, 3);
+	ck_assert_uint_eq(admission()->now, 0);
+}
+
+END_TEST
+
 START_TEST(content_shut)
 {
 	one_filter();
@@ -309,7 +357,7 @@ END_TEST
 int
 main(void)
 {
-	const TTest *const tests[] = { content_refused, content_shut,
+	const TTest *const tests[] = { content_refused, by_chunks, content_shut,
 		last_words_are_kept, discarded, quarantined,
 		quarantined_by_rule, after_queue, forged_results_go,
 		forged_by_each_name, header_edited, body_replaced,

@@ -126,6 +126,8 @@ START_TEST(early_and_refused)
 	filter_says(f, 'C', 'r', STR(""));
 	filter_release(f);
 	harness_replies(&h, 3);
+	ck_assert(
+	    str_starts_nocase(buf_str(&h.got), STR("554 5.7.1 mx.example ")));
 	TALK("MAIL FROM:<a@b>\r\n", "550");
 	ck_assert_uint_eq(f->nconns, 1);
 }

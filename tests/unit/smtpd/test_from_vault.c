@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/ipc/channel.h"
+#include "lib/net/tls.h"
 #include "smtpd/from_vault.h"
 
 static struct loop *loop;
@@ -34,14 +35,20 @@ static const struct handler handlers[] = {
 };
 
 static void
-connect_vault(void)
+connect_to(enum vault_instance instance)
 {
 	int pair[2];
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	vault = channel_new(
 	    loop, pair[1], &smtpd_vault_edge, EDGE_B, handlers, NULL, NULL);
-	from_vault_start(loop, VAULT_PASSWORDS, pair[0]);
+	from_vault_start(loop, instance, pair[0]);
+}
+
+static void
+connect_vault(void)
+{
+	connect_to(VAULT_PASSWORDS);
 }
 
 static void
@@ -88,6 +95,13 @@ answer(size_t i, enum vault_verdict v)
 {
 	struct answer_password m = { .verdict = (uint8_t)v };
 	channel_tell(vault, TYPE_answer_password, &m, asked[i]);
+}
+
+static void
+on_tick(void *ctx)
+{
+	(void)ctx;
+	loop_stop(loop);
 }
 
 START_TEST(answered)
@@ -170,6 +184,31 @@ START_TEST(vault_dies)
 
 END_TEST
 
+/* Who has the keys is TLS' signer for as long as it lives; the other never. */
+START_TEST(signer_dies)
+{
+	struct channel *passwords = vault;
+	ck_assert(!tls_has_signer());
+	connect_to(VAULT_KEYS);
+	ck_assert(tls_has_signer());
+	channel_free(&passwords);
+	while (from_vault_password(&(struct ask_password){ .table = STR("t") },
+		   on_answer, &verdict, &(uint64_t){ 0 }) == 0)
+		loop_run(loop);
+	ck_assert(tls_has_signer());
+	channel_free(&vault);
+	struct timer *tick = timer_new(loop, on_tick, NULL);
+	while (tls_has_signer()) {
+		timer_set(tick, 0);
+		loop_run(loop);
+	}
+	timer_free(&tick);
+	connect_to(VAULT_KEYS);
+	ck_assert(tls_has_signer());
+}
+
+END_TEST
+
 /* The new channel comes before the old one's end is seen: ids of the two do
  * not mix. */
 START_TEST(vault_is_replaced)
@@ -218,6 +257,7 @@ main(void)
 	tcase_add_test(t, other_answer);
 	tcase_add_test(t, cancelled);
 	tcase_add_test(t, vault_dies);
+	tcase_add_test(t, signer_dies);
 	tcase_add_test(t, vault_is_replaced);
 	tcase_add_test(t, bounded);
 	suite_add_tcase(s, t);

@@ -2,6 +2,7 @@
  * is kept, and what of it reaches rules and the log. */
 #include "edges/smtpd_resolver.h"
 #include "lib/base/clock.h"
+#include "smtpd/client_name.h"
 #include "smtpd/listing.h"
 #include "tests/unit/smtpd/talk.h"
 
@@ -332,6 +333,34 @@ START_TEST(not_asked)
 
 END_TEST
 
+/* Names that nobody finds leave room for lists. */
+START_TEST(beside_names)
+{
+	enum { MAX = 1024 };
+	struct session s = { .config = h.config,
+		.client_text = (char[]){ "192.0.2.1" } };
+	struct caller *callers[MAX + 1];
+	struct listing *l;
+
+	for (size_t i = 0; i <= MAX; i++) {
+		struct addr a = { .family = ADDR_V4,
+			.bytes = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+
+		callers[i] = caller_ref(&a);
+		ck_assert_int_eq(caller_state(callers[i]),
+		    i < MAX ? CLIENT_NAME_PENDING : CLIENT_NAME_FAULT);
+	}
+	ck_assert_int_eq(addr_parse(STR("192.0.2.1"), &s.client), 0);
+	l = listing_ask(&s);
+	ck_assert(!listing_is_complete(l));
+	harness_until(&h, both_asked);
+	listing_free(&l);
+	for (size_t i = 0; i <= MAX; i++)
+		caller_unref(&callers[i]);
+}
+
+END_TEST
+
 /* What name servers say is text of others. */
 START_TEST(text)
 {
@@ -368,7 +397,7 @@ main(void)
 {
 	const TTest *const tests[] = { waits, by_score, asked_once, not_kept,
 		other_order, resolver_lost, gone_while_waiting, not_asked,
-		text };
+		beside_names, text };
 
 	return run_tests_in("listing", tests, sizeof(tests) / sizeof(tests[0]),
 	    setup_lists, teardown_lists);

@@ -286,6 +286,29 @@ START_TEST(who_counts)
 	ck_assert_uint_eq(limits_total(), 0);
 	harness_connect_to(&h, 0, NULL);
 	TALK("PROXY TCP4 198.51.100.77 192.0.2.25 99 25\r\n", "220");
+	harness_hang_up(&h);
+	/* Each that XCLIENT makes of one connection in its turn, and none of
+	 * them twice. */
+	struct table *gateways = sources_table("192.0.2.0/24");
+
+	front()->flags = 0;
+	front()->xclient_from = gateways;
+	begin();
+	TALK("XCLIENT ADDR=198.51.100.77\r\n", "220");
+	TALK("XCLIENT ADDR=198.51.100.77\r\n", "220");
+	TALK("XCLIENT ADDR=198.51.100.78\r\n", "220");
+	ck_assert_uint_eq(limits_total(), 1);
+	first = h.client;
+	begin();
+	TALK("XCLIENT ADDR=198.51.100.77\r\n", "220");
+	TALK("XCLIENT ADDR=198.51.100.78\r\n", "421 EOF");
+	harness_hang_up(&h);
+	ck_assert_uint_eq(limits_total(), 1);
+	stream_close(&first);
+	harness_settle(&h);
+	ck_assert_uint_eq(limits_total(), 0);
+	front()->xclient_from = NULL;
+	table_free(&gateways);
 }
 
 END_TEST

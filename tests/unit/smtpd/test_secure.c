@@ -333,6 +333,30 @@ START_TEST(too_many_for_smtps)
 
 END_TEST
 
+/* The key's owner is gone for a moment: better said now than in a handshake
+ * that fails. */
+START_TEST(nobody_signs)
+{
+	uint64_t before = stat(STAT_TLS_REFUSED);
+
+	tls_set_signer(NULL, NULL);
+	harness_connect(&h);
+	begins(starttls(), "454 4.7.0 ");
+	begins(harness_say(&h, STR("NOOP\r\n"), 1), "250 ");
+	struct stream *one = h.client;
+	harness_connect_to(&h, 1, NULL);
+	while (!h.eof)
+		harness_settle(&h);
+	ck_assert_uint_eq(stat(STAT_TLS_REFUSED), before + 2);
+	stream_close(&h.client);
+	h.client = one;
+	tls_set_signer(world_sign, world_cancel);
+	begins(starttls(), "220 ");
+	ck_assert(secure());
+}
+
+END_TEST
+
 /* --- when it does not come to an end --- */
 
 START_TEST(nothing_comes)
@@ -489,6 +513,7 @@ main(void)
 	tcase_add_test(t, from_the_first_byte);
 	tcase_add_test(t, too_many);
 	tcase_add_test(t, too_many_for_smtps);
+	tcase_add_test(t, nobody_signs);
 	tcase_add_test(t, nothing_comes);
 	tcase_add_loop_test(t, no_signature, 0, 2);
 	tcase_add_test(t, goes_meanwhile);

@@ -2,6 +2,8 @@
 #include <sys/resource.h>
 
 #include "lib/net/sources.h"
+#include "smtpd/blocks.h"
+#include "smtpd/entrance.h"
 #include "smtpd/limits.h"
 #include "smtpd/stress.h"
 #include "tests/unit/smtpd/talk.h"
@@ -160,11 +162,61 @@ START_TEST(descriptors)
 
 END_TEST
 
+static const char *
+entrance_reply(const char *client)
+{
+	struct entrance e;
+	struct addr a = { .family = ADDR_LOCAL };
+
+	if (client != NULL)
+		ck_assert_int_eq(addr_parse(str_of(client), &a), 0);
+	entrance_ask(&e, h.config, &h.config->listeners[0], &a);
+	if (e.reply != NULL)
+		return e.reply;
+	limits_leave(h.config->listeners[0].id, e.ticket);
+	return "";
+}
+
+/* Newcomers hear 421; who is trusted comes in, and who is there goes on; and
+ * so does everybody when there is room again. */
+START_TEST(full)
+{
+	struct tell_block ours = { .kind = BLOCK_ALLOW,
+		.network = STR("192.0.2.7") };
+	uint64_t refused = stats_all()[STAT_STRESS_REFUSED].value;
+	struct rlimit had, rl;
+	int fd;
+
+	blocks_clear();
+	blocks_add(&ours);
+	accept_all();
+	begin();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &had), 0);
+	rl = had;
+	fd = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	rl.rlim_cur = (rlim_t)fd + 16;
+	close(fd);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+	look(1000);
+	ck_assert_str_eq(
+	    entrance_reply("192.0.2.1"), "421 4.3.2 Too busy, try again later");
+	ck_assert_str_eq(entrance_reply("192.0.2.7"), "");
+	ck_assert_str_eq(entrance_reply(NULL), "");
+	ck_assert_uint_eq(stats_all()[STAT_STRESS_REFUSED].value, refused + 1);
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n", "250 250");
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &had), 0);
+	look(1000);
+	ck_assert_str_eq(entrance_reply("192.0.2.1"), "");
+	blocks_clear();
+}
+
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = { patience, on_and_off,
-		sessions_are_never_full, descriptors };
+		sessions_are_never_full, descriptors, full };
 
 	return run_tests_in("stress", tests, sizeof(tests) / sizeof(tests[0]),
 	    setup_stress, teardown_stress);

@@ -212,6 +212,44 @@ START_TEST(blind_copies_by_chunks)
 
 END_TEST
 
+/* Its body lies in a file of the queue's by then. */
+START_TEST(large)
+{
+	static const struct {
+		const char *begin, *end;
+	} cases[] = {
+		{ "Bcc: a@b\r\nTo: x\r\nbcc: c@d\r\n\r\nBcc: y\r\n",
+		    "\r\nTo: x\r\n\r\nBcc: y\r\n" },
+		{ "Bcc: a@b\r\nno field\r\n", "\r\n\r\nno field\r\n" },
+		{ " x\r\n", "\r\n\r\n x\r\n" },
+	};
+
+	static char text[600000];
+
+	begin_as_alice();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t n = strlen(cases[i].begin), size;
+		const char *c, *from;
+
+		memcpy(text, cases[i].begin, n);
+		for (size = n; size + 70 < sizeof(text); size += 64)
+			memcpy(text + size,
+			    "0123456789012345678901234567890"
+			    "123456789012345678901234567890x\r\n",
+			    65);
+		memcpy(text + size, ".\r\n", 4);
+		c = mail(text);
+		ck_assert_uint_ne(h.fake.bodyfile, 0);
+		from = strstr(c, cases[i].end);
+		ck_assert_ptr_nonnull(from);
+		ck_assert_uint_eq(occurrences(c, "Bcc"), i == 0);
+		/* All the rest is there. */
+		ck_assert_str_eq(from + strlen(cases[i].end) + size - n, "");
+	}
+}
+
+END_TEST
+
 START_TEST(not_for_others)
 {
 	const char *c;
@@ -375,7 +413,7 @@ main(void)
 {
 	const TTest *const tests[] = { adds_what_is_missing,
 		leaves_what_is_there, removes_blind_copies, odd_contents,
-		obsolete_fields, blind_copies_by_chunks, not_for_others,
+		obsolete_fields, blind_copies_by_chunks, large, not_for_others,
 		received_says_how_not_who, senders, senders_of_who_has_none,
 		senders_of_other_scripts, rules_know_the_user,
 		facts_know_the_user };
