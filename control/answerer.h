@@ -24,7 +24,8 @@ struct answerer {
 
 /* A channel to this process over fd (taken over); one there was to the same
  * is dead. */
-void answerer_add(struct loop *l, enum role role, uint16_t instance, int fd);
+struct channel *answerer_add(
+    struct loop *l, enum role role, uint16_t instance, int fd);
 /* The one of this role that is there now, or NULL. */
 struct answerer *answerer_find(enum role role);
 /* All that are there: the first with NULL, then the one after. */

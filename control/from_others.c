@@ -61,7 +61,7 @@ resume(void *ctx)
 		channel_resume(a->ch);
 }
 
-void
+struct channel *
 answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 {
 	enum edge_end end;
@@ -73,7 +73,7 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 		log_warn(
 		    NULL, "peer-unknown", "peer=%s", log_cstr(role_name(role)));
 		close(fd);
-		return;
+		return NULL;
 	}
 	TAILQ_FOREACH_SAFE(a, &answerers, link, next)
 		if (a->role == role && a->instance == instance)
@@ -88,6 +88,7 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 	snprintf(name, sizeof(name), "%s/%u", role_name(role), instance);
 	channel_set_peer(a->ch, name);
 	TAILQ_INSERT_TAIL(&answerers, a, link);
+	return a->ch;
 }
 
 struct answerer *

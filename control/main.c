@@ -55,10 +55,10 @@ on_config(struct config *c)
 	route_set_submit_path(c->submit_path);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int fd)
 {
-	answerer_add(child_loop(), peer, instance, fd);
+	return answerer_add(child_loop(), peer, instance, fd);
 }
 
 static int

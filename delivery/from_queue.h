@@ -3,9 +3,10 @@
 #define POSTERN_DELIVERY_FROM_QUEUE_H
 
 #include "lib/base/loop.h"
+#include "lib/ipc/channel.h"
 
 /* A socket to the queue; the one before is dead. */
-void from_queue_open(struct loop *l, int socket);
+struct channel *from_queue_open(struct loop *l, int socket);
 /* Ends the channel, and what came over it. */
 void from_queue_close(void);
 /* Begin to ask for work. */

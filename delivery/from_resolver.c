@@ -192,7 +192,7 @@ from_resolver_init(struct loop *l, uint64_t ms)
 	patience_ms = ms;
 }
 
-void
+struct channel *
 from_resolver_open(int socket)
 {
 	struct question *q;
@@ -203,6 +203,7 @@ from_resolver_open(int socket)
 	channel_set_peer(resolver, role_name(ROLE_RESOLVER));
 	TAILQ_FOREACH(q, &all, entry)
 		ask(q);
+	return resolver;
 }
 
 /* One that may be asked no more, NULL: none. */

@@ -45,7 +45,7 @@ struct question {
 void from_resolver_init(struct loop *l, uint64_t patience_ms);
 /* A socket to the resolver; the one before is dead. What it did not answer
  * is asked again. */
-void from_resolver_open(int socket);
+struct channel *from_resolver_open(int socket);
 /* Ends the channel; questions wait for the next one. */
 void from_resolver_close(void);
 /* Its end comes once, never before this returned. */

@@ -35,17 +35,18 @@ prepare(struct loop *l)
 	agent_init(l);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	(void)instance;
 	if (peer == ROLE_QUEUE)
-		from_queue_open(child_loop(), socket);
-	else if (peer == ROLE_RESOLVER)
-		from_resolver_open(socket);
-	else if (peer == ROLE_CONTROL)
-		tell_stats_serve(
+		return from_queue_open(child_loop(), socket);
+	if (peer == ROLE_RESOLVER)
+		return from_resolver_open(socket);
+	if (peer == ROLE_CONTROL)
+		return tell_stats_serve(
 		    child_loop(), socket, "delivery", agent_counters);
+	return NULL;
 }
 
 static int

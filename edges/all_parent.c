@@ -32,6 +32,7 @@ WIRE_DEFINE(tell_jailed, TELL_JAILED)
 WIRE_DEFINE(tell_ready, TELL_READY)
 WIRE_DEFINE(tell_conf_taken, TELL_CONF_TAKEN)
 WIRE_DEFINE(tell_failed, TELL_FAILED)
+WIRE_DEFINE(tell_lost, TELL_LOST)
 
 EDGE_DEFINE(all_parent, ALL_PARENT, "child", "parent", CHANNEL_MESSAGE_MAX,
     1048576, PHASE_SETUP)

@@ -49,7 +49,8 @@ enum message_state {
 	F(u32, flags, ENVELOPE_FLAGS_ALL)  \
 	F(str, client, 64)                 \
 	F(str, client_name, 255)           \
-	F(str, listener, 80)
+	F(str, listener, 80)               \
+	F(str, user, 255) /* who has authenticated, or empty */
 WIRE_DECLARE(row_message, ROW_MESSAGE)
 
 /* Of the row_message before. */

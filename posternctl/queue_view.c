@@ -32,6 +32,9 @@ json_message(struct mail_view *l, const struct row_message *m)
 	if (l->one) {
 		json_key_str(&l->j, "client_name", m->client_name);
 		json_key_str(&l->j, "listener", m->listener);
+		json_key_str(&l->j, "user", m->user);
+		json_key(&l->j, "tls");
+		json_bool(&l->j, (m->flags & ENVELOPE_TLS) != 0);
 		json_key(&l->j, "8bitmime");
 		json_bool(&l->j, (m->flags & ENVELOPE_8BIT) != 0);
 		json_key(&l->j, "smtputf8");
@@ -125,6 +128,10 @@ text_envelope(struct mail_view *l, const struct row_message *m)
 	if (m->client_name.len > 0)
 		out_field("name", m->client_name);
 	out_field("listener", m->listener);
+	if (m->user.len > 0)
+		out_field("user", m->user);
+	if (m->flags & ENVELOPE_TLS)
+		out_field("over", STR("tls"));
 	if (m->flags & ENVELOPE_8BIT)
 		out_field("body", STR("8bitmime"));
 	if (m->flags & ENVELOPE_SMTPUTF8)

@@ -1,9 +1,10 @@
 /* What every child may say to the parent: that its jail holds, that it is
- * ready, or why it cannot go on. */
+ * ready, why it cannot go on, or that it has lost a channel. */
 #include <stdlib.h>
 
 #include "edges/all_parent.h"
 #include "lib/base/log.h"
+#include "posternd/links.h"
 #include "posternd/reload.h"
 #include "posternd/spawn.h"
 #include "posternd/watch.h"
@@ -55,10 +56,20 @@ on_failed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	p->failure = str_dup(m->text);
 }
 
+static void
+on_lost(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_lost *m = msg;
+	(void)ch;
+	(void)id;
+	links_lost(ctx, (enum role)m->role, m->instance, m->number);
+}
+
 const struct handler from_children_handlers[] = {
 	{ TYPE_tell_jailed, on_jailed },
 	{ TYPE_tell_ready, on_ready },
 	{ TYPE_tell_conf_taken, on_conf_taken },
 	{ TYPE_tell_failed, on_failed },
+	{ TYPE_tell_lost, on_lost },
 	{ 0, NULL },
 };

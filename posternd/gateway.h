@@ -90,8 +90,9 @@ struct gateway {
 	/* --- the children --- */
 	struct process *processes;
 	size_t nprocesses;
-	unsigned int wave; /* of starting, and of stopping */
-	bool ready;        /* all were ready once */
+	LIST_HEAD(, link) links; /* channels between them, see links.c */
+	unsigned int wave;       /* of starting, and of stopping */
+	bool ready;              /* all were ready once */
 	bool stopping;
 	uint32_t stop_grace_ms;
 	struct timer *stop_timer;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "edges/all_parent.h"
-#include "edges/control_all.h"
 #include "edges/edges.h"
 #include "lib/base/bytes.h"
 #include "lib/base/clock.h"
@@ -22,10 +21,7 @@
 #include "posternd/environment.h"
 #include "posternd/watch.h"
 
-enum {
-	SOCKET_BUFFER = 1 << 20, /* of each end; the kernel may give less */
-	FIRST_FREE_FD = 16       /* above all that a child has by number */
-};
+enum { FIRST_FREE_FD = 16 /* above all that a child has by number */ };
 
 /* --- the program --- */
 
@@ -247,64 +243,7 @@ spawn_start(struct process *p, struct fault *why)
 	return 0;
 }
 
-/* --- peers --- */
-
-static int
-make_pair(int pair[2])
-{
-	int size = SOCKET_BUFFER;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1) {
-		log_warn(NULL, "peer", "why=%s", log_cstr(strerror(errno)));
-		return -1;
-	}
-	/* Beyond the system's bound as root; what it gives else. */
-	for (int i = 0; i < 2; i++)
-		if (setsockopt(pair[i], SOL_SOCKET, SO_SNDBUFFORCE, &size,
-			sizeof(size)) == -1)
-			(void)setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &size,
-			    sizeof(size));
-	return 0;
-}
-
-static void
-tell_peer(struct process *to, enum role role, uint16_t instance, int socket)
-{
-	struct tell_peer m = {
-		.role = (uint8_t)role, .instance = instance, .socket = socket
-	};
-	channel_tell(to->ch, TYPE_tell_peer, &m, 0);
-}
-
-void
-spawn_connect(struct process *a, struct process *b)
-{
-	enum edge_end end;
-	int pair[2];
-	if (edges_between(a->def->role, b->def->role, &end) == NULL ||
-	    make_pair(pair) == -1)
-		return;
-	tell_peer(a, b->def->role, b->instance, pair[0]);
-	tell_peer(b, a->def->role, a->instance, pair[1]);
-	close(pair[0]);
-	close(pair[1]);
-}
-
-void
-spawn_connect_parent(struct process *control)
-{
-	enum edge_end end;
-	int pair[2];
-	const struct edge *edge =
-	    edges_between(ROLE_PARENT, control->def->role, &end);
-	if (edge == NULL || make_pair(pair) == -1)
-		return;
-	channel_free(&control->asks);
-	control->asks = channel_new(control->gw->loop, pair[0], edge, end,
-	    from_control_handlers, from_control_closed, control);
-	channel_set_peer(control->asks, role_name(control->def->role));
-	tell_peer(control, ROLE_PARENT, 0, pair[1]);
-	close(pair[1]);
-}
+/* --- what it is told later --- */
 
 void
 spawn_go(struct process *p)

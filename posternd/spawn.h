@@ -6,13 +6,9 @@
 #include "posternd/gateway.h"
 
 /* Starts the program and hands over what is its own: directories, jail,
- * configuration, listeners. Peers come next (spawn_connect), then spawn_go.
+ * configuration, listeners. Peers come next (links_join), then spawn_go.
  * Returns 0, or -1 with why; then nothing runs. */
 int spawn_start(struct process *p, struct fault *why);
-/* A channel between these two, if the map has an edge for them. */
-void spawn_connect(struct process *a, struct process *b);
-/* A channel between control and ourselves. */
-void spawn_connect_parent(struct process *control);
 void spawn_go(struct process *p);
 /* Can all of this configuration be said in messages? */
 bool spawn_can_send(const struct config *c, struct loop *l);
@@ -24,7 +20,7 @@ void spawn_tell_tickets(struct process *p);
 /* The log has a new descriptor. */
 void spawn_tell_log(struct process *p);
 
-/* What spawn_start makes of from_children.c and from_control.c. */
+/* What spawn.c and links.c make of from_children.c and from_control.c. */
 extern const struct handler from_children_handlers[];
 extern const struct handler from_control_handlers[];
 void from_control_closed(void *ctx, struct channel *ch);

@@ -11,6 +11,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "posternd/links.h"
 #include "posternd/reload.h"
 #include "posternd/spawn.h"
 
@@ -52,9 +53,9 @@ connect_to_running(struct process *p, const struct process *end)
 	for (size_t i = (size_t)(end - gw->processes); i-- > 0;) {
 		struct process *q = &gw->processes[i];
 		if (q != p && q->state != PROCESS_DOWN && q->ch != NULL)
-			spawn_connect(p, q);
+			links_join(p, q);
 	}
-	spawn_connect_parent(p);
+	links_join_parent(p);
 }
 
 static bool

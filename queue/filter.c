@@ -38,12 +38,12 @@ has_from(const struct term *t, const struct look *l)
 static bool
 has_client(const struct term *t, const struct look *l)
 {
+	struct str client = entry_origin(l->e).client;
 	struct addr a;
 
-	if (str_eq(word_str(l->e->client), STR("local")))
+	if (str_eq(client, STR("local")))
 		return t->net.addr.family == ADDR_LOCAL;
-	return addr_parse(word_str(l->e->client), &a) == 0 &&
-	       addr_net_has(&t->net, &a);
+	return addr_parse(client, &a) == 0 && addr_net_has(&t->net, &a);
 }
 
 static bool

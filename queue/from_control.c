@@ -260,7 +260,7 @@ on_closed(void *ctx, struct channel *ch)
 	peer_free(ctx);
 }
 
-void
+struct channel *
 from_control_add(struct queue *q, uint16_t instance, int socket)
 {
 	struct control_peer *p, *next;
@@ -285,6 +285,7 @@ from_control_add(struct queue *q, uint16_t instance, int socket)
 	LIST_INSERT_HEAD(&q->controls, p, next);
 	if (!q->started)
 		channel_pause(p->channel);
+	return p->channel;
 }
 
 void

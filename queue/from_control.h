@@ -38,7 +38,8 @@ struct asking {
 	void (*free)(struct asking *a);
 };
 
-void from_control_add(struct queue *q, uint16_t instance, int socket);
+struct channel *from_control_add(
+    struct queue *q, uint16_t instance, int socket);
 void from_control_resume(struct queue *q);
 
 /* Among the peer's askings, which are stepped from the next round on. The

@@ -94,7 +94,7 @@ on_drained(void *ctx)
 	queue_run_soon(p->q);
 }
 
-void
+struct channel *
 from_delivery_add(
     struct queue *q, enum role role, uint16_t instance, int socket)
 {
@@ -124,6 +124,7 @@ from_delivery_add(
 	LIST_INSERT_HEAD(&q->agents, p, next);
 	if (!q->started)
 		channel_pause(p->channel);
+	return p->channel;
 }
 
 void

@@ -258,6 +258,8 @@ find_place(struct smtpd_peer *p, struct intake_mail *mail,
 	*out = refilter_expect(p->q, p, mail->record.msgid);
 	if (out->seq == 0 || keep_body(mail, out) != 0)
 		return -1;
+	mail->record.user = out->user;
+	mail->record.flags |= out->flags;
 	if (mail->record.reason.len == 0) {
 		mail->record.filter = out->filter;
 		mail->record.reason = out->reason;
@@ -278,7 +280,7 @@ log_surplus(const struct intake_mail *mail, struct str limit)
 
 	memcpy(id, mail->record.msgid.p, ID_LEN);
 	log_warn(&ctx, "held", "user=%s limit=%s nrcpt=%u",
-	    log_str(mail->auth_user), log_str(limit), mail->record.nrcpt);
+	    log_str(mail->record.user), log_str(limit), mail->record.nrcpt);
 }
 
 /* "4.7.0 held: jane sent more than 200/1h" */
@@ -302,13 +304,13 @@ hold_surplus(struct queue *q, struct intake_mail *mail, struct buf *why)
 	struct mail_record *m = &mail->record;
 	struct buf limit;
 
-	if (mail->replaces || user_rate_take(&q->user_rates, l, mail->auth_user,
-				  m->nrcpt, queue_now_ms(q)))
+	if (mail->replaces || user_rate_take(&q->user_rates, l,
+				  mail->record.user, m->nrcpt, queue_now_ms(q)))
 		return;
 	buf_init(&limit, 64);
 	user_rate_format(l, &limit);
 	log_surplus(mail, buf_str(&limit));
-	say_surplus(why, mail->auth_user, buf_str(&limit));
+	say_surplus(why, mail->record.user, buf_str(&limit));
 	buf_clear(&limit);
 	m->held = buf_str(why);
 	for (uint32_t i = 0; i < m->nrcpt; i++)
@@ -490,7 +492,7 @@ welcome(struct smtpd_peer *p)
 	blocks_tell_all(p->q, p);
 }
 
-void
+struct channel *
 from_smtpd_add(struct queue *q, uint16_t instance, int socket)
 {
 	struct smtpd_peer *p, *next;
@@ -518,6 +520,7 @@ from_smtpd_add(struct queue *q, uint16_t instance, int socket)
 	else
 		channel_pause(p->channel);
 	refilter_run_soon(q);
+	return p->channel;
 }
 
 void

@@ -28,7 +28,7 @@ struct smtpd_peer {
 
 /* A channel to smtpd `instance`; a former one is dead. Nothing is taken from
  * it before the queue has started. */
-void from_smtpd_add(struct queue *q, uint16_t instance, int socket);
+struct channel *from_smtpd_add(struct queue *q, uint16_t instance, int socket);
 /* The queue has started: all may talk. */
 void from_smtpd_resume(struct queue *q);
 /* Tells every smtpd. */

@@ -9,11 +9,7 @@
 #include "lib/base/alloc.h"
 #include "lib/mail/envelope.h"
 
-enum {
-	INDEX_FIRST = 1024,
-	/* Longer HELO names are cut in memory; the record has them whole. */
-	CLIENT_NAME_KEPT = 64
-};
+enum { INDEX_FIRST = 1024 };
 
 _Static_assert(sizeof(struct entry) + sizeof(struct rcpt) <= 256,
     "the memory budget of a queued message");
@@ -324,10 +320,7 @@ index_add_beside(struct index *ix, const struct mail_record *m, uint64_t now_ms)
 	bucket = bucket_of(ix, e->msgid);
 	e->id_next = *bucket;
 	*bucket = e;
-	e->client = word_get(&ix->words, m->client);
-	e->client_name =
-	    word_get(&ix->words, str_head(m->client_name, CLIENT_NAME_KEPT));
-	e->listener = word_get(&ix->words, m->listener);
+	e->origin = origin_get(&ix->words, m);
 	fill_rcpts(ix, e, m);
 	ix->count++;
 	ix->bytes += entry_size(e);
@@ -353,9 +346,7 @@ index_del(struct index *ix, struct entry **ep)
 		word_drop(&ix->words, &e->rcpts[i].reply);
 		word_drop(&ix->words, &e->rcpts[i].relay);
 	}
-	word_drop(&ix->words, &e->client);
-	word_drop(&ix->words, &e->client_name);
-	word_drop(&ix->words, &e->listener);
+	word_drop(&ix->words, &e->origin);
 	free(e);
 }
 
@@ -365,6 +356,12 @@ struct str
 entry_from(const struct entry *e)
 {
 	return (struct str){ (const char *)&e->rcpts[e->nrcpt], e->from_len };
+}
+
+struct origin
+entry_origin(const struct entry *e)
+{
+	return origin_of(e->origin);
 }
 
 uint64_t

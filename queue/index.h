@@ -15,6 +15,7 @@
 #include "edges/control_all.h"
 #include "lib/base/id.h"
 #include "lib/mail/envelope.h"
+#include "queue/origin.h"
 #include "queue/store.h"
 #include "queue/word.h"
 
@@ -96,16 +97,16 @@ struct entry {
 	uint64_t bodyfile;    /* 0: none */
 	uint64_t body_size;
 	struct content *content; /* in the cache; NULL: not there */
-	struct word *client, *client_name, *listener;
+	struct word *origin;     /* entry_origin */
 	uint32_t header_size;
 	uint32_t nrcpt;
 	/* how many of them are in which state */
 	uint32_t nactive, ndeferred, nheld, nquarantined;
 	uint32_t nbusy;         /* reads, works, questions that point here */
 	uint16_t from_len : 9;  /* its text follows the recipients */
-	uint16_t flags : 5;     /* enum envelope_flags */
+	uint16_t flags : 6;     /* enum envelope_flags */
 	uint16_t committed : 1; /* the store has it */
-	uint16_t changed : 1;   /* is in the list of changed ones */
+	uint8_t changed : 1;    /* is in the list of changed ones */
 	uint8_t over : 1;       /* to be finished whatever its state */
 	uint8_t reporting : 1;  /* has a job: there is something to report */
 	uint8_t filtering : 1;  /* it is being shown to filters */
@@ -145,6 +146,7 @@ struct entry *index_from_seq(struct index *ix, uint64_t seq);
 
 /* --- of an entry --- */
 struct str entry_from(const struct entry *e);
+struct origin entry_origin(const struct entry *e);
 uint64_t entry_size(const struct entry *e);
 /* Bytes that the store (or the cache) holds: header block, and the body
  * unless it has a file of its own. */

@@ -170,7 +170,6 @@ fill_record(const struct intake *in, struct intake_mail *out)
 	out->content = in->content;
 	out->replaces = m->replaces != 0;
 	out->body_size = m->body_size;
-	out->auth_user = view(text, in->auth_user);
 	fill_rcpts(in, out);
 	out->record = (struct mail_record){
 		.msgid = view(text, in->msgid),
@@ -178,6 +177,7 @@ fill_record(const struct intake *in, struct intake_mail *out)
 		.client = view(text, in->client),
 		.client_name = view(text, in->client_name),
 		.listener = view(text, in->listener),
+		.user = view(text, in->auth_user),
 		.flags = m->flags,
 		.received_ms = m->received_ms,
 		.rcpts = out->rcpts,

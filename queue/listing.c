@@ -37,6 +37,7 @@ shown_state(const struct entry *e)
 static void
 tell_message(const struct listing_to *to, const struct entry *e)
 {
+	struct origin o = entry_origin(e);
 	struct row_message m = {
 		.msgid = { e->msgid, ID_LEN },
 		.received_ms = e->received_ms,
@@ -44,9 +45,10 @@ tell_message(const struct listing_to *to, const struct entry *e)
 		.from = entry_from(e),
 		.state = (uint8_t)shown_state(e),
 		.flags = e->flags,
-		.client = word_str(e->client),
-		.client_name = word_str(e->client_name),
-		.listener = word_str(e->listener),
+		.client = o.client,
+		.client_name = o.client_name,
+		.listener = o.listener,
+		.user = o.user,
 	};
 
 	channel_tell(to->peer->channel, TYPE_row_message, &m, to->id);

@@ -49,20 +49,17 @@ on_config(struct config *c)
 	queue_set_config(queue, c);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	switch (peer) {
 	case ROLE_SMTPD:
-		from_smtpd_add(queue, instance, socket);
-		break;
+		return from_smtpd_add(queue, instance, socket);
 	case ROLE_DELIVERY:
 	case ROLE_MAILDIR:
-		from_delivery_add(queue, peer, instance, socket);
-		break;
+		return from_delivery_add(queue, peer, instance, socket);
 	case ROLE_CONTROL:
-		from_control_add(queue, instance, socket);
-		break;
+		return from_control_add(queue, instance, socket);
 	case ROLE_PARENT:
 	case ROLE_QUEUE:
 	case ROLE_RESOLVER:
@@ -72,6 +69,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		close(socket);
 		break;
 	}
+	return NULL;
 }
 
 static int

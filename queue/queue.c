@@ -135,7 +135,7 @@ queue_trace_accepted(struct queue *q, const struct entry *e)
 {
 	struct trace_event ev = {
 		.kind = TRACE_ACCEPTED,
-		.texts = { entry_from(e), word_str(e->client) },
+		.texts = { entry_from(e), entry_origin(e).client },
 		.numbers = { e->nrcpt, entry_size(e) },
 	};
 

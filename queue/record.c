@@ -17,8 +17,9 @@ enum {
 	CRC_SIZE = 4,
 	HEADER_CUTS = 80, /* where the cuts begin */
 	CUT_SIZE = 16,
-	MAIL_FIXED = 64,
-	MAIL_FIXED_1 = 56, /* of version 1 */
+	MAIL_FIXED = 66,
+	MAIL_FIXED_2 = 64, /* of version 2 */
+	MAIL_FIXED_1 = 56,
 	MAIL_RCPT_FIXED = 10,
 	MAIL_RCPT_FIXED_2 = 8, /* of version 2 */
 	MAIL_RCPT_FIXED_1 = 6,
@@ -177,27 +178,28 @@ record_payload_is_good(const struct record_header *h, const uint8_t *payload)
  * Mail payload: received u64, bodyfile u64, body size u64, flags u32,
  * recipients u32, header size u32, content size u32, six u16 lengths (msgid,
  * from, client, client name, listener, context), size of the recipients'
- * block u32, four u16 lengths (filter, reason, envid, held); the texts: msgid,
- * from, client, client name, listener, filter, reason, context, envid, held;
- * the recipients, each three u16 lengths (to, action, orig), start u8, notify
- * u8, u16 length of orcpt, and the four; the content.
+ * block u32, five u16 lengths (filter, reason, envid, held, user); the texts:
+ * msgid, from, client, client name, listener, filter, reason, context, envid,
+ * held, user; the recipients, each three u16 lengths (to, action, orig), start
+ * u8, notify u8, u16 length of orcpt, and the four; the content.
  *
- * Version 2 has zeros for the lengths of envid and held and for notify, and
- * no orcpt with its length. Version 1 ends its fixed part with the size of the
- * recipients' block, has a zero for the length of the context, and no start.
+ * Version 2 has zeros for the lengths of envid and held and for notify, ends
+ * its fixed part with them, and has no orcpt with its length. Version 1 ends
+ * its fixed part with the size of the recipients' block, has a zero for the
+ * length of the context, and no start.
  */
-enum { MAIL_TEXTS = 10 };
+enum { MAIL_TEXTS = 11 };
 
 /* Where the u16 lengths stand, in the order of the texts. */
 static const uint8_t text_at[MAIL_TEXTS] = { 40, 42, 44, 46, 48, 56, 58, 50, 60,
-	62 };
+	62, 64 };
 
 /* By version: the texts it has are the first so many; its sizes. */
 static const struct {
 	uint8_t texts, fixed, rcpt_fixed;
 } layouts[RECORD_VERSION + 1] = {
 	[1] = { 5, MAIL_FIXED_1, MAIL_RCPT_FIXED_1 },
-	[2] = { 8, MAIL_FIXED, MAIL_RCPT_FIXED_2 },
+	[2] = { 8, MAIL_FIXED_2, MAIL_RCPT_FIXED_2 },
 	[3] = { MAIL_TEXTS, MAIL_FIXED, MAIL_RCPT_FIXED },
 };
 
@@ -206,7 +208,7 @@ mail_texts(const struct mail_record *m, struct str out[static MAIL_TEXTS])
 {
 	const struct str texts[MAIL_TEXTS] = { m->msgid, m->from, m->client,
 		m->client_name, m->listener, m->filter, m->reason, m->context,
-		m->envid, m->held };
+		m->envid, m->held, m->user };
 
 	memcpy(out, texts, sizeof(texts));
 }
@@ -357,7 +359,7 @@ mail_decode_texts(
 {
 	struct str *const texts[MAIL_TEXTS] = { &m->msgid, &m->from, &m->client,
 		&m->client_name, &m->listener, &m->filter, &m->reason,
-		&m->context, &m->envid, &m->held };
+		&m->context, &m->envid, &m->held, &m->user };
 
 	for (size_t i = 0; i < layouts[version].texts; i++)
 		if (take(in, get_le16(p + text_at[i]), texts[i]) == -1)

@@ -44,10 +44,11 @@
  *  24 payload crc u32         28 crc u32 of the 28 bytes before
  *  32 payload
  *
- * Version 2 is version 3 without what a sender wishes to be told: a mail
- * record had no envelope id and nobody held from the start, its recipients no
- * notify and orcpt. Version 1 is version 2 without what filters brought: no
- * filter, reason and context, no start of recipients. Both are still read.
+ * Version 2 is version 3 without what a sender wishes to be told and who he
+ * was: a mail record had no envelope id, no user and nobody held from the
+ * start, its recipients no notify and orcpt. Version 1 is version 2 without
+ * what filters brought: no filter, reason and context, no start of recipients.
+ * Both are still read.
  *
  * Of two mail records of one seq the later (by batch sequence) counts; a
  * copy made to empty a segment has RECORD_MOVED. Of two mails with one id

@@ -292,11 +292,12 @@ give_up(struct refilter_job *job, const struct fault *why)
 static bool
 fits(const struct entry *e, struct str content, struct str context)
 {
+	struct origin o = entry_origin(e);
+
 	return content.len == entry_inline_size(e) &&
 	       content.len <= INLINE_MAX && e->header_size <= 2097152 &&
 	       e->from_len <= ENVELOPE_ADDRESS_MAX && e->nrcpt <= 100000 &&
-	       word_str(e->client).len <= 64 &&
-	       word_str(e->listener).len <= 80 &&
+	       o.client.len <= 64 && o.listener.len <= 80 &&
 	       context.len <= COMMIT_CONTEXT_MAX;
 }
 
@@ -359,6 +360,7 @@ ask(struct refilter_job *job, struct str content, struct str context,
     struct str wishes)
 {
 	struct entry *e = job->entry;
+	struct origin o = entry_origin(e);
 	struct wishes w;
 	struct ask_filter m = {
 		.msgid = { e->msgid, ID_LEN },
@@ -366,9 +368,9 @@ ask(struct refilter_job *job, struct str content, struct str context,
 		.from = entry_from(e),
 		.flags = e->flags,
 		.received_ms = e->received_ms,
-		.client = word_str(e->client),
-		.client_name = word_str(e->client_name),
-		.listener = word_str(e->listener),
+		.client = o.client,
+		.client_name = o.client_name,
+		.listener = o.listener,
 		.nrcpt = job->nrcpt,
 		.header_size = e->header_size,
 		.inline_size = (uint32_t)content.len,

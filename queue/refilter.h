@@ -62,8 +62,10 @@ struct replacement {
 	 * one needs an id of its own. */
 	bool apart;
 	uint64_t bodyfile, body_size; /* the old one's */
-	/* likewise, when it was quarantined; valid until it is over */
-	struct str filter, reason;
+	uint32_t flags;               /* likewise: ENVELOPE_TLS */
+	/* likewise; valid until it is over */
+	struct str user;
+	struct str filter, reason; /* when it was quarantined */
 };
 struct replacement refilter_expect(
     struct queue *q, const struct smtpd_peer *p, struct str msgid);

@@ -83,6 +83,8 @@ refilter_expect(struct queue *q, const struct smtpd_peer *p, struct str msgid)
 			.apart = has_others(job),
 			.bodyfile = job->entry->bodyfile,
 			.body_size = job->entry->body_size,
+			.user = entry_origin(job->entry).user,
+			.flags = job->entry->flags & ENVELOPE_TLS,
 			.filter = aside ? word_str(r->relay) : STR(""),
 			.reason = aside ? word_str(r->reply) : STR(""),
 		};

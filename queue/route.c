@@ -23,20 +23,20 @@ router_set_config(struct router *t, const struct config *c)
 /* --- the rules, for a mail that we have --- */
 
 static struct addr
-client_of(const struct entry *e)
+client_of(struct str client)
 {
 	struct addr a = { .family = ADDR_NONE };
 
-	if (str_eq(word_str(e->client), STR("local")))
+	if (str_eq(client, STR("local")))
 		a.family = ADDR_LOCAL;
-	else if (addr_parse(word_str(e->client), &a) != 0)
+	else if (addr_parse(client, &a) != 0)
 		a.family = ADDR_NONE;
 	return a;
 }
 
 /* Of the listener it came in by, if that is still there. */
 static struct str
-tag_of(const struct config *c, const struct entry *e)
+tag_of(const struct config *c, struct str listener)
 {
 	char name[HOP_TEXT_MAX];
 
@@ -47,7 +47,7 @@ tag_of(const struct config *c, const struct entry *e)
 
 		if (l->addr.family != ADDR_LOCAL)
 			is = hop_format(&at, name);
-		if (str_eq(word_str(e->listener), str_of(is)))
+		if (str_eq(listener, str_of(is)))
 			return str_of(l->tag);
 	}
 	return STR("");
@@ -57,7 +57,7 @@ bool
 route_is_report(const struct entry *e)
 {
 	return e->from_len == 0 &&
-	       str_eq(word_str(e->listener), STR(ROUTE_REPORT_LISTENER));
+	       str_eq(entry_origin(e).listener, STR(ROUTE_REPORT_LISTENER));
 }
 
 /* What the rules say of q, with this recipient. */
@@ -110,16 +110,19 @@ struct route_decision
 route_decide(const struct router *t, struct rcpt *r)
 {
 	const struct entry *e = rcpt_entry(r);
+	struct origin o = entry_origin(e);
 	struct rules_query q = {
+		.client = client_of(o.client),
 		.name_state = CLIENT_NAME_NONE,
-		.helo = word_str(e->client_name),
+		.helo = o.client_name,
+		.tag = tag_of(t->config, o.listener),
+		.user = o.user,
+		.tls = (e->flags & ENVELOPE_TLS) != 0,
 	};
 	struct path from;
 
 	if (route_is_report(e))
 		return route_report(t, rcpt_to(r));
-	q.client = client_of(e);
-	q.tag = tag_of(t->config, e);
 	if (e->from_len > 0 && path_split(entry_from(e), &from) == 0) {
 		q.from_local = from.local;
 		q.from_domain = from.domain;

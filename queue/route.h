@@ -39,7 +39,7 @@ struct route_decision {
 };
 
 /* What the rules give r today, by what is known of its mail: the client's
- * address and HELO, the listener's tag. */
+ * address and HELO, the listener's tag, TLS, who has authenticated. */
 struct route_decision route_decide(const struct router *t, struct rcpt *r);
 /* Why r is in quarantine by such a decision; out is reset before. */
 struct str route_reason(const struct route_decision *d, struct buf *out);

@@ -43,6 +43,7 @@ struct mail_rcpt {
 struct mail_record {
 	uint64_t seq; /* the queue's own key, above 0, never reused */
 	struct str msgid, from, client, client_name, listener;
+	struct str user;      /* who has authenticated, or empty */
 	uint32_t flags;       /* enum envelope_flags */
 	uint64_t received_ms; /* wall */
 	const struct mail_rcpt *rcpts;

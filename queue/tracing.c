@@ -80,7 +80,7 @@ tell_accepted(struct tracing *tr, const struct entry *e)
 	struct trace_event ev = {
 		.kind = TRACE_ACCEPTED,
 		.when_ms = e->received_ms,
-		.texts = { entry_from(e), word_str(e->client) },
+		.texts = { entry_from(e), entry_origin(e).client },
 		.numbers = { e->nrcpt, entry_size(e) },
 	};
 	struct trace_row row = { .text = &tr->text };

@@ -1,6 +1,6 @@
 /*
- * Words: texts that many recipients share (action names, client addresses,
- * listeners, the reply of a server that is down), kept once and counted.
+ * Words: texts that many recipients share (action names, where mail came from,
+ * the reply of a server that is down), kept once and counted.
  */
 #ifndef POSTERN_QUEUE_WORD_H
 #define POSTERN_QUEUE_WORD_H

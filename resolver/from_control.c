@@ -204,8 +204,8 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
-void
+struct channel *
 from_control_add(uint16_t instance, int socket)
 {
-	peer_add(ROLE_CONTROL, instance, socket, handlers);
+	return peer_add(ROLE_CONTROL, instance, socket, handlers);
 }

@@ -7,7 +7,7 @@
 
 #include "edges/control_all.h"
 
-void from_control_add(uint16_t instance, int socket);
+struct channel *from_control_add(uint16_t instance, int socket);
 /* The end of question id. */
 void from_control_answer(struct channel *ch, uint64_t id, enum answer_code code,
     const char *text, uint64_t matched);

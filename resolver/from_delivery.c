@@ -89,8 +89,8 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
-void
+struct channel *
 from_delivery_add(uint16_t instance, int socket)
 {
-	peer_add(ROLE_DELIVERY, instance, socket, handlers);
+	return peer_add(ROLE_DELIVERY, instance, socket, handlers);
 }

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
-void from_delivery_add(uint16_t instance, int socket);
+#include "lib/ipc/channel.h"
+
+struct channel *from_delivery_add(uint16_t instance, int socket);
 
 #endif

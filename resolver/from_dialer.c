@@ -90,8 +90,8 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
-void
+struct channel *
 from_dialer_add(uint16_t instance, int socket)
 {
-	peer_add(ROLE_DIALER, instance, socket, handlers);
+	return peer_add(ROLE_DIALER, instance, socket, handlers);
 }

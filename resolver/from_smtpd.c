@@ -152,8 +152,8 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
-void
+struct channel *
 from_smtpd_add(uint16_t instance, int socket)
 {
-	peer_add(ROLE_SMTPD, instance, socket, handlers);
+	return peer_add(ROLE_SMTPD, instance, socket, handlers);
 }

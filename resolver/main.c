@@ -42,22 +42,18 @@ on_config(struct config *c)
 	way_set_config(c);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	switch (peer) {
 	case ROLE_SMTPD:
-		from_smtpd_add(instance, socket);
-		break;
+		return from_smtpd_add(instance, socket);
 	case ROLE_DELIVERY:
-		from_delivery_add(instance, socket);
-		break;
+		return from_delivery_add(instance, socket);
 	case ROLE_DIALER:
-		from_dialer_add(instance, socket);
-		break;
+		return from_dialer_add(instance, socket);
 	case ROLE_CONTROL:
-		from_control_add(instance, socket);
-		break;
+		return from_control_add(instance, socket);
 	case ROLE_PARENT:
 	case ROLE_RESOLVER:
 	case ROLE_QUEUE:
@@ -67,6 +63,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		close(socket);
 		break;
 	}
+	return NULL;
 }
 
 int

@@ -57,7 +57,7 @@ peer_init(struct loop *l)
 	loop = l;
 }
 
-void
+struct channel *
 peer_add(enum role role, uint16_t instance, int socket,
     const struct handler *handlers)
 {
@@ -70,7 +70,7 @@ peer_add(enum role role, uint16_t instance, int socket,
 		log_warn(
 		    NULL, "peer-unknown", "peer=%s", log_cstr(role_name(role)));
 		close(socket);
-		return;
+		return NULL;
 	}
 	for (p = LIST_FIRST(&peers); p != NULL; p = next) {
 		next = LIST_NEXT(p, next);
@@ -88,6 +88,7 @@ peer_add(enum role role, uint16_t instance, int socket,
 	channel_set_peer(p->channel, name);
 	channel_on_drained(p->channel, on_drained, p);
 	LIST_INSERT_HEAD(&peers, p, next);
+	return p->channel;
 }
 
 void

@@ -40,7 +40,7 @@ struct question {
 void peer_init(struct loop *l);
 /* A channel over socket (taken) to a role that asks; the handlers' context is
  * the struct peer. One there was to the same process is dead. */
-void peer_add(enum role role, uint16_t instance, int socket,
+struct channel *peer_add(enum role role, uint16_t instance, int socket,
     const struct handler *handlers);
 /* Forgets all of them. */
 void peer_clear(void);

@@ -12,6 +12,7 @@
 #include "smtpd/context.h"
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
+#include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
@@ -40,6 +41,32 @@ tls_text(const struct session *s)
 	return info.version;
 }
 
+/* Did its sender ask for anything of RFC 3461? */
+static bool
+has_wishes(const struct tx *tx)
+{
+	const struct rcpt *r;
+
+	if (tx->params.ret != 0 || tx->envid != NULL)
+		return true;
+	TAILQ_FOREACH(r, &tx->rcpts, entry)
+		if (r->notify != 0 || r->orcpt != NULL)
+			return true;
+	return false;
+}
+
+static void
+count_accepted(const struct tx *tx, uint64_t size)
+{
+	uint32_t flags = tx_flags(tx);
+
+	stats_add(STAT_ACCEPTED, 1);
+	stats_add(STAT_BYTES, size);
+	stats_add(STAT_DSN, has_wishes(tx));
+	stats_add(STAT_SMTPUTF8, (flags & ENVELOPE_SMTPUTF8) != 0);
+	stats_add(STAT_REQUIRETLS, (flags & ENVELOPE_REQUIRETLS) != 0);
+}
+
 static void
 log_accepted(const struct session *s)
 {
@@ -55,8 +82,7 @@ log_accepted(const struct session *s)
 	    (unsigned long long)b->size,
 	    (unsigned long long)(clock_mono_ms() - tx->begin_ms),
 	    unsent ? " reply=unsent" : "");
-	stats_add(STAT_ACCEPTED, 1);
-	stats_add(STAT_BYTES, b->size);
+	count_accepted(tx, b->size);
 }
 
 /* Which reply an answer (or none) means; NULL: it is kept. */
@@ -164,6 +190,13 @@ send_mail(struct command *c, struct channel *ch, struct ask_commit *m)
 	buf_clear(&content->bytes);
 }
 
+static uint32_t
+flags_of(const struct session *s)
+{
+	return tx_flags(s->tx) | (body_is_8bit(s->body) ? ENVELOPE_8BIT : 0U) |
+	       (secure_is_on(s) ? ENVELOPE_TLS : 0U);
+}
+
 void
 commit_begin(struct command *c)
 {
@@ -173,8 +206,7 @@ commit_begin(struct command *c)
 	struct ask_commit m = {
 		.msgid = (struct str){ tx->msgid, ID_LEN },
 		.from = str_of(tx->from),
-		.flags =
-		    tx_flags(tx) | (body_is_8bit(s->body) ? ENVELOPE_8BIT : 0U),
+		.flags = flags_of(s),
 		.received_ms = clock_wall_ms(),
 		.client = str_of(s->client_text),
 		.client_name = str_head(str_of(s->helo), 255),

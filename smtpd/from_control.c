@@ -228,7 +228,7 @@ on_drained(void *ctx)
 	session_rows_go_on();
 }
 
-void
+struct channel *
 from_control_start(struct loop *l, int fd)
 {
 	from_control_stop();
@@ -237,6 +237,7 @@ from_control_start(struct loop *l, int fd)
 	peer.channel = channel_new(
 	    l, fd, &control_all_edge, EDGE_B, handlers, on_closed, NULL);
 	channel_on_drained(peer.channel, on_drained, NULL);
+	return peer.channel;
 }
 
 void

@@ -4,9 +4,10 @@
 #define POSTERN_SMTPD_FROM_CONTROL_H
 
 #include "lib/base/loop.h"
+#include "lib/ipc/channel.h"
 
 /* A channel over fd (taken); the one before is dead. */
-void from_control_start(struct loop *l, int fd);
+struct channel *from_control_start(struct loop *l, int fd);
 void from_control_stop(void);
 
 #endif

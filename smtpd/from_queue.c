@@ -73,7 +73,7 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
-void
+struct channel *
 from_queue_start(struct loop *l, int fd)
 {
 	from_queue_stop();
@@ -84,6 +84,7 @@ from_queue_start(struct loop *l, int fd)
 	channel = channel_new(
 	    l, fd, &smtpd_queue_edge, EDGE_A, handlers, on_closed, NULL);
 	channel_on_drained(channel, on_drained, NULL);
+	return channel;
 }
 
 void

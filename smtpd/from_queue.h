@@ -14,7 +14,7 @@ struct channel;
 struct command;
 
 /* A channel over fd (taken); the one before is dead. */
-void from_queue_start(struct loop *l, int fd);
+struct channel *from_queue_start(struct loop *l, int fd);
 /* Closes it: whoever asked is answered with a fault. */
 void from_queue_stop(void);
 /* NULL while there is none. */

@@ -31,12 +31,13 @@ on_closed(void *ctx, struct channel *ch)
 
 static const struct handler handlers[] = { { 0, NULL } };
 
-void
+struct channel *
 from_resolver_start(struct loop *l, int fd)
 {
 	from_resolver_stop();
 	channel = channel_new(
 	    l, fd, &smtpd_resolver_edge, EDGE_A, handlers, on_closed, NULL);
+	return channel;
 }
 
 void

@@ -6,13 +6,14 @@
 #define POSTERN_SMTPD_FROM_RESOLVER_H
 
 #include "lib/base/loop.h"
+#include "lib/ipc/channel.h"
 #include "lib/net/addr.h"
 
 struct caller;
 struct listed;
 
 /* A channel over fd (taken); the one before is dead. */
-void from_resolver_start(struct loop *l, int fd);
+struct channel *from_resolver_start(struct loop *l, int fd);
 /* Closes it: whoever asked is answered with a fault. */
 void from_resolver_stop(void);
 /* Asks for the name of the client at a. 0: caller_set is called exactly once,

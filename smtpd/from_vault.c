@@ -225,14 +225,14 @@ from_vault_cancel(uint64_t id)
 
 /* --- the channels --- */
 
-void
+struct channel *
 from_vault_start(struct loop *l, uint16_t instance, int fd)
 {
 	static const struct handler handlers[] = { { 0, NULL } };
 	struct channel **mine;
 	if (instance >= VAULT_INSTANCES) {
 		close(fd);
-		return;
+		return NULL;
 	}
 	mine = &channels[instance];
 	channel_free(mine);
@@ -244,6 +244,7 @@ from_vault_start(struct loop *l, uint16_t instance, int fd)
 		tls_set_signer(sign, cancel);
 	else
 		channel_set_secret(*mine);
+	return *mine;
 }
 
 void

@@ -12,7 +12,7 @@
 /* A channel to this instance (enum vault_instance) over fd (taken); the one
  * before is dead. For VAULT_KEYS: from then on it is TLS' signer, until it
  * closes. */
-void from_vault_start(struct loop *l, uint16_t instance, int fd);
+struct channel *from_vault_start(struct loop *l, uint16_t instance, int fd);
 void from_vault_stop(void);
 
 /* What a question about a password has come to; views live during the call. */

@@ -61,25 +61,20 @@ on_sources(uint32_t column, int map)
 	limits_set_sources(column, map);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	switch (peer) {
 	case ROLE_QUEUE:
-		from_queue_start(child_loop(), socket);
-		break;
+		return from_queue_start(child_loop(), socket);
 	case ROLE_RESOLVER:
-		from_resolver_start(child_loop(), socket);
-		break;
+		return from_resolver_start(child_loop(), socket);
 	case ROLE_CONTROL:
-		from_control_start(child_loop(), socket);
-		break;
+		return from_control_start(child_loop(), socket);
 	case ROLE_DIALER:
-		milters_set_dialer(child_loop(), socket);
-		break;
+		return milters_set_dialer(child_loop(), socket);
 	case ROLE_VAULT:
-		from_vault_start(child_loop(), instance, socket);
-		break;
+		return from_vault_start(child_loop(), instance, socket);
 	case ROLE_PARENT:
 	case ROLE_SMTPD:
 	case ROLE_DELIVERY:
@@ -88,6 +83,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		close(socket);
 		break;
 	}
+	return NULL;
 }
 
 static int

@@ -150,7 +150,7 @@ askers_init(struct loop *l, struct askers_limits limits)
 	askers.more = timer_new(l, on_more, NULL);
 }
 
-void
+struct channel *
 askers_add(uint16_t instance, int socket, const struct handler *handlers)
 {
 	struct asker *a, *next;
@@ -170,6 +170,7 @@ askers_add(uint16_t instance, int socket, const struct handler *handlers)
 	channel_on_drained(a->channel, on_drained, a);
 	TAILQ_INSERT_TAIL(&askers.list, a, next);
 	askers.n++;
+	return a->channel;
 }
 
 void

@@ -47,7 +47,8 @@ struct askers_limits {
 void askers_init(struct loop *l, struct askers_limits limits);
 /* A channel over socket (taken) to this smtpd; the handlers' context is the
  * struct asker. One there was before is dead. */
-void askers_add(uint16_t instance, int socket, const struct handler *handlers);
+struct channel *askers_add(
+    uint16_t instance, int socket, const struct handler *handlers);
 /* Puts a question off: the parts are copied; run is called later, unless the
  * asker is gone. False: too many of its own wait already. */
 bool askers_put_off(struct asker *a, const struct job *like);

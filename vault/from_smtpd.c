@@ -186,8 +186,8 @@ from_smtpd_init(struct loop *l, enum vault_instance instance)
 	askers_init(l, limits[instance]);
 }
 
-void
+struct channel *
 from_smtpd_add(uint16_t instance, int socket)
 {
-	askers_add(instance, socket, table);
+	return askers_add(instance, socket, table);
 }

@@ -9,6 +9,6 @@
 
 /* As this instance, whose questions alone are answered. */
 void from_smtpd_init(struct loop *l, enum vault_instance instance);
-void from_smtpd_add(uint16_t instance, int socket);
+struct channel *from_smtpd_add(uint16_t instance, int socket);
 
 #endif

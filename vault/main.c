@@ -79,16 +79,15 @@ on_config(struct config *c)
 		passwords_set_config(c);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	switch (peer) {
 	case ROLE_SMTPD:
-		from_smtpd_add(instance, socket);
-		break;
+		return from_smtpd_add(instance, socket);
 	case ROLE_CONTROL:
-		tell_stats_serve(child_loop(), socket, "vault", tally_counters);
-		break;
+		return tell_stats_serve(
+		    child_loop(), socket, "vault", tally_counters);
 	case ROLE_PARENT:
 	case ROLE_DIALER:
 	case ROLE_RESOLVER:
@@ -100,6 +99,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		close(socket);
 		break;
 	}
+	return NULL;
 }
 
 int

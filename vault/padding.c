@@ -63,14 +63,14 @@ unmask(uint8_t *data, size_t len, const uint8_t *seed, const struct digest *d)
 	uint8_t input[DIGEST_MAX + 4] = { 0 }, mask[DIGEST_MAX];
 
 	memcpy(input, seed, d->size);
+	/* The counter has four bytes, and never gets beyond the last. */
 	for (size_t at = 0; at < len; at += d->size) {
-		/* A counter of four bytes, which never gets beyond its last. */
-		input[d->size + 3] = (uint8_t)(at / d->size);
 		if (EVP_Digest(
 			input, d->size + 4U, mask, NULL, d->type(), NULL) != 1)
 			return false;
 		for (size_t i = 0; i < d->size && at + i < len; i++)
 			data[at + i] ^= mask[i];
+		input[d->size + 3]++;
 	}
 	return true;
 }

@@ -139,7 +139,7 @@ tell_capacity(void)
 		(void)channel_tell(queue, TYPE_tell_capacity, &m, 0);
 }
 
-void
+struct channel *
 from_queue_open(struct loop *l, int socket)
 {
 	if (queue != NULL)
@@ -147,6 +147,7 @@ from_queue_open(struct loop *l, int socket)
 	queue = channel_new(
 	    l, socket, &queue_delivery_edge, EDGE_B, handlers, on_closed, NULL);
 	tell_capacity();
+	return queue;
 }
 
 void

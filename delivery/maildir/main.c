@@ -17,15 +17,16 @@
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	(void)instance;
 	if (peer == ROLE_QUEUE)
-		from_queue_open(child_loop(), socket);
-	else if (peer == ROLE_CONTROL)
-		tell_stats_serve(
+		return from_queue_open(child_loop(), socket);
+	if (peer == ROLE_CONTROL)
+		return tell_stats_serve(
 		    child_loop(), socket, "delivery", deliver_counters);
+	return NULL;
 }
 
 static int

@@ -11,6 +11,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "lib/ipc/inbox.h"
 #include "lib/ipc/outbox.h"
 #include "lib/ipc/pending.h"
 
@@ -38,16 +39,14 @@ struct channel {
 	const char *breach; /* why we closed it; NULL: we did not */
 	const struct handler *handlers;
 	handler_fn *by_type[ROWS_MAX + 1];
-	channel_closed_fn *closed;
-	void *ctx;
+	channel_closed_fn *closed, *ended;
+	void *ctx, *ended_ctx;
 	uint64_t seen; /* bit per type that came already */
 	uint64_t next_id;
-	struct pending pending;
+	struct pending pending, unsent; /* unsent: it did not fit */
 	struct outbox out;
-	struct buf in; /* the start of a frame that has not all come */
-	int in_fd;     /* came, its frame has not been handled yet; or -1 */
-	bool in_lost;  /* it came, but there was no room for it here */
-	bool greeted;  /* the peer's hello was seen and is ours */
+	struct inbox in;
+	bool greeted; /* the peer's hello was seen and is ours */
 	bool was_full, paused, failing, freed;
 	void (*drained)(void *);
 	void *drained_ctx;
@@ -68,25 +67,25 @@ static void
 close_fds(struct channel *ch)
 {
 	loop_fd_free(&ch->watch);
-	if (ch->fd >= 0)
+	/* What was said this round is said: results of work that is done. */
+	if (ch->fd >= 0) {
+		(void)outbox_send(&ch->out, ch->fd, &totals.send_calls);
 		close(ch->fd);
+	}
 	ch->fd = -1;
-	if (ch->in_fd >= 0)
-		close(ch->in_fd);
-	ch->in_fd = -1;
 	outbox_clear(&ch->out);
-	buf_clear(&ch->in);
+	inbox_clear(&ch->in);
 }
 
 static void
-fail_pending(struct channel *ch)
+fail_all(struct channel *ch, struct pending *waiting, const char *why)
 {
 	struct fault f = { .class = FAULT_OURS };
 	answer_fn *fn;
 	void *ctx;
 
-	fault_set(&f, FAULT_OURS, "%s is gone", channel_peer(ch));
-	while (pending_take_any(&ch->pending, &fn, &ctx) == 0)
+	fault_set(&f, FAULT_OURS, "%s %s", channel_peer(ch), why);
+	while (pending_take_any(waiting, &fn, &ctx) == 0)
 		if (fn != NULL)
 			fn(ctx, &f, 0, NULL);
 }
@@ -97,12 +96,25 @@ on_fail(void *arg)
 {
 	struct channel *ch = arg;
 
-	fail_pending(ch);
+	if (ch->fd < 0)
+		fail_all(ch, &ch->pending, "is gone");
+	fail_all(
+	    ch, &ch->unsent, ch->fd < 0 ? "is gone" : "cannot be asked that");
 	if (ch->freed || !ch->failing)
 		return;
 	ch->failing = false;
+	if (ch->ended != NULL)
+		ch->ended(ch->ended_ctx, ch);
 	if (ch->closed != NULL)
 		ch->closed(ch->ctx, ch);
+}
+
+static void
+log_channel(const struct channel *ch, const char *why)
+{
+	log_warn(NULL, "channel", "edge=%s self=%s peer=%s why=%s",
+	    ch->edge->name, ch->edge->end[ch->end], log_cstr(channel_peer(ch)),
+	    log_cstr(why));
 }
 
 /* Closes the descriptors now and says so after the round. why NULL: the
@@ -113,9 +125,7 @@ channel_fail(struct channel *ch, const char *why)
 	if (ch->fd < 0)
 		return;
 	if (why != NULL)
-		log_warn(NULL, "channel", "edge=%s self=%s peer=%s why=%s",
-		    ch->edge->name, ch->edge->end[ch->end],
-		    log_cstr(channel_peer(ch)), log_cstr(why));
+		log_channel(ch, why);
 	ch->breach = why;
 	close_fds(ch);
 	ch->failing = true;
@@ -128,6 +138,7 @@ on_release(void *arg)
 	struct channel *ch = arg;
 
 	pending_clear(&ch->pending);
+	pending_clear(&ch->unsent);
 	free(ch->peer);
 	free(ch);
 }
@@ -209,6 +220,12 @@ outward(const struct channel *ch)
 	return ch->end == EDGE_A ? EDGE_A_TO_B : EDGE_B_TO_A;
 }
 
+static uint8_t
+inward(const struct channel *ch)
+{
+	return ch->end == EDGE_A ? EDGE_B_TO_A : EDGE_A_TO_B;
+}
+
 int
 channel_tell(struct channel *ch, uint16_t type, const void *msg, uint64_t id)
 {
@@ -227,14 +244,14 @@ channel_ask(struct channel *ch, uint16_t type, const void *msg, answer_fn *fn,
 	uint64_t id = ch->next_id;
 
 	ch->next_id += 2;
-	pending_add(&ch->pending, id, fn, ctx);
-	if (channel_tell(ch, type, msg, id) != 0) {
-		if (ch->fd >= 0)
-			channel_fail(
-			    ch, "a request does not fit its field list");
-		else
-			loop_after(ch->loop, &ch->fail);
+	if (channel_tell(ch, type, msg, id) == 0) {
+		pending_add(&ch->pending, id, fn, ctx);
+		return id;
 	}
+	if (ch->fd >= 0)
+		log_channel(ch, "a request does not fit its field list");
+	pending_add(&ch->unsent, id, fn, ctx);
+	loop_after(ch->loop, &ch->fail);
 	return id;
 }
 
@@ -242,6 +259,7 @@ void
 channel_cancel(struct channel *ch, uint64_t id)
 {
 	pending_cancel(&ch->pending, id);
+	pending_cancel(&ch->unsent, id);
 }
 
 size_t
@@ -263,27 +281,6 @@ take_hello(struct channel *ch, struct str payload)
 	if (m.hash != edge_hash(ch->edge))
 		return "the peer was built from other definitions";
 	ch->greeted = true;
-	return NULL;
-}
-
-/* Whether this peer may say this now. */
-static const char *
-check_row(struct channel *ch, const struct edge_row *row)
-{
-	uint64_t bit;
-
-	if (!ch->greeted)
-		return "spoke before its hello";
-	if (row == NULL)
-		return "unknown type";
-	if ((row->direction & (outward(ch) ^ (EDGE_A_TO_B | EDGE_B_TO_A))) == 0)
-		return "wrong direction";
-	if ((row->phases & ch->phase) == 0)
-		return "not in this phase";
-	bit = UINT64_C(1) << (row->type - 1);
-	if (row->once && (ch->seen & bit) != 0)
-		return "said twice";
-	ch->seen |= bit;
 	return NULL;
 }
 
@@ -321,7 +318,7 @@ fail_one(struct channel *ch, const struct edge_row *row, uint64_t id)
 	answer_fn *fn;
 	void *ctx;
 
-	ch->in_lost = false;
+	ch->in.fd_lost = false;
 	if (ch->by_type[row->type] != NULL ||
 	    pending_take(&ch->pending, id, &fn, &ctx) != 0)
 		return "no descriptor left to take one";
@@ -347,22 +344,24 @@ take_frame(struct channel *ch, const struct frame *f, struct str payload)
 	/* A descriptor waits for the frame that claims it; frames that came
 	 * in the same call may stand before that one. */
 	bool has_fd = (f->flags & FRAME_HAS_FD) != 0;
-	if (has_fd && ch->in_fd < 0 && !ch->in_lost)
+	if (has_fd && !inbox_has_fd(&ch->in))
 		return "descriptor missing";
 	if (f->type == TYPE_HELLO)
 		return take_hello(ch, payload);
 	const struct edge_row *row = edge_row(ch->edge, f->type);
-	const char *why = check_row(ch, row);
+	const char *why =
+	    ch->greeted ? edge_breach(row, inward(ch), ch->phase, &ch->seen) :
+			  "spoke before its hello";
 	if (why != NULL)
 		return why;
-	if (has_fd && ch->in_lost)
+	if (has_fd && ch->in.fd_lost)
 		return fail_one(ch, row, f->id);
 	assert(row->wire->size <= sizeof(msg.room));
-	int fd = has_fd ? ch->in_fd : -1;
+	int fd = has_fd ? ch->in.fd : -1;
 	if (wire_decode(row->wire, payload, fd, msg.room) != 0)
 		return "malformed message";
 	if (has_fd)
-		ch->in_fd = -1; /* the handler's from here on */
+		ch->in.fd = -1; /* the handler's from here on */
 	return deliver(ch, row, msg.room, f->id, fd);
 }
 
@@ -392,74 +391,24 @@ take_frames(struct channel *ch, struct str s)
 	return done;
 }
 
-/* Takes descriptors from a received message; too many break the contract. The
- * kernel gives none at all when our table of them is full. */
-static const char *
-take_fds(struct channel *ch, struct msghdr *m)
-{
-	const char *why = NULL;
-
-	if ((m->msg_flags & MSG_CTRUNC) != 0) {
-		ch->in_lost = CMSG_FIRSTHDR(m) == NULL;
-		why = ch->in_lost ? NULL : "too many descriptors";
-	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL;
-	     c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (ch->in_fd < 0 && why == NULL) {
-				ch->in_fd = fd;
-			} else {
-				close(fd);
-				why = "too many descriptors";
-			}
-		}
-	}
-	return why;
-}
-
-/* One recvmsg into room. Returns bytes, 0 at the end, -1 with errno. */
-static ssize_t
-receive(struct channel *ch, char *room, size_t size, const char **why)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(4 * sizeof(int))];
-	} control;
-	struct iovec iov = { room, size };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-
-	totals.receive_calls++;
-	ssize_t n = recvmsg(ch->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	*why = n > 0 ? take_fds(ch, &m) : NULL;
-	return n;
-}
-
 /* New bytes: whole frames are handled where they lie, the rest is kept. What
  * is being handled belongs to this function: a handler may free the channel. */
 static void
 take_bytes(struct channel *ch, struct str s)
 {
-	struct buf kept = ch->in;
+	struct buf kept = ch->in.bytes;
 
-	buf_init(&ch->in, kept.max);
+	buf_init(&ch->in.bytes, kept.max);
 	if (kept.len > 0) {
 		buf_add_str(&kept, s);
 		s = buf_str(&kept);
 	}
 	size_t done = kept.failed ? 0 : take_frames(ch, s);
 	if (ch->fd >= 0)
-		buf_add_str(&ch->in, str_skip(s, done));
-	if (kept.failed || ch->in.failed)
+		buf_add_str(&ch->in.bytes, str_skip(s, done));
+	if (kept.failed || ch->in.bytes.failed)
 		channel_fail(ch, "message too long");
-	if (ch->fd >= 0 && ch->in.len == 0 && (ch->in_fd >= 0 || ch->in_lost))
+	if (ch->fd >= 0 && ch->in.bytes.len == 0 && inbox_has_fd(&ch->in))
 		channel_fail(ch, "descriptor without a message");
 	buf_clear(&kept);
 }
@@ -471,14 +420,17 @@ read_some(struct channel *ch)
 	const char *why;
 
 	for (int i = 0; i < READS_A_ROUND && ch->fd >= 0 && !ch->paused; i++) {
-		ssize_t n = receive(ch, room, sizeof(room), &why);
+		totals.receive_calls++;
+		ssize_t n =
+		    inbox_receive(&ch->in, ch->fd, room, sizeof(room), &why);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return;
 		if (n <= 0) {
-			channel_fail(ch,
-			    ch->in.len > 0 ? "ended inside a message" : NULL);
+			channel_fail(ch, ch->in.bytes.len > 0 ?
+					     "ended inside a message" :
+					     NULL);
 			return;
 		}
 		if (why != NULL) {
@@ -486,7 +438,7 @@ read_some(struct channel *ch)
 			return;
 		}
 		take_bytes(ch, (struct str){ room, (size_t)n });
-		if ((size_t)n < sizeof(room) && ch->in_fd < 0 && !ch->in_lost)
+		if ((size_t)n < sizeof(room) && !inbox_has_fd(&ch->in))
 			return; /* most likely all there was */
 	}
 }
@@ -528,12 +480,12 @@ channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
 	ch->handlers = handlers;
 	ch->closed = closed;
 	ch->ctx = ctx;
-	ch->in_fd = -1;
 	/* Odd here, even there: a part belongs to one question only. */
 	ch->next_id = end == EDGE_A ? 1 : 2;
 	outbox_init(&ch->out);
-	buf_init(&ch->in, READ_SIZE + CHANNEL_MESSAGE_MAX + FRAME_HEADER);
+	inbox_init(&ch->in, READ_SIZE + CHANNEL_MESSAGE_MAX + FRAME_HEADER);
 	pending_init(&ch->pending);
+	pending_init(&ch->unsent);
 	for (const struct handler *h = handlers; h != NULL && h->type != 0;
 	     h++) {
 		assert(edge_row(edge, h->type) != NULL);
@@ -604,6 +556,13 @@ channel_on_drained(struct channel *ch, void (*fn)(void *ctx), void *ctx)
 }
 
 void
+channel_on_ended(struct channel *ch, channel_closed_fn *fn, void *ctx)
+{
+	ch->ended = fn;
+	ch->ended_ctx = ctx;
+}
+
+void
 channel_pause(struct channel *ch)
 {
 	ch->paused = true;
@@ -618,7 +577,7 @@ channel_resume(struct channel *ch)
 	ch->paused = false;
 	want(ch);
 	/* Frames that lie here already will not wake us. */
-	if (ch->in.len > 0)
+	if (ch->in.bytes.len > 0)
 		take_bytes(ch, (struct str){ NULL, 0 });
 }
 

@@ -73,8 +73,9 @@ int channel_tell(
 
 /* Called exactly once, never before channel_ask returned: with the answer's
  * type and message, or with fault set (FAULT_OURS) and msg NULL when the
- * channel died, or there was no descriptor left for what came with it. A fd in
- * msg is the callee's. */
+ * channel died, the question does not fit its field list (it was not sent, the
+ * channel goes on), or there was no descriptor left for what came with it. A fd
+ * in msg is the callee's. */
 typedef void answer_fn(
     void *ctx, const struct fault *fault, uint16_t type, const void *msg);
 /* Sends the request and returns its id (never 0), under which parts can be
@@ -86,7 +87,7 @@ uint64_t channel_ask(struct channel *ch, uint16_t type, const void *msg,
 /* The asker is going away: its callback will not run, a late answer is
  * dropped (a fd in it closed). */
 void channel_cancel(struct channel *ch, uint64_t id);
-/* Asks still without their answer. */
+/* Asks that were sent and have no answer yet. */
 size_t channel_npending(const struct channel *ch);
 
 /* More than the edge's queue_bytes wait to be sent, where a descriptor counts
@@ -96,6 +97,9 @@ bool channel_is_full(const struct channel *ch);
 /* Called each time the channel falls below a quarter of the bound after it
  * was full. */
 void channel_on_drained(struct channel *ch, void (*fn)(void *ctx), void *ctx);
+/* fn before the owner's closed, when it ends but not by channel_free: for who
+ * made the socket, not the owner. It leaves the channel alone. */
+void channel_on_ended(struct channel *ch, channel_closed_fn *fn, void *ctx);
 /* Stop and go on taking messages from the peer. */
 void channel_pause(struct channel *ch);
 void channel_resume(struct channel *ch);

@@ -9,6 +9,23 @@ edge_row(const struct edge *e, uint16_t type)
 	return &e->rows[type - 1];
 }
 
+const char *
+edge_breach(const struct edge_row *row, uint8_t direction,
+    enum edge_phase phase, uint64_t *seen)
+{
+	if (row == NULL)
+		return "unknown type";
+	if ((row->direction & direction) == 0)
+		return "wrong direction";
+	if ((row->phases & phase) == 0)
+		return "not in this phase";
+	uint64_t bit = UINT64_C(1) << (row->type - 1);
+	if (row->once && (*seen & bit) != 0)
+		return "said twice";
+	*seen |= bit;
+	return NULL;
+}
+
 uint64_t
 edge_hash(const struct edge *e)
 {

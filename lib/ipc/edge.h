@@ -59,6 +59,10 @@ struct edge {
 
 /* The row of a type, or NULL. */
 const struct edge_row *edge_row(const struct edge *e, uint16_t type);
+/* How a message of this row (NULL: none) in this direction breaks the contract
+ * now, or NULL. seen: a bit for each type that came already. */
+const char *edge_breach(const struct edge_row *row, uint8_t direction,
+    enum edge_phase phase, uint64_t *seen);
 /* Over everything that defines the edge. */
 uint64_t edge_hash(const struct edge *e);
 

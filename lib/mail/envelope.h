@@ -30,7 +30,8 @@ enum envelope_flags {
 	ENVELOPE_REQUIRETLS = 4, /* RFC 8689 */
 	ENVELOPE_RET_FULL = 8,   /* RET=, RFC 3461 4.3; neither: not said */
 	ENVELOPE_RET_HDRS = 16,
-	ENVELOPE_FLAGS_ALL = 31
+	ENVELOPE_TLS = 32, /* it came in by TLS */
+	ENVELOPE_FLAGS_ALL = 63
 };
 
 #endif

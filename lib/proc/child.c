@@ -1,6 +1,7 @@
 #include "lib/proc/child.h"
 
 #include <assert.h>
+#include <bsd/sys/queue.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,10 +24,20 @@ enum {
 	DRAIN_MS = 1000
 };
 
+/* Somebody we talk to, or would. */
+struct peer {
+	SLIST_ENTRY(peer) next;
+	enum role role;
+	uint16_t instance;
+	uint32_t number;    /* of its channel, see tell_peer */
+	struct channel *ch; /* the role's; NULL: it ended */
+};
+
 static struct {
 	const struct child_ops *ops;
 	struct loop *loop;
 	struct channel *parent;
+	SLIST_HEAD(, peer) peers;
 	struct config *conf;     /* the present one */
 	struct config *building; /* the next, while it comes */
 	struct timer *end;       /* the grace is over */
@@ -321,18 +332,59 @@ on_control_access(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		child.ops->on_control_access(msg);
 }
 
+static struct peer *
+find_peer(enum role role, uint16_t instance)
+{
+	struct peer *p;
+	SLIST_FOREACH(p, &child.peers, next)
+	if (p->role == role && p->instance == instance)
+		return p;
+	p = xcalloc(1, sizeof(*p));
+	p->role = role;
+	p->instance = instance;
+	SLIST_INSERT_HEAD(&child.peers, p, next);
+	return p;
+}
+
+/* Before it is ready it may not; on_go does it then. */
+static void
+tell_lost(const struct peer *p)
+{
+	struct tell_lost m = { .role = (uint8_t)p->role,
+		.instance = p->instance,
+		.number = p->number };
+	if (child.going && !child.stopping && child.parent != NULL)
+		channel_tell(child.parent, TYPE_tell_lost, &m, 0);
+}
+
+static void
+on_peer_ended(void *ctx, struct channel *ch)
+{
+	struct peer *p = ctx;
+	/* A former one, whose last words the role has still read. */
+	if (p->ch != ch)
+		return;
+	p->ch = NULL;
+	tell_lost(p);
+}
+
 static void
 on_peer(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_peer *m = msg;
+	enum role role = (enum role)m->role;
 	enum edge_end end;
 	(void)ctx;
 	(void)ch;
 	(void)id;
 	if (child.ops->on_peer == NULL ||
-	    edges_between(child.ops->role, (enum role)m->role, &end) == NULL)
+	    edges_between(child.ops->role, role, &end) == NULL)
 		fail("a peer that we do not talk to");
-	child.ops->on_peer((enum role)m->role, m->instance, m->socket);
+	struct peer *p = find_peer(role, m->instance);
+	p->number = m->number;
+	p->ch = child.ops->on_peer(role, m->instance, m->socket);
+	if (p->ch != NULL)
+		channel_on_ended(p->ch, on_peer_ended, p);
 }
 
 static void
@@ -340,6 +392,7 @@ on_go(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct fault why = { 0 };
 	struct tell_ready ready = { 0 };
+	const struct peer *p;
 	(void)ctx;
 	(void)msg;
 	(void)id;
@@ -350,6 +403,9 @@ on_go(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	channel_tell(ch, TYPE_tell_ready, &ready, 0);
 	channel_set_phase(ch, PHASE_RUN);
 	child.going = true;
+	SLIST_FOREACH(p, &child.peers, next)
+	if (p->ch == NULL)
+		tell_lost(p);
 }
 
 static void

@@ -43,8 +43,11 @@ struct child_ops {
 	/* A whole configuration; the child keeps a reference of its own. */
 	void (*on_config)(struct config *c);
 	/* A socket to a peer: the role makes its channel with the edge and end
-	 * of edges_between. A former channel to the same peer is dead. */
-	void (*on_peer)(enum role peer, uint16_t instance, int socket);
+	 * of edges_between, and returns it (NULL: none, and the socket is
+	 * closed). A former channel to the same peer is dead. When this one
+	 * ends the parent hears of it, and there is a new one. */
+	struct channel *(*on_peer)(
+	    enum role peer, uint16_t instance, int socket);
 	/* Everything was handed over: begin. Returns 0, or -1 with why: then
 	 * the process says so to the parent and exits. tell_ready leaves when
 	 * this returned 0. */

@@ -88,7 +88,7 @@ on_closed(void *ctx, struct channel *ch)
 		channel_free(&served.channel);
 }
 
-void
+struct channel *
 tell_stats_serve(struct loop *l, int socket, const char *role,
     const struct counter *(*counters)(void))
 {
@@ -97,4 +97,5 @@ tell_stats_serve(struct loop *l, int socket, const char *role,
 	served.counters = counters;
 	served.channel = channel_new(
 	    l, socket, &control_all_edge, EDGE_B, handlers, on_closed, NULL);
+	return served.channel;
 }

@@ -26,7 +26,7 @@ handler_fn control_refuse, control_skip_term;
 /* The channel to control of a role that answers ask_stats and refuses the
  * rest. socket is taken; a former channel is dead and goes. counters (ended
  * by a NULL name) is read when asked. */
-void tell_stats_serve(struct loop *l, int socket, const char *role,
+struct channel *tell_stats_serve(struct loop *l, int socket, const char *role,
     const struct counter *(*counters)(void));
 
 #endif

@@ -15,13 +15,14 @@ on_closed(void *ctx, struct channel *ch)
 
 static const struct handler handlers[] = { { 0, NULL } };
 
-void
+struct channel *
 from_dialer_start(struct loop *l, int socket)
 {
 	from_dialer_stop();
 	silent = false;
 	channel = channel_new(
 	    l, socket, &smtpd_dialer_edge, EDGE_A, handlers, on_closed, NULL);
+	return channel;
 }
 
 void

@@ -6,7 +6,7 @@
 
 /* Takes the socket over; the channel before ends, and whoever waits for an
  * answer on it gets a fault. */
-void from_dialer_start(struct loop *l, int socket);
+struct channel *from_dialer_start(struct loop *l, int socket);
 void from_dialer_stop(void);
 bool from_dialer_is_there(void);
 /* NULL: there is none now, or it has more than it can do, or it hangs. */

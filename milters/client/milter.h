@@ -21,6 +21,7 @@
 #include "lib/base/buf.h"
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
+#include "lib/ipc/channel.h"
 #include "lib/net/addr.h"
 #include "lib/rules/config.h"
 
@@ -217,7 +218,7 @@ const char *milter_verdict_name(enum milter_verdict v);
 
 /* The channel to the dialer, over which connections come; the one before is
  * dead. */
-void milters_set_dialer(struct loop *l, int socket);
+struct channel *milters_set_dialer(struct loop *l, int socket);
 /* The filters there are now. What is known of those that stay is kept, by
  * name. share: of how many processes we are one (limits are divided). */
 void milters_set_config(struct loop *l, struct config *c, uint32_t share);

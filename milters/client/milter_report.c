@@ -46,11 +46,13 @@ milter_bucket_us(unsigned int n)
 	return latency_bound_us(n);
 }
 
-void
+struct channel *
 milters_set_dialer(struct loop *l, int socket)
 {
-	from_dialer_start(l, socket);
+	struct channel *dialer = from_dialer_start(l, socket);
+
 	dial_resume();
+	return dialer;
 }
 
 void

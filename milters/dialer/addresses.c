@@ -182,7 +182,7 @@ on_closed(void *ctx, struct channel *ch)
 		channel_free(&resolver);
 }
 
-void
+struct channel *
 addresses_open(int socket)
 {
 	static const struct handler handlers[] = {
@@ -203,6 +203,7 @@ addresses_open(int socket)
 	channel_set_peer(resolver, "resolver");
 	LIST_FOREACH(h, &hosts, next)
 		ask(h);
+	return resolver;
 }
 
 /* --- the hosts --- */

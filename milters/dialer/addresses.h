@@ -7,6 +7,7 @@
 #define POSTERN_DIALER_ADDRESSES_H
 
 #include "lib/base/loop.h"
+#include "lib/ipc/channel.h"
 #include "lib/net/addr.h"
 #include "lib/rules/config.h"
 
@@ -16,7 +17,7 @@ void addresses_init(struct loop *l);
  * gone is told. */
 void addresses_set_config(const struct config *c);
 /* The channel to the resolver, over socket (taken); a former one is dead. */
-void addresses_open(int socket);
+struct channel *addresses_open(int socket);
 
 /* n addresses in the order they are to be tried, another first each time; or
  * n 0 and why not. All of it lives until fn returns. */

@@ -262,7 +262,7 @@ on_drained(void *ctx)
 	channel_resume(p->channel);
 }
 
-void
+struct channel *
 from_smtpd_add(uint16_t instance, int socket)
 {
 	static const struct handler handlers[] = {
@@ -284,6 +284,7 @@ from_smtpd_add(uint16_t instance, int socket)
 	channel_set_peer(p->channel, name);
 	channel_on_drained(p->channel, on_drained, p);
 	LIST_INSERT_HEAD(&peers, p, next);
+	return p->channel;
 }
 
 const struct counter *

@@ -6,6 +6,7 @@
 
 #include "lib/base/counter.h"
 #include "lib/base/loop.h"
+#include "lib/ipc/channel.h"
 #include "lib/rules/config.h"
 
 /* Before the jail. */
@@ -14,7 +15,7 @@ void from_smtpd_init(struct loop *l);
 void from_smtpd_set_config(struct config *c);
 /* A channel to a smtpd process over socket (taken); one there was to the same
  * instance is dead. */
-void from_smtpd_add(uint16_t instance, int socket);
+struct channel *from_smtpd_add(uint16_t instance, int socket);
 /* Ended by a NULL name. */
 const struct counter *from_smtpd_counters(void);
 

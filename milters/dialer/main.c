@@ -38,20 +38,17 @@ on_config(struct config *c)
 	from_smtpd_set_config(c);
 }
 
-static void
+static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
 	switch (peer) {
 	case ROLE_SMTPD:
-		from_smtpd_add(instance, socket);
-		break;
+		return from_smtpd_add(instance, socket);
 	case ROLE_RESOLVER:
-		addresses_open(socket);
-		break;
+		return addresses_open(socket);
 	case ROLE_CONTROL:
-		tell_stats_serve(
+		return tell_stats_serve(
 		    child_loop(), socket, "dialer", from_smtpd_counters);
-		break;
 	case ROLE_PARENT:
 	case ROLE_DIALER:
 	case ROLE_QUEUE:
@@ -62,6 +59,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		close(socket);
 		break;
 	}
+	return NULL;
 }
 
 int

@@ -206,6 +206,52 @@ def rate_of_a_user():
         gw.wait_stat("queue.rate_held", 2)
 
 
+OLD_RULES = '''
+action out relay to "$hop"
+action second relay to "$second"
+match for domain { "example.net" } action out
+queue retry 1h
+'''
+NEW_RULES = '''match tag submission !auth reject
+match from auth auth user { "luke" } tls for any action second
+'''
+
+
+@test
+def requeued_as_its_user():
+    """The rules that requeue asks know who sent a mail, and that it came by
+    TLS; after a restart, too."""
+    second = MX()
+    with Secured(conf=OLD_RULES, values={"second": second.hop}, relay=False,
+                 mx={"faults": {"connect": Reply("421 4.3.2 not now")}}) as gw:
+        ids = []
+        for listener, user in (("submission", "luke"), ("smtps", "luke"),
+                               ("submission", "leia"), ("mx", None)):
+            with gw.tls(listener, user) as c:
+                ids.append(queued_id(c.mail(
+                    "l@b.example", "x@example.net", letter(f"as-{len(ids)}"))))
+        wait_until(lambda: [m["state"] for m in gw.queue()] ==
+                   ["deferred"] * 4, "deferred")
+        gw.conf_text = gw.conf_text.replace(
+            'match for domain { "example.net" } action out\n', NEW_RULES)
+        gw.write_conf()
+        gw.ctl("reload", check=0)
+        gw.ctl("requeue", "id", ids[0], check=0)
+        gw.wait_log(rf"delivered msg={ids[0]} .*action=second")
+        equal(token_of(second.wait(1)[0].data), "as-0", "after a reload")
+        equal(gw.stop(), 0, "stop")
+        gw.start()
+        shown = gw.json("show", "envelope", ids[1])
+        equal((shown["user"], shown["tls"]), ("luke", True), "envelope")
+        gw.ctl("requeue", "all", check=0)
+        equal(token_of(second.wait(2)[1].data), "as-1", "after a restart")
+        for mid, user in (ids[2], "leia"), (ids[3], ""):
+            gw.wait_log(f"requeue-refused msg={mid}")
+            shown = gw.json("show", "envelope", mid)
+            equal((shown["user"], shown["state"]), (user, "held"), "refused")
+    second.close()
+
+
 @test
 def scram_of_nobody():
     """A user that is not there has a salt too, always the same."""

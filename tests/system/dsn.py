@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from dsn import *  # noqa: E402,F401,F403
 from postern import *  # noqa: E402,F401,F403
+from secured import Secured  # noqa: E402
 
 PLAIN = ("PIPELINING", "8BITMIME", "SIZE 52428800", "SMTPUTF8")
 WITH = PLAIN + ("DSN",)
@@ -230,6 +231,32 @@ def the_first_notify_counts():
         equal(net.said("rcpt"),
               ["TO:<x@example.net> NOTIFY=NEVER ORCPT=rfc822;one@x"], "RCPT")
         net.none()
+
+
+@test
+def never_in_the_clear():
+    """REQUIRETLS (RFC 8689): neither it, nor its report, nor what is told of
+    that, whatever the next hop says; into a mailbox here it may go."""
+    conf = ('postmaster "pm@example.net"\n'
+            'action out relay to "$hop"\n'
+            'action box maildir "$dir/box/%{rcpt.user}"\n'
+            'match for domain { "example.net", "client.example" } action out\n'
+            'match for domain { "box.example" } action box\n')
+    with Secured(conf, relay=False,
+                 mx={"extensions": WITH + ("REQUIRETLS",)}) as gw:
+        with gw.tls() as c:
+            c.want("MAIL FROM:<luke@client.example> REQUIRETLS RET=FULL", 250)
+            c.want("RCPT TO:<x@example.net>", 250)
+            c.want("RCPT TO:<b@box.example> NOTIFY=SUCCESS", 250)
+            c.want("DATA", 354)
+            c.send(stuff(letter("t")) + b".\r\n")
+            queued_id(c.reply())
+        for to in ("x@example.net", "luke@client.example", "pm@example.net"):
+            gw.wait_log(rf"bounced .*to={to} .*5\.7\.30")
+        gw.wait_empty()
+        equal(len(os.listdir(f"{gw.dir}/box/b/new")), 1, "mails in the box")
+        equal([v for v, _ in gw.mx.commands if v in ("mail", "vrfy")], [],
+              "what the next hop heard")
 
 
 @test

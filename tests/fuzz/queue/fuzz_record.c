@@ -25,6 +25,7 @@ mail_again(const struct mail_decoded *d)
 	mail_encode(p, &d->mail);
 	if (mail_decode(&h, p, &again) == -1 ||
 	    again.mail.nrcpt != d->mail.nrcpt ||
+	    !str_eq(again.mail.user, d->mail.user) ||
 	    !str_eq(again.mail.content, d->mail.content))
 		abort();
 	mail_decoded_clear(&again);

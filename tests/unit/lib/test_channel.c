@@ -321,6 +321,78 @@ START_TEST(over_a_bound)
 
 END_TEST
 
+/* A question that cannot be said fails alone. */
+START_TEST(question_over_a_bound)
+{
+	struct t_ask nul = { .n = 1, .text = STR("a\0b") };
+	struct t_ask m = { .n = 1000, .text = STR("hello") };
+
+	last_n = 999;
+	channel_ask(a, TYPE_t_ask, &m, on_answer, NULL);
+	channel_ask(a, TYPE_t_ask, &nul, on_answer, NULL);
+	channel_cancel(a, channel_ask(a, TYPE_t_ask, &nul, on_answer, NULL));
+	ck_assert_int_eq(nfaults, 0); /* never before it returned */
+	ck_assert_uint_eq(channel_npending(a), 1);
+	loop_run(loop);
+	ck_assert_int_eq(nfaults, 1);
+	ck_assert_int_eq(nanswers, 1);
+	ck_assert_int_eq(nclosed, 0);
+	ck_assert(channel_is_open(a));
+}
+
+END_TEST
+
+static int nended;
+
+static void
+on_ended(void *ctx, struct channel *ch)
+{
+	ck_assert_ptr_eq(ctx, &nended);
+	ck_assert_ptr_eq(ch, a);
+	ck_assert_int_eq(nclosed, 0); /* before the owner */
+	nended++;
+}
+
+/* Who made the socket hears of its end, but not when the owner frees it; and
+ * what was said before it is heard. */
+START_TEST(its_end_is_told)
+{
+	struct t_answer nonsense = { .n = 1 };
+	struct t_part part = { .bytes = STR("last words") };
+
+	nended = 0;
+	channel_on_ended(a, on_ended, &nended);
+	channel_tell(b, TYPE_t_answer, &nonsense, 77);
+	channel_drain(b, 0);
+	/* In the same round as the end. */
+	channel_tell(a, TYPE_t_part, &part, 0);
+	loop_run(loop);
+	ck_assert_int_eq(nended, 1);
+	ck_assert(!channel_is_open(a));
+	if (channel_is_open(b))
+		loop_run(loop);
+	ck_assert_int_eq(nparts, 1);
+	ck_assert_int_eq(nended, 1);
+}
+
+END_TEST
+
+START_TEST(freed_by_its_owner)
+{
+	struct t_part part = { .bytes = STR("last words") };
+
+	nended = 0;
+	channel_on_ended(a, on_ended, &nended);
+	channel_tell(a, TYPE_t_part, &part, 0);
+	channel_free(&a);
+	loop_run(loop); /* b's end */
+	ck_assert_int_eq(nparts, 1);
+	ck_assert_int_eq(nclosed, 1);
+	ck_assert_int_eq(nended, 0);
+}
+
+END_TEST
+
 START_TEST(unasked_answer)
 {
 	struct t_answer m = { .n = 1 };
@@ -375,6 +447,9 @@ main(void)
 	tcase_add_test(c, back_pressure_of_files);
 	tcase_add_test(c, no_descriptor_left);
 	tcase_add_test(c, over_a_bound);
+	tcase_add_test(c, question_over_a_bound);
+	tcase_add_test(c, its_end_is_told);
+	tcase_add_test(c, freed_by_its_owner);
 	tcase_add_test(c, unasked_answer);
 	tcase_add_test(c, what_is_secret_is_wiped);
 	suite_add_tcase(s, c);

@@ -310,6 +310,40 @@ START_TEST(answer_and_close)
 
 END_TEST
 
+/* The owner has its last word said as soon as it hears, good or bad. */
+START_TEST(leaves_at_once)
+{
+	struct client c;
+	char got[4];
+
+	if (_i >= COUNT(versions))
+		signer.how = SIGNER_FAILS;
+	client_open(&c, server);
+	SSL_set_max_proto_version(c.ssl, versions[_i % COUNT(versions)]);
+	c.end.leaves = true;
+	stream_write(c.end.stream, "bye", 3);
+	timer_set(guard, GUARD_MS);
+	while (!c.end.secured && !c.end.failed) {
+		client_step(&c);
+		settle();
+	}
+	timer_stop(guard);
+	ck_assert_int_eq(c.end.secured, _i < COUNT(versions));
+	ck_assert_ptr_null(c.end.stream);
+	settle();
+	client_step(&c);
+	if (c.end.secured) {
+		ck_assert_int_eq(client_read(&c, got, 3), 3);
+		ck_assert_mem_eq(got, "bye", 3);
+		ck_assert_int_eq(SSL_read(c.ssl, got, 1), 0);
+		ck_assert_int_ne(
+		    SSL_get_shutdown(c.ssl) & SSL_RECEIVED_SHUTDOWN, 0);
+	}
+	client_close(&c);
+}
+
+END_TEST
+
 /* All wait for the signer at once; none waits for another. */
 START_TEST(many_at_once)
 {
@@ -408,6 +442,7 @@ main(void)
 	tcase_add_loop_test(c, signer_fails, 0, 2);
 	tcase_add_loop_test(c, signer_never_answers, 0, 2);
 	tcase_add_test(c, answer_and_close);
+	tcase_add_loop_test(c, leaves_at_once, 0, 2 * COUNT(versions));
 	tcase_add_test(c, many_at_once);
 	tcase_add_test(c, server_replaced);
 	tcase_add_loop_test(c, no_server, 0, 4);

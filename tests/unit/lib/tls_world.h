@@ -208,6 +208,7 @@ struct end {
 	size_t take;                /* at once; 0: all */
 	struct tls_server *upgrade; /* TLS begins with what comes first */
 	bool secured, failed, timed_out, ended;
+	bool leaves; /* as soon as it knows of TLS */
 	int error;
 	unsigned int ndrained;
 	char why[200];
@@ -264,6 +265,8 @@ end_secure(void *ctx, const struct fault *why)
 	e->failed = why != NULL;
 	if (why != NULL)
 		snprintf(e->why, sizeof(e->why), "%s", why->text);
+	if (e->leaves)
+		stream_close(&e->stream);
 }
 
 static const struct stream_ops end_ops = { end_data, end_drained, end_timeout,

@@ -1,9 +1,11 @@
 /* requeue: where mail goes by the rules of today, now and after a restart. */
+#include "lib/rules/table.h"
 #include "tests/unit/queue/house.h"
 
 enum { INSIDE, DROP, OTHER };
 
 static struct rule rules[2];
+static struct table *users;
 
 /* The first rule that matches decides. */
 static void
@@ -271,6 +273,73 @@ START_TEST(the_rules_see_the_client)
 
 END_TEST
 
+/* Everybody else is refused, as those without TLS are. */
+static void
+only_for_jane(void)
+{
+	static struct cond clear = { .kind = COND_TLS, .negate = true };
+	static struct cond user[] = { { .kind = COND_FROM_AUTH },
+		{ .kind = COND_AUTH } };
+	struct table_builder *b = table_builder_new("users");
+	int fd;
+
+	ck_assert_int_eq(table_builder_add(b, STR("jane"), NULL, NULL), 0);
+	fd = table_builder_seal(&b, NULL);
+	user[1].table = users = table_open(fd, "users", NULL);
+	ck_assert_ptr_nonnull(users);
+	rules[0] = (struct rule){
+		.verdict = VERDICT_REJECT, .conds = &clear, .nconds = 1
+	};
+	rules[1] = to_action(OTHER);
+	rules[1].conds = user;
+	rules[1].nconds = 2;
+	set_rules(2);
+}
+
+START_TEST(the_rules_see_who_sent_it)
+{
+	how.user = "jane";
+	how.flags = ENVELOPE_TLS;
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 1);
+	only_for_jane();
+	change(CHANGE_REQUEUE);
+	new_agent(4);
+	is_other(0, 0);
+	table_free(&users);
+}
+
+END_TEST
+
+START_TEST(and_after_a_restart)
+{
+	how.user = "jane";
+	how.flags = ENVELOPE_TLS;
+	send_mail("a@x", MAIL("b@y", "inside"));
+	how.flags = 0;
+	send_mail("clear@x", MAIL("b@y", "inside"));
+	how.user = "jack";
+	how.flags = ENVELOPE_TLS;
+	send_mail("jack@x", MAIL("b@y", "inside"));
+	how.user = NULL;
+	send_mail("nobody@x", MAIL("b@y", "inside"));
+	wait_for(&t.naccepted, 4);
+	stop_queue(true);
+	start_queue();
+	only_for_jane();
+	change(CHANGE_REQUEUE);
+	ck_assert_str_eq(show(),
+	    "[a@x 0](b@y 0 0 )"
+	    "[clear@x 2](b@y 2 0 5.7.1 requeue: the rules refuse it now)"
+	    "[jack@x 2](b@y 2 0 5.7.1 requeue: the rules refuse it now)"
+	    "[nobody@x 2](b@y 2 0 5.7.1 requeue: the rules refuse it now)");
+	new_agent(4);
+	is_other(0, 0);
+	table_free(&users);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -281,7 +350,8 @@ main(void)
 		with_an_agent_it_is_done_afterwards,
 		the_wish_outlives_agent_and_queue, a_wish_that_was_overruled,
 		what_is_over_is_not_released, discarded_by_the_rules_of_today,
-		the_rules_see_the_client };
+		the_rules_see_the_client, the_rules_see_who_sent_it,
+		and_after_a_restart };
 	Suite *s = suite_create("change");
 	TCase *c = tcase_create("change");
 	SRunner *sr;

@@ -76,7 +76,7 @@ START_TEST(shares_words)
 	a = part_entry(&ix, 1, 2, "x", "act");
 	b = part_entry(&ix, 2, 2, "x", "act");
 	ck_assert_ptr_eq(a->rcpts[0].action, b->rcpts[1].action);
-	ck_assert_ptr_eq(a->client, b->client);
+	ck_assert_ptr_eq(a->origin, b->origin);
 	rcpt_set_word(&ix, &a->rcpts[0].reply, STR("451 later"));
 	ck_assert(str_eq(word_str(a->rcpts[0].reply), STR("451 later")));
 	rcpt_set_word(&ix, &a->rcpts[0].reply, STR(""));
@@ -89,9 +89,62 @@ START_TEST(shares_words)
 
 END_TEST
 
+static struct mail_record
+brought_by(uint64_t seq, const char *msgid, struct str name, struct str user)
+{
+	static const struct mail_rcpt r = { .to = { "a@b", 3 } };
+
+	return (struct mail_record){ .seq = seq,
+		.msgid = str_of(msgid),
+		.from = STR(""),
+		.client = STR("2001:db8::7"),
+		.client_name = name,
+		.listener = STR("[::1]:587"),
+		.user = user,
+		.rcpts = &r,
+		.nrcpt = 1,
+		.flags = ENVELOPE_TLS };
+}
+
+START_TEST(knows_who_brought_it)
+{
+	char text[300];
+	const struct str longest = { text, sizeof(text) };
+	struct mail_record m[3] = {
+		brought_by(1, "0000000000000001", longest, longest),
+		brought_by(2, "0000000000000002", STR(""), STR("jane")),
+		brought_by(3, "0000000000000003", STR(""), STR("")),
+	};
+	struct entry *e[3];
+	struct index ix;
+	struct origin o;
+
+	memset(text, 'x', sizeof(text));
+	index_init(&ix);
+	for (int i = 0; i < 3; i++) {
+		e[i] = index_add(&ix, &m[i], 0);
+		o = entry_origin(e[i]);
+		ck_assert(str_eq(o.client, m[i].client));
+		ck_assert(
+		    str_eq(o.client_name, str_head(m[i].client_name, 64)));
+		ck_assert(str_eq(o.listener, m[i].listener));
+		ck_assert(str_eq(o.user, str_head(m[i].user, 255)));
+		ck_assert_uint_eq(e[i]->flags, ENVELOPE_TLS);
+	}
+	ck_assert_uint_eq(ix.words.count, 3);
+	for (int i = 0; i < 3; i++)
+		index_del(&ix, &e[i]);
+	ck_assert_uint_eq(ix.words.count, 0);
+	index_clear(&ix);
+}
+
+END_TEST
+
 START_TEST(refuses_records_without_sense)
 {
+	char text[ENVELOPE_ADDRESS_MAX + 1];
 	struct index ix;
+	struct entry *e;
 	struct mail_rcpt r = { .to = STR("a@b"), .action = STR("x") };
 	struct mail_record m = { .seq = 1,
 		.msgid = STR("0000000000000001"),
@@ -107,6 +160,19 @@ START_TEST(refuses_records_without_sense)
 	m.msgid = STR("0000000000000001");
 	m.seq = 0;
 	ck_assert_ptr_null(index_add(&ix, &m, 0));
+	m.seq = 1;
+	/* Longer than anybody is told. */
+	memset(text, 'a', sizeof(text));
+	m.from = (struct str){ text, sizeof(text) };
+	ck_assert_ptr_null(index_add(&ix, &m, 0));
+	m.from.len--;
+	r.to = (struct str){ text, sizeof(text) };
+	ck_assert_ptr_null(index_add(&ix, &m, 0));
+	r.to.len--;
+	e = index_add(&ix, &m, 0);
+	ck_assert_ptr_nonnull(e);
+	ck_assert(str_eq(entry_from(e), m.from));
+	ck_assert(str_eq(rcpt_to(&e->rcpts[0]), r.to));
 	index_clear(&ix);
 }
 
@@ -132,7 +198,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = { finds_by_seq_and_id,
-		counts_messages_by_state, shares_words,
+		counts_messages_by_state, shares_words, knows_who_brought_it,
 		refuses_records_without_sense, ages_never_run_backwards };
 
 	return PART_RUN("index", tests);

@@ -37,7 +37,8 @@ static const struct mail_record MAIL = { .seq = 77,
 	.reason = { "it smells", 9 },
 	.context = { "j=a\0i=b", 7 },
 	.envid = { "Q=1", 3 },
-	.held = { "too much", 8 } };
+	.held = { "too much", 8 },
+	.user = { "jane", 4 } };
 
 static void
 same_str(struct str a, struct str b)
@@ -75,6 +76,7 @@ START_TEST(mail_round_trip)
 	same_str(d.mail.context, MAIL.context);
 	same_str(d.mail.envid, MAIL.envid);
 	same_str(d.mail.held, MAIL.held);
+	same_str(d.mail.user, MAIL.user);
 	ck_assert_uint_eq(d.mail.seq, 77);
 	ck_assert_uint_eq(d.mail.flags, 3);
 	ck_assert_uint_eq(d.mail.received_ms, MAIL.received_ms);
@@ -166,6 +168,7 @@ START_TEST(mail_of_version_2)
 	ck_assert_uint_eq(d.mail.rcpts[0].notify, NOTIFY_DEFAULT);
 	ck_assert_uint_eq(d.mail.rcpts[0].orcpt.len, 0);
 	ck_assert_uint_eq(d.mail.envid.len, 0);
+	ck_assert_uint_eq(d.mail.user.len, 0);
 	same_str(d.mail.content, STR("A: b\r\n\r\nhi"));
 	mail_decoded_clear(&d);
 	for (size_t cut = 0; cut < sizeof(p); cut++)

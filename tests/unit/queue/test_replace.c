@@ -41,6 +41,29 @@ START_TEST(changed_and_killed_between)
 
 END_TEST
 
+/* The queue knows who sent it: smtpd does not say it again. */
+START_TEST(changed_mail_is_of_the_same_user)
+{
+	struct entry *e;
+
+	how.user = "jane";
+	how.flags = ENVELOPE_TLS;
+	send_unfiltered("a@x", MAIL("b@y", "inside"));
+	wait_for(&t.nasked, 1);
+	send_changed(MAIL("d@y", "inside"), START_UNFILTERED);
+	wait_for(&t.naccepted, 2);
+	for (int i = 0; i < 2; i++) {
+		ck_assert_str_eq(show(), "[a@x 0](d@y 0 0 )");
+		e = index_find_id(&t.q->index, str_of(t.asked_msgid));
+		ck_assert(str_eq(entry_origin(e).user, STR("jane")));
+		ck_assert_uint_eq(e->flags, ENVELOPE_TLS);
+		stop_queue(true);
+		start_queue();
+	}
+}
+
+END_TEST
+
 START_TEST(nobody_asked_for_it)
 {
 	send_unfiltered("a@x", MAIL("b@y", "inside"));
@@ -254,10 +277,10 @@ int
 main(void)
 {
 	const TTest *const tests[] = { changed, changed_and_killed_between,
-		nobody_asked_for_it, a_second_one_is_refused,
-		what_was_done_meanwhile_holds, removed_meanwhile,
-		looked_at_meanwhile, added_and_set_aside, an_answer_of_the_dead,
-		a_large_body_stays };
+		changed_mail_is_of_the_same_user, nobody_asked_for_it,
+		a_second_one_is_refused, what_was_done_meanwhile_holds,
+		removed_meanwhile, looked_at_meanwhile, added_and_set_aside,
+		an_answer_of_the_dead, a_large_body_stays };
 	Suite *s = suite_create("replace");
 	TCase *c = tcase_create("replace");
 	SRunner *sr;

@@ -341,6 +341,44 @@ quoted(const char *in)
 	return out.p;
 }
 
+/* An original recipient that is too long for a line is left out, not cut. */
+START_TEST(original_recipients)
+{
+	static const char original[] =
+	    "\r\nOriginal-Recipient: utf-8; \\x{E4}@y\r\nFinal";
+	char long_one[494];
+	struct report_rcpt rcpt = { .to = STR("b@y"), .reply = STR("4.0.0") };
+	struct report r = { .id = STR("1"),
+		.hostname = STR("mx"),
+		.to = STR("a@x"),
+		.original_id = STR("2"),
+		.utf8 = true,
+		.rcpts = &rcpt,
+		.nrcpt = 1 };
+	struct report_made made;
+	struct buf out;
+
+	buf_init(&out, REPORT_MAX);
+	rcpt.orcpt = STR("utf-8;\xc3\xa4@y");
+	report_build(&r, &out, &made);
+	ck_assert_ptr_nonnull(
+	    memmem(out.p, out.len, original, sizeof(original) - 1));
+	memcpy(long_one, "utf-8;", 6);
+	for (size_t i = 6; i < sizeof(long_one); i += 2)
+		memcpy(long_one + i, "\xc3\xa4", 2);
+	for (size_t len = 200; len <= sizeof(long_one); len += 2) {
+		rcpt.orcpt = (struct str){ long_one, len };
+		report_build(&r, &out, &made);
+		/* Six characters for two bytes. */
+		ck_assert_int_eq(
+		    memmem(out.p, out.len, "Original-Rec", 12) != NULL,
+		    (len - 6) * 3 <= 640);
+	}
+	buf_clear(&out);
+}
+
+END_TEST
+
 START_TEST(quotes)
 {
 	ck_assert_str_eq(quoted("a=b\r\nc\r\n"), "a=3Db\r\nc\r\n");
@@ -394,7 +432,8 @@ int
 main(int argc, char **argv)
 {
 	const TTest *const tests[] = { golden, says_as_much_as_fits,
-		never_grows_too_large, quotes, folds, cleans };
+		never_grows_too_large, original_recipients, quotes, folds,
+		cleans };
 
 	update = argc > 1 && strcmp(argv[1], "-u") == 0;
 	return PART_RUN("report_text", tests);

@@ -35,7 +35,7 @@ static const struct handler handlers[] = {
 };
 
 static void
-connect_to(enum vault_instance instance)
+connect_to(uint16_t instance)
 {
 	int pair[2];
 	ck_assert_int_eq(

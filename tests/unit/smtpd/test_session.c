@@ -369,12 +369,49 @@ START_TEST(timeouts)
 
 END_TEST
 
+/* What accepted mails made use of. */
+START_TEST(extensions)
+{
+	static const struct {
+		const char *mail, *rcpt;
+		bool dsn, utf8;
+	} cases[] = {
+		{ "", "", false, false },
+		{ " SMTPUTF8", "", false, true },
+		{ " RET=HDRS", "", true, false },
+		{ " ENVID=one", "", true, false },
+		{ " BODY=8BITMIME", " NOTIFY=NEVER", true, false },
+		{ " SMTPUTF8", " ORCPT=rfc822;a@b", true, true },
+	};
+
+	accept_all();
+	begin();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t dsn = stats_all()[STAT_DSN].value;
+		uint64_t utf8 = stats_all()[STAT_SMTPUTF8].value;
+		char line[200];
+
+		snprintf(line, sizeof(line),
+		    "MAIL FROM:<a@b>%s\r\nRCPT TO:<c@d>%s\r\nDATA\r\n",
+		    cases[i].mail, cases[i].rcpt);
+		TALK(line, "250 250 354");
+		TALK("x\r\n.\r\n", "250");
+		ck_assert_uint_eq(
+		    stats_all()[STAT_DSN].value, dsn + cases[i].dsn);
+		ck_assert_uint_eq(
+		    stats_all()[STAT_SMTPUTF8].value, utf8 + cases[i].utf8);
+	}
+}
+
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = { one_mail, pipelined, every_split, order,
 		verdicts, gone_at_each_byte, bad_lines, long_lines, errors,
-		counts, submit, refused_data, stop, time_is_up, timeouts };
+		counts, submit, refused_data, stop, time_is_up, timeouts,
+		extensions };
 
 	return run_tests("session", tests, sizeof(tests) / sizeof(tests[0]));
 }
