@@ -47,9 +47,13 @@ WIRE_DECLARE(tell_sources, TELL_SOURCES)
 
 /* The keys of TLS session tickets, the one in use first (smtpd; the same for
  * all of them, at each change). */
-enum { TICKET_KEY_SIZE = 80, TICKET_KEYS_MAX = 3 };
+enum {
+	TICKET_KEY_SIZE = 80,
+	TICKET_KEYS_MAX = 3,
+	TICKETS_SIZE = TICKET_KEY_SIZE * TICKET_KEYS_MAX
+};
 
-#define TELL_TICKETS(F) F(bin, keys, TICKET_KEY_SIZE *TICKET_KEYS_MAX)
+#define TELL_TICKETS(F) F(bin, keys, TICKETS_SIZE)
 WIRE_DECLARE(tell_tickets, TELL_TICKETS)
 
 /* A listening socket (smtpd; the control socket for control: id 0). */

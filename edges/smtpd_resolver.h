@@ -24,10 +24,10 @@ WIRE_DECLARE(answer_client, ANSWER_CLIENT)
 	F(str, table, 255)
 WIRE_DECLARE(ask_dnsbl, ASK_DNSBL)
 
-enum { DNSBL_SCORE_MAX = 100000 };
+enum { DNSBL_SCORE_MAX = 100000, DNSBL_SCORE_SPAN = 2 * DNSBL_SCORE_MAX };
 
 #define ANSWER_DNSBL(F)                                                        \
-	F(u32, score, 2 * DNSBL_SCORE_MAX) /* DNSBL_SCORE_MAX added */         \
+	F(u32, score, DNSBL_SCORE_SPAN) /* DNSBL_SCORE_MAX added */            \
 	F(str, lists, 512) /* that have it: "a.example b.example=127.0.0.4" */ \
 	F(u8, silent, 64)  /* lists that did not answer */                     \
 	F(u32, ttl_s, 86400)

@@ -9,5 +9,5 @@ WIRE_DEFINE(answer_scram, ANSWER_SCRAM)
 WIRE_DEFINE(ask_scram_proof, ASK_SCRAM_PROOF)
 WIRE_DEFINE(answer_scram_proof, ANSWER_SCRAM_PROOF)
 
-EDGE_DEFINE(smtpd_vault, SMTPD_VAULT, "smtpd", "vault", 8192, 1048576,
-    PHASE_RUN)
+EDGE_DEFINE(
+    smtpd_vault, SMTPD_VAULT, "smtpd", "vault", 8192, 1048576, PHASE_RUN)

@@ -31,7 +31,7 @@ is_refused(struct session *s, struct str said)
 bool
 greeting_is_disturbed(struct session *s)
 {
-	char said[SHOWN_MAX];
+	char said[SHOWN_MAX] = "";
 	ssize_t n = 0;
 
 	/* A gateway that says XCLIENT may go on at once. */

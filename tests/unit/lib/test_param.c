@@ -134,12 +134,12 @@ START_TEST(lengths)
 	struct params p;
 
 	memset(text, 'a', sizeof(text));
-	memcpy(text, "ENVID=", 6);
+	memcpy(text, STR("ENVID=").p, 6);
 	ck_assert_int_eq(
 	    param_parse((struct str){ text, 106 }, PARAM_MAIL, &p), PARAM_OK);
 	ck_assert_int_eq(param_parse((struct str){ text, 107 }, PARAM_MAIL, &p),
 	    PARAM_VALUE);
-	memcpy(text, "ORCPT=rfc822;", 13);
+	memcpy(text, STR("ORCPT=rfc822;").p, 13);
 	ck_assert_int_eq(
 	    param_parse((struct str){ text, 506 }, PARAM_RCPT, &p), PARAM_OK);
 	ck_assert_int_eq(param_parse((struct str){ text, 507 }, PARAM_RCPT, &p),
