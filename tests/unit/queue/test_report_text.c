@@ -363,9 +363,8 @@ START_TEST(original_recipients)
 	report_build(&r, &out, &made);
 	ck_assert_ptr_nonnull(
 	    memmem(out.p, out.len, original, sizeof(original) - 1));
-	memcpy(long_one, STR("utf-8;").p, 6);
-	for (size_t i = 6; i < sizeof(long_one); i += 2)
-		memcpy(long_one + i, STR("\xc3\xa4").p, 2);
+	for (size_t i = 0; i < sizeof(long_one); i++)
+		long_one[i] = i < 6 ? "utf-8;"[i] : "\xc3\xa4"[i % 2];
 	for (size_t len = 200; len <= sizeof(long_one); len += 2) {
 		rcpt.orcpt = (struct str){ long_one, len };
 		report_build(&r, &out, &made);
