@@ -46,9 +46,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r.original_id = take(&in);
 	r.from = take(&in);
 	r.header = take(&in);
+	r.envid = take(&in);
+	r.body = take(&in);
+	r.returns_body = r.body.len > 0;
 	do
-		rcpts[r.nrcpt] = (struct report_rcpt){ take(&in), take(&in),
-			take(&in), in.len, in.len };
+		rcpts[r.nrcpt] = (struct report_rcpt){ .to = take(&in),
+			.reply = take(&in),
+			.relay = take(&in),
+			.orcpt = take(&in),
+			.relayed = in.len % 2 != 0,
+			.last_ms = in.len,
+			.until_ms = in.len };
 	while (++r.nrcpt < RCPTS_MAX && in.len > 0);
 	buf_init(&out, REPORT_MAX);
 	report_build(&r, &out, &made);
