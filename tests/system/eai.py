@@ -20,6 +20,7 @@ action back relay to "$back"
 match for domain ours action out
 match for domain { "client.example" } action back
 queue retry 1s
+limit error-delay 0s
 deliver idle-timeout 0
 '''
 
