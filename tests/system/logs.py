@@ -36,12 +36,23 @@ def session(gw):
     gw.wait_log("disconnect")
 
 
+# What the sanitizer says of the stacks on which handshakes wait, once a
+# process: nothing that the gateway wrote.
+ASIDE = re.compile(r"==\d+==WARNING: ASan is ignoring requested __asan_handle"
+                   r"|False positive error reports may follow$"
+                   r"|For details see https://github.com/google/sanitizers")
+
+
+def logged(gw):
+    return [x for x in gw.lines if not (SANITIZED and ASIDE.match(x))]
+
+
 @test
 def text():
     with Gateway(CONF) as gw:
         session(gw)
         equal(gw.stop(), 0, "exit")
-        for line in gw.lines:
+        for line in logged(gw):
             assert TEXT.match(line), f"not a log line: {line!r}"
         assert not gw.log_has("\x1b"), "an escape"
         for line in gw.log_has(" (connect|reject|disconnect) "):
@@ -57,7 +68,7 @@ def json_lines():
         session(gw)
         equal(gw.stop(), 0, "exit")
         events = []
-        for line in gw.lines:
+        for line in logged(gw):
             try:
                 events.append(json.loads(line))
             except ValueError as e:
