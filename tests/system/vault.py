@@ -55,6 +55,9 @@ def forms_of(key):
     return forms
 
 
+SHADOW = 1 << 30  # no mapping of ours is as large
+
+
 def maps_of(pid):
     with open(f"/proc/{pid}/maps") as f:
         for line in f:
@@ -62,6 +65,8 @@ def maps_of(pid):
             name = words[5].strip() if len(words) > 5 else ""
             if "r" in words[1] and name not in SKIPPED:
                 low, high = (int(x, 16) for x in words[0].split("-"))
+                if high - low > SHADOW and SANITIZED:
+                    continue  # it says which bytes are in use, and has none
                 yield low, high
 
 
