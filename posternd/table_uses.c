@@ -235,17 +235,6 @@ table_value_is_scram(const char *value)
 	return str_eq(str_head(s, scram_prefix.len), scram_prefix);
 }
 
-/* The next field, which a comma ends, or the end. */
-static struct str
-next_field(struct str *s)
-{
-	size_t n = str_find(*s, ',');
-	struct str field = str_head(*s, n);
-
-	*s = str_skip(*s, n + 1);
-	return field;
-}
-
 /* Base64 of min to max bytes. */
 static bool
 is_bytes(struct str s, size_t min, size_t max)
@@ -268,12 +257,12 @@ is_scram(struct str s)
 {
 	uint64_t iterations;
 
-	return str_to_u64(next_field(&s), SCRAM_ITERATIONS_MAX, &iterations) ==
-		   0 &&
+	return str_to_u64(
+		   str_cut(&s, ','), SCRAM_ITERATIONS_MAX, &iterations) == 0 &&
 	       iterations >= SCRAM_ITERATIONS_MIN &&
-	       is_bytes(next_field(&s), 1, SCRAM_SALT_MAX) &&
-	       is_bytes(next_field(&s), SCRAM_KEY_SIZE, SCRAM_KEY_SIZE) &&
-	       is_bytes(next_field(&s), SCRAM_KEY_SIZE, SCRAM_KEY_SIZE) &&
+	       is_bytes(str_cut(&s, ','), 1, SCRAM_SALT_MAX) &&
+	       is_bytes(str_cut(&s, ','), SCRAM_KEY_SIZE, SCRAM_KEY_SIZE) &&
+	       is_bytes(str_cut(&s, ','), SCRAM_KEY_SIZE, SCRAM_KEY_SIZE) &&
 	       s.len == 0;
 }
 

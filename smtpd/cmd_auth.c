@@ -12,8 +12,7 @@ static enum stage
 check_state(const struct session *s, struct command *c)
 {
 	if (s->listener->auth == NULL)
-		return command_refuse(
-		    c, "not-implemented", "502 5.5.1 Command not implemented");
+		return command_unavailable(c);
 	if (!s->esmtp)
 		return command_refuse(
 		    c, "sequence", "503 5.5.1 Send EHLO first");

@@ -39,8 +39,7 @@ enum stage
 unavailable_apply(struct session *s, struct command *c)
 {
 	(void)s;
-	return command_refuse(
-	    c, "not-implemented", "502 5.5.1 Command not implemented");
+	return command_unavailable(c);
 }
 
 enum stage

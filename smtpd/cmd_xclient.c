@@ -204,8 +204,7 @@ xclient_check(const struct session *s, struct command *c)
 	struct values v;
 
 	if (s->listener->xclient_from == NULL)
-		return command_refuse(
-		    c, "not-implemented", "502 5.5.1 Command not implemented");
+		return command_unavailable(c);
 	if (!xclient_is_allowed(s))
 		return command_refuse(
 		    c, "xclient", "550 5.7.1 XCLIENT is not for you");

@@ -95,6 +95,13 @@ command_refuse(struct command *c, const char *why, const char *text)
 	return command_answer(c, text);
 }
 
+enum stage
+command_unavailable(struct command *c)
+{
+	return command_refuse(
+	    c, "not-implemented", "502 5.5.1 Command not implemented");
+}
+
 /* --- stages --- */
 
 static bool

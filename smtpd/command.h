@@ -119,6 +119,8 @@ enum stage command_answerf(struct command *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* The same for 4xx and 5xx; why is one word for the log. */
 enum stage command_refuse(struct command *c, const char *why, const char *text);
+/* It is known, and not offered here: 502. */
+enum stage command_unavailable(struct command *c);
 
 /* --- verbs.c --- */
 /* The row for a line, and what stands behind the verb; never NULL: an

@@ -33,16 +33,6 @@ hash(const uint8_t in[static SCRAM_HASH], uint8_t out[static SCRAM_HASH])
 
 /* --- the text --- */
 
-/* What stands before the next comma, which goes with it. */
-static struct str
-next_field(struct str *rest)
-{
-	size_t n = str_find(*rest, ',');
-	struct str field = str_head(*rest, n);
-	*rest = str_skip(*rest, n + 1);
-	return field;
-}
-
 /* The length, or 0. */
 static size_t
 take_bytes(struct str text, uint8_t *out, size_t size)
@@ -67,15 +57,15 @@ scram_parse(struct str value, struct scram_secret *out)
 	if (!str_eq(str_head(value, prefix.len), prefix))
 		return -1;
 	value = str_skip(value, prefix.len);
-	if (str_to_u64(next_field(&value), SCRAM_ITERATIONS_MAX, &iterations) ==
-		-1 ||
+	if (str_to_u64(str_cut(&value, ','), SCRAM_ITERATIONS_MAX,
+		&iterations) == -1 ||
 	    iterations < SCRAM_ITERATIONS_MIN)
 		return -1;
 	out->iterations = (uint32_t)iterations;
 	out->salt_len =
-	    take_bytes(next_field(&value), out->salt, sizeof(out->salt));
+	    take_bytes(str_cut(&value, ','), out->salt, sizeof(out->salt));
 	return out->salt_len > 0 &&
-		       take_bytes(next_field(&value), out->stored_key,
+		       take_bytes(str_cut(&value, ','), out->stored_key,
 			   SCRAM_HASH) == SCRAM_HASH &&
 		       take_bytes(value, out->server_key, SCRAM_HASH) ==
 			   SCRAM_HASH ?

@@ -94,6 +94,16 @@ is_blank(char c)
 }
 
 struct str
+str_cut(struct str *s, char c)
+{
+	size_t n = str_find(*s, c);
+	struct str field = str_head(*s, n);
+
+	*s = str_skip(*s, n + 1);
+	return field;
+}
+
+struct str
 str_trim(struct str s)
 {
 	while (s.len > 0 && is_blank(s.p[0])) {

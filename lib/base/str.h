@@ -27,6 +27,8 @@ size_t str_find(struct str s, char c);
 struct str str_skip(struct str s, size_t n);
 /* The first n bytes at most. */
 struct str str_head(struct str s, size_t n);
+/* Takes what stands before the next c (or all) off *s, and the c with it. */
+struct str str_cut(struct str *s, char c);
 /* Blanks and tabs off both ends. */
 struct str str_trim(struct str s);
 /* Decimal digits only, at most max. Returns 0, or -1 when it is not that. */
