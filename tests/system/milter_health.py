@@ -326,7 +326,7 @@ def a_dead_dialer():
         taken(c.reply())
         wait_until(lambda: [p for p in gw.role_pids("dialer")
                             if p not in pids], "a new one")
-        wait_until(lambda: gw.one("again")[0] == 250, "filters again")
+        wait_until(lambda: gw.outcome()[0] == 250, "filters again")
         roles = [p["role"] for p in gw.json("show", "status")["processes"]]
         assert "dialer" in roles, roles
 
