@@ -95,7 +95,7 @@ helo_of(const struct work *w)
 }
 
 static void on_ready(struct conn *c);
-static void on_lost(struct conn *c, const struct verdict *why, bool hop_failed);
+static void on_lost(struct conn *c, const struct verdict *why, enum lost how);
 
 static const struct conn_ops conn_ops = { on_ready, on_lost };
 
@@ -154,7 +154,7 @@ static void
 on_ready(struct conn *c)
 {
 	struct work *w = c->work;
-	struct place place = { c->hop->at, c->host };
+	struct place place = { c->hop->at, c->host, NULL };
 	bool used_up;
 
 	hop_set_alive(c->hop);
@@ -175,16 +175,16 @@ on_ready(struct conn *c)
 }
 
 static void
-on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
+on_lost(struct conn *c, const struct verdict *why, enum lost how)
 {
 	struct work *w = c->work;
-	struct place place = { c->hop->at, c->host };
+	struct place place = { c->hop->at, c->host, NULL };
 	/* A kept connection that the server had closed already says nothing
 	 * about it. */
 	bool stale = c->reused && !c->heard;
 
 	c->work = NULL;
-	if (hop_failed)
+	if (how == LOST_HOP)
 		hop_set_dead(c->hop, loop_now_ms(loop));
 	if (w == NULL)
 		return;
@@ -194,7 +194,7 @@ on_lost(struct conn *c, const struct verdict *why, bool hop_failed)
 		finish(w);
 		return;
 	}
-	if (stale && !hop_failed && connect_for(w, &place) == 0)
+	if (stale && how == LOST_LINE && connect_for(w, &place) == 0)
 		return;
 	if (c->is_ours)
 		walk_is_ours(&w->walk);

@@ -90,7 +90,7 @@ conn_set_host(struct conn *c, const char *host)
 const char *
 conn_format(const struct conn *c, char out[static PLACE_TEXT_MAX])
 {
-	return place_format(&(struct place){ c->hop->at, c->host }, out);
+	return place_format(&(struct place){ c->hop->at, c->host, NULL }, out);
 }
 
 static void

@@ -8,6 +8,7 @@
 
 #include "delivery/agent_work.h"
 #include "delivery/hops.h"
+#include "delivery/policy.h"
 #include "delivery/result.h"
 #include "delivery/smtp_states.h"
 #include "lib/base/loop.h"
@@ -22,7 +23,19 @@ enum conn_caps {
 	CAP_8BITMIME = 4,
 	CAP_SMTPUTF8 = 8,
 	CAP_DSN = 16,
-	CAP_REQUIRETLS = 32
+	CAP_REQUIRETLS = 32,
+	CAP_STARTTLS = 64,
+	CAP_CHUNKING = 128,
+	CAP_AUTH_PLAIN = 256,
+	CAP_AUTH_LOGIN = 512
+};
+
+/* How a connection was lost. */
+enum lost {
+	LOST_LINE, /* just this connection */
+	LOST_HOP,  /* the next hop is in trouble */
+	LOST_TLS   /* it could not be secured as its policy wants: with
+		    * SECURE_MAY it may be tried in the clear */
 };
 
 /* What its owner hears; called from the loop only. */
@@ -30,10 +43,9 @@ struct conn_ops {
 	/* Let in, or a transaction is over: nothing is under way. */
 	void (*on_ready)(struct conn *c);
 	/* It is gone (the conn goes after the round). The recipients of
-	 * c->work without a result are open again. why: as for the work;
-	 * hop_failed: the next hop is in trouble, not just this connection. */
+	 * c->work without a result are open again. why: as for the work. */
 	void (*on_lost)(
-	    struct conn *c, const struct verdict *why, bool hop_failed);
+	    struct conn *c, const struct verdict *why, enum lost how);
 };
 
 struct conn {
@@ -43,8 +55,12 @@ struct conn {
 	const struct conn_ops *ops;
 	struct stream *stream; /* NULL: closed */
 	struct hop *hop;
-	char *helo; /* our name there */
-	char *host; /* the name that led there; NULL: none */
+	struct policy *policy; /* a reference */
+	char *helo;            /* our name there */
+	char *domain;          /* of the recipients that it was opened for */
+	bool in_clear;         /* TLS has failed there (SECURE_MAY) */
+	enum tls_proof proven; /* by the certificate, once secured */
+	char *host;            /* the name that led there; NULL: none */
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
 	bool may_be_ours;     /* hop_may_be_ours; looked at once connected */

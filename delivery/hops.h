@@ -17,7 +17,8 @@ enum {
 /* A next hop and the name that led there. */
 struct place {
 	struct hop_addr at;
-	const char *host; /* NULL: none, it was configured as an address */
+	const char *host;      /* NULL: none, it was configured as an address */
+	struct policy *policy; /* of the walk that gave it; see policy.h */
 };
 
 /* HOST[ADDR]:PORT, without a name as hop_format. Returns out. */
@@ -25,6 +26,7 @@ const char *place_format(
     const struct place *p, char out[static PLACE_TEXT_MAX]);
 
 struct conn;
+struct policy;
 TAILQ_HEAD(conn_list, conn);
 
 /* What we remember of one while there is something to remember. */

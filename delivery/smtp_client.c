@@ -25,7 +25,7 @@ client_set_relay(const struct conn *c, struct verdict *v)
 
 /* v is why; the owner may give the work to another connection. */
 void
-client_lost(struct conn *c, struct verdict *v, bool hop_failed)
+client_lost(struct conn *c, struct verdict *v, enum lost how)
 {
 	struct work *w = c->work;
 
@@ -44,7 +44,7 @@ client_lost(struct conn *c, struct verdict *v, bool hop_failed)
 		conn_abort(c);
 	else
 		conn_close(c);
-	c->ops->on_lost(c, v, hop_failed);
+	c->ops->on_lost(c, v, how);
 }
 
 static void
@@ -59,7 +59,7 @@ lost_by_reply(struct conn *c)
 		v.outcome = OUTCOME_DEFERRED;
 		v.status.class = 4;
 	}
-	client_lost(c, &v, c->hearing < STATE_READY);
+	client_lost(c, &v, c->hearing < STATE_READY ? LOST_HOP : LOST_LINE);
 }
 
 void
@@ -73,7 +73,7 @@ client_breach(struct conn *c, const char *what)
 	log_info(NULL, "breach", "relay=%s state=%s why=%s",
 	    log_cstr(conn_format(c, text)),
 	    log_cstr(client_row(c->hearing)->name), log_cstr(what));
-	client_lost(c, &v, true);
+	client_lost(c, &v, LOST_HOP);
 }
 
 static void
@@ -95,7 +95,7 @@ on_end(void *ctx, int error)
 	else
 		verdict_set(&v, "4.4.2",
 		    "the server closed the connection in %s", name);
-	client_lost(c, &v, c->hearing < STATE_READY);
+	client_lost(c, &v, c->hearing < STATE_READY ? LOST_HOP : LOST_LINE);
 }
 
 static void
@@ -114,7 +114,7 @@ on_timeout(void *ctx)
 	}
 	verdict_set(&v, c->hearing == STATE_CONNECT ? "4.4.1" : "4.4.2",
 	    "timed out in %s", client_row(c->hearing)->name);
-	client_lost(c, &v, true);
+	client_lost(c, &v, LOST_HOP);
 }
 
 void
@@ -127,7 +127,7 @@ client_body_failed(struct conn *c, const char *why)
 	/* No next hop can help: the others are not asked. */
 	result_tell_all(c->work, TO_TAKEN, &v);
 	result_tell_all(c->work, TO_OPEN, &v);
-	client_lost(c, &v, false);
+	client_lost(c, &v, LOST_LINE);
 }
 
 /* --- saying --- */
@@ -297,7 +297,7 @@ unasked(struct conn *c, struct str in)
 
 	if (str_starts_nocase(in, STR("421"))) {
 		verdict_set(&v, "4.4.2", "the server closes the connection");
-		client_lost(c, &v, false);
+		client_lost(c, &v, LOST_LINE);
 	} else {
 		client_breach(c, "a reply that nobody asked for");
 	}
@@ -348,7 +348,7 @@ looped(struct conn *c)
 		c->work->talked = true; /* nothing is wrong with the network */
 	verdict_set(
 	    &v, "5.4.6", "mail loop: the next hop is this gateway itself");
-	client_lost(c, &v, false);
+	client_lost(c, &v, LOST_LINE);
 }
 
 static void

@@ -34,7 +34,7 @@ void heard_dot(struct conn *c, enum client_heard what);
 
 /* --- between smtp_client.c, smtp_commands.c and smtp_body.c --- */
 /* Ends the connection; v is why, for the recipients without a result. */
-void client_lost(struct conn *c, struct verdict *v, bool hop_failed);
+void client_lost(struct conn *c, struct verdict *v, enum lost how);
 /* The same because the server broke the protocol. */
 void client_breach(struct conn *c, const char *what);
 void client_set_relay(const struct conn *c, struct verdict *v);

@@ -353,7 +353,7 @@ heard_early(struct conn *c, enum client_heard what)
 	(void)what;
 	verdict_now(c, &v);
 	result_tell_all(c->work, TO_TAKEN, &v);
-	client_lost(c, &v, false);
+	client_lost(c, &v, LOST_LINE);
 }
 
 void

@@ -141,7 +141,8 @@ candidate(struct work *w, struct place *out)
 			continue;
 		}
 		if (hop.kind == HOP_ADDRESS) {
-			*out = (struct place){ { hop.addr, hop.port }, NULL };
+			*out = (struct place){ .at = { .addr = hop.addr,
+						   .port = hop.port } };
 			return WALK_PLACE;
 		}
 		r = routes_get(&hop, &k->wait);

@@ -30,11 +30,11 @@
 	F(fd, root, 0) /* always there; only used with change_root */
 WIRE_DECLARE(tell_jail, TELL_JAIL)
 
-/* A directory this process may work in: the spool (queue), the base of a
- * Maildir action (maildir). Comes before tell_jail. */
-#define TELL_DIR(F)                                                   \
-	F(u32, action,                                                \
-	    UINT32_MAX) /* id of the action; the spool: UINT32_MAX */ \
+/* A directory this process may work in: the spool (queue), its folder of
+ * policies (fetch), the base of a Maildir action (maildir). Comes before
+ * tell_jail. */
+#define TELL_DIR(F)                                                        \
+	F(u32, action, UINT32_MAX) /* id of the action; else UINT32_MAX */ \
 	F(fd, dir, 0)
 WIRE_DECLARE(tell_dir, TELL_DIR)
 
@@ -55,6 +55,11 @@ enum {
 
 #define TELL_TICKETS(F) F(bin, keys, TICKETS_SIZE)
 WIRE_DECLARE(tell_tickets, TELL_TICKETS)
+
+/* Certificates of the authorities that are trusted (PEM), opened for reading;
+ * delivery and fetch get it, and anew with each configuration. */
+#define TELL_AUTHORITIES(F) F(fd, file, 0)
+WIRE_DECLARE(tell_authorities, TELL_AUTHORITIES)
 
 /* A listening socket (smtpd; the control socket for control: id 0). */
 #define TELL_LISTEN(F)                               \
@@ -144,8 +149,10 @@ WIRE_DECLARE(tell_lost, TELL_LOST)
 	M(tell_conf_rule,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_cond,      EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_conf_end,       EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_conf_tls_reports, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)     \
 	M(tell_sources,        EDGE_B_TO_A, PHASE_SETUP, 1)                   \
 	M(tell_tickets,        EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_authorities,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_listen,         EDGE_B_TO_A, PHASE_SETUP, 0)                   \
 	M(tell_control_access, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_go,             EDGE_B_TO_A, PHASE_SETUP, 1)                   \

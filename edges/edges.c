@@ -3,8 +3,12 @@
 #include <string.h>
 
 #include "edges/control_all.h"
+#include "edges/delivery_dialer.h"
+#include "edges/delivery_fetch.h"
 #include "edges/delivery_resolver.h"
+#include "edges/delivery_vault.h"
 #include "edges/dialer_resolver.h"
+#include "edges/fetch_resolver.h"
 #include "edges/queue_delivery.h"
 #include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
@@ -21,6 +25,8 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_MAILDIR] = "maildir",
 	[ROLE_CONTROL] = "control",
 	[ROLE_VAULT] = "vault",
+	[ROLE_MDA] = "mda",
+	[ROLE_FETCH] = "fetch",
 };
 
 static const struct {
@@ -35,6 +41,11 @@ static const struct {
 	{ ROLE_DELIVERY, ROLE_RESOLVER, &delivery_resolver_edge },
 	{ ROLE_QUEUE, ROLE_DELIVERY, &queue_delivery_edge },
 	{ ROLE_QUEUE, ROLE_MAILDIR, &queue_delivery_edge },
+	{ ROLE_QUEUE, ROLE_MDA, &queue_delivery_edge },
+	{ ROLE_DELIVERY, ROLE_DIALER, &delivery_dialer_edge },
+	{ ROLE_DELIVERY, ROLE_VAULT, &delivery_vault_edge },
+	{ ROLE_DELIVERY, ROLE_FETCH, &delivery_fetch_edge },
+	{ ROLE_FETCH, ROLE_RESOLVER, &fetch_resolver_edge },
 	{ ROLE_CONTROL, ROLE_PARENT, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_SMTPD, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_DIALER, &control_all_edge },
@@ -43,6 +54,8 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_DELIVERY, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_MAILDIR, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_VAULT, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_MDA, &control_all_edge },
+	{ ROLE_CONTROL, ROLE_FETCH, &control_all_edge },
 };
 
 const char *

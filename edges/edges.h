@@ -4,11 +4,15 @@
  *	            parent --- all_parent: everyone
  *
  *	client --> smtpd --smtpd_queue--> queue --queue_delivery--> delivery
- *	                                    `-----queue_delivery--> maildir
+ *	                                    |-----queue_delivery--> maildir
+ *	                                    `-----queue_delivery--> mda
  *	smtpd    --smtpd_dialer------> dialer --dialer_resolver-> resolver
  *	smtpd    --smtpd_resolver----> resolver
  *	smtpd    --smtpd_vault-------> vault (keys), vault (passwords)
  *	delivery --delivery_resolver-> resolver
+ *	delivery --delivery_dialer---> dialer (next hops that are Unix sockets)
+ *	delivery --delivery_vault----> vault (keys), vault (passwords)
+ *	delivery --delivery_fetch----> fetch --fetch_resolver--> resolver
  *
  *	posternctl --control_all--> control --control_all--> everyone
  */
@@ -27,6 +31,8 @@ enum role {
 	ROLE_MAILDIR,
 	ROLE_CONTROL,
 	ROLE_VAULT, /* enum vault_instance */
+	ROLE_MDA,
+	ROLE_FETCH,
 	ROLE_COUNT
 };
 

@@ -7,11 +7,13 @@
 #include "lib/rules/config.h"
 
 /* Begins a configuration; the conf_ messages up to tell_conf_end fill it. */
-#define TELL_CONF(F)            \
-	F(str, hostname, 255)   \
-	F(str, domain, 255)     \
-	F(str, postmaster, 320) \
-	F(str, submit_path, 107)
+#define TELL_CONF(F)               \
+	F(str, hostname, 255)      \
+	F(str, domain, 255)        \
+	F(str, postmaster, 320)    \
+	F(str, submit_path, 107)   \
+	F(str, dnssec_signed, 255) \
+	F(str, dnssec_bogus, 255)
 WIRE_DECLARE(tell_conf, TELL_CONF)
 
 #define TELL_CONF_NUMBERS(F)                                                 \
@@ -113,20 +115,28 @@ WIRE_DECLARE(tell_conf_listener, TELL_CONF_LISTENER)
 #define TELL_CONF_CLIENT_CA(F) F(bin, pem, CERT_CHAIN_MAX)
 WIRE_DECLARE(tell_conf_client_ca, TELL_CONF_CLIENT_CA)
 
-#define TELL_CONF_ACTION(F)                                         \
-	F(u32, id, UINT32_MAX)                                      \
-	F(u32, line, UINT32_MAX)                                    \
-	F(str, name, 64)                                            \
-	F(u8, kind, ACTION_DISCARD)                                 \
-	F(str, hops, 4096)                                          \
-	F(u32, routes, UINT32_MAX) /* table id; none: UINT32_MAX */ \
-	F(u16, mx_port, 65535)                                      \
-	F(u8, vrfy, 1)                                              \
-	F(str, helo, 255)                                           \
-	F(str, path, 1024)                                          \
-	F(str, base, 1024)                                          \
-	F(str, user, 64)                                            \
-	F(u64, ttl_ms, UINT64_MAX)
+#define TELL_CONF_ACTION(F)                                          \
+	F(u32, id, UINT32_MAX)                                       \
+	F(u32, line, UINT32_MAX)                                     \
+	F(str, name, 64)                                             \
+	F(u8, kind, ACTION_DISCARD)                                  \
+	F(str, hops, 4096)                                           \
+	F(u32, routes, UINT32_MAX) /* table id; none: UINT32_MAX */  \
+	F(u16, mx_port, 65535)                                       \
+	F(u8, vrfy, 1)                                               \
+	F(str, helo, 255)                                            \
+	F(str, path, 1024)                                           \
+	F(str, base, 1024)                                           \
+	F(str, user, 64)                                             \
+	F(u64, ttl_ms, UINT64_MAX)                                   \
+	F(u8, tls, ACTION_TLS_ALL)                                   \
+	F(u32, auth, UINT32_MAX) /* table id; likewise */            \
+	F(str, auth_label, 255)                                      \
+	F(u32, pki, UINT32_MAX) /* id; likewise */                   \
+	F(bin, sources, 272)    /* struct addr, as 17 bytes: family, \
+				 * address */                        \
+	F(str, command, 1024)                                        \
+	F(u64, timeout_ms, UINT64_MAX)
 WIRE_DECLARE(tell_conf_action, TELL_CONF_ACTION)
 
 /* A rule; its conditions follow. */
@@ -152,6 +162,13 @@ WIRE_DECLARE(tell_conf_cond, TELL_CONF_COND)
 /* A table of DNS lists, in their order. */
 #define TELL_CONF_DNSBL(F) F(u32, table, UINT32_MAX)
 WIRE_DECLARE(tell_conf_dnsbl, TELL_CONF_DNSBL)
+
+/* At most once: when there is one. */
+#define TELL_CONF_TLS_REPORTS(F)  \
+	F(str, organization, 255) \
+	F(str, contact, 320)      \
+	F(str, from, 320)
+WIRE_DECLARE(tell_conf_tls_reports, TELL_CONF_TLS_REPORTS)
 
 #define TELL_CONF_END(F)                                                       \
 	F(u32, report_milters, UINT32_MAX)      /* set id; none: UINT32_MAX */ \

@@ -1,6 +1,6 @@
 /*
- * queue_delivery: the queue (A) gives work to an agent (B): delivery or
- * maildir, which speak the same words.
+ * queue_delivery: the queue (A) gives work to an agent (B): delivery, maildir
+ * or mda, which speak the same words.
  *
  * The agent says how many mails it can hold (tell_capacity); every tell_done
  * gives one place back.
@@ -69,7 +69,9 @@ enum handover {
 	F(str, reply, 512)            /* text, printable ASCII */              \
 	F(u8, possible_duplicate, 1)  /* the end came after our dot */         \
 	F(u8, handover, HANDOVER_DSN) /* enum handover, of OUTCOME_DELIVERED   \
-				       */
+				       */                                      \
+	F(str, tls, 128) /* as the log has it: version, cipher, how verified;  \
+			  * empty: in the clear, or no connection */
 WIRE_DECLARE(tell_result, TELL_RESULT)
 
 /* All results of this work were told. unreachable: no next hop of the
@@ -79,6 +81,42 @@ WIRE_DECLARE(tell_result, TELL_RESULT)
 	F(u32, ms, UINT32_MAX) /* from tell_work to here */
 WIRE_DECLARE(tell_done, TELL_DONE)
 
+/* --- TLS reports (RFC 8460) --- */
+
+enum tls_policy { TLS_POLICY_NONE, TLS_POLICY_TLSA, TLS_POLICY_STS };
+
+enum tls_result {
+	TLS_RESULT_SUCCESS,
+	TLS_RESULT_NO_STARTTLS,       /* starttls-not-supported */
+	TLS_RESULT_HOST_MISMATCH,     /* certificate-host-mismatch */
+	TLS_RESULT_NOT_TRUSTED,       /* certificate-not-trusted */
+	TLS_RESULT_EXPIRED,           /* certificate-expired */
+	TLS_RESULT_VALIDATION,        /* validation-failure: all else */
+	TLS_RESULT_TLSA_INVALID,      /* tlsa-invalid */
+	TLS_RESULT_DNSSEC_INVALID,    /* dnssec-invalid */
+	TLS_RESULT_DANE_REQUIRED,     /* dane-required */
+	TLS_RESULT_STS_FETCH_ERROR,   /* sts-policy-fetch-error */
+	TLS_RESULT_STS_INVALID,       /* sts-policy-invalid */
+	TLS_RESULT_STS_WEBPKI_INVALID /* sts-webpki-invalid */
+};
+
+/* So many sessions for this policy domain had this result since the last time;
+ * only of domains that ask for reports. */
+#define TELL_TLS_TALLY(F)                                                    \
+	F(u32, day, UINT32_MAX) /* UTC, since 1970 */                        \
+	F(str, domain, 255)                                                  \
+	F(str, rua, 1024) /* its TLSRPT record */                            \
+	F(u8, policy, TLS_POLICY_STS)                                        \
+	F(str, policy_text, 4096) /* policy-string: its lines, LF between */ \
+	F(str, mx_patterns, 4096) /* of MTA-STS, a blank between */          \
+	F(u8, result, TLS_RESULT_STS_WEBPKI_INVALID)                         \
+	F(str, mx, 255)                                                      \
+	F(str, mx_address, 64)                                               \
+	F(str, our_address, 64)                                              \
+	F(str, reason, 128) /* failure-reason-code; or empty */              \
+	F(u32, count, UINT32_MAX)
+WIRE_DECLARE(tell_tls_tally, TELL_TLS_TALLY)
+
 /* clang-format off */
 #define QUEUE_DELIVERY(M)                                                     \
 	M(tell_capacity,     EDGE_B_TO_A, PHASE_RUN, 0)                       \
@@ -87,7 +125,8 @@ WIRE_DECLARE(tell_done, TELL_DONE)
 	M(tell_work_file,    EDGE_A_TO_B, PHASE_RUN, 0)                       \
 	M(tell_work_content, EDGE_A_TO_B, PHASE_RUN, 0)                       \
 	M(tell_result,       EDGE_B_TO_A, PHASE_RUN, 0)                       \
-	M(tell_done,         EDGE_B_TO_A, PHASE_RUN, 0)
+	M(tell_done,         EDGE_B_TO_A, PHASE_RUN, 0)                       \
+	M(tell_tls_tally,    EDGE_B_TO_A, PHASE_RUN, 0)
 /* clang-format on */
 EDGE_DECLARE(queue_delivery, QUEUE_DELIVERY)
 

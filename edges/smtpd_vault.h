@@ -11,21 +11,10 @@
 #define POSTERN_EDGES_SMTPD_VAULT_H
 
 #include "edges/edges.h"
+#include "edges/vault_limits.h"
 #include "lib/ipc/channel.h"
 
-enum {
-	VAULT_KEY_ID = 32,      /* SHA-256 of the SubjectPublicKeyInfo, DER */
-	VAULT_SIGN_MAX = 1024,  /* bytes in and out: RSA up to 8192 bits */
-	VAULT_SECRET_MAX = 1024 /* of a password, of an authorization text */
-};
-
 /* --- keys --- */
-
-enum vault_scheme {
-	VAULT_RSA_RAW, /* the private operation on a block that is padded as a
-			* signature, as long as the modulus */
-	VAULT_ECDSA    /* a signature (DER) over this digest */
-};
 
 #define ASK_SIGN(F)                \
 	F(bin, key, VAULT_KEY_ID)  \

@@ -89,7 +89,7 @@ static int
 open_base(const struct gateway *gw, const struct action *a)
 {
 	struct owner o =
-	    owner_of(gw, ROLE_MAILDIR, config_maildir_instance(gw->conf, a));
+	    owner_of(gw, ROLE_MAILDIR, config_agent_instance(gw->conf, a));
 	struct stat st;
 	int fd = open_or_make(a->base, &o);
 	if (fd == -1 || fstat(fd, &st) == -1) {

@@ -88,12 +88,12 @@ same_listeners(const struct config *a, const struct config *b)
 static bool
 same_maildir_users(const struct config *a, const struct config *b)
 {
-	uint16_t n = config_maildir_count(a);
-	if (config_maildir_count(b) != n)
+	uint16_t n = config_agent_count(a, ACTION_MAILDIR);
+	if (config_agent_count(b, ACTION_MAILDIR) != n)
 		return false;
 	for (uint16_t i = 0; i < n; i++)
-		if (!same_text(
-			config_maildir_user(a, i), config_maildir_user(b, i)))
+		if (!same_text(config_agent_user(a, ACTION_MAILDIR, i),
+			config_agent_user(b, ACTION_MAILDIR, i)))
 			return false;
 	return true;
 }

@@ -36,6 +36,12 @@ smtpd_count(const struct config *c)
 }
 
 static uint16_t
+maildir_count(const struct config *c)
+{
+	return config_agent_count(c, ACTION_MAILDIR);
+}
+
+static uint16_t
 delivery_count(const struct config *c)
 {
 	return (uint16_t)c->delivery_workers;
@@ -109,7 +115,7 @@ vault_user(const struct config *c, uint16_t instance)
 static const char *
 maildir_user(const struct config *c, uint16_t instance)
 {
-	return or_common(c, config_maildir_user(c, instance));
+	return or_common(c, config_agent_user(c, ACTION_MAILDIR, instance));
 }
 
 /* --- with how much --- */
@@ -220,7 +226,7 @@ const struct role_def role_table[] = {
 	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
 	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
 	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,
-	    config_maildir_count, maildir_user,  small_nofile,    small_memory },
+	    maildir_count,        maildir_user,    small_nofile,    small_memory },
 	{ ROLE_CONTROL,  WAVE_AGENTS, GIVES_CONTROL,
 	    one,                  control_user,  small_nofile,    small_memory },
 	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES | GIVES_TICKETS,

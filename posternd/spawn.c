@@ -123,7 +123,7 @@ hand_dirs(struct process *p)
 	for (size_t i = 0; i < gw->conf->nactions; i++) {
 		const struct action *a = &gw->conf->actions[i];
 		if (gw->bases[i] == -1 ||
-		    config_maildir_instance(gw->conf, a) != p->instance)
+		    config_agent_instance(gw->conf, a) != p->instance)
 			continue;
 		m.action = a->id;
 		m.dir = gw->bases[i];

@@ -57,19 +57,13 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		return from_smtpd_add(queue, instance, socket);
 	case ROLE_DELIVERY:
 	case ROLE_MAILDIR:
+	case ROLE_MDA:
 		return from_delivery_add(queue, peer, instance, socket);
 	case ROLE_CONTROL:
 		return from_control_add(queue, instance, socket);
-	case ROLE_PARENT:
-	case ROLE_QUEUE:
-	case ROLE_RESOLVER:
-	case ROLE_DIALER:
-	case ROLE_VAULT:
-	case ROLE_COUNT:
-		close(socket);
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 static int

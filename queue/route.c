@@ -42,7 +42,7 @@ tag_of(const struct config *c, struct str listener)
 
 	for (size_t i = 0; i < c->nlisteners; i++) {
 		const struct listener *l = &c->listeners[i];
-		struct hop_addr at = { l->addr, l->port };
+		struct hop_addr at = { .addr = l->addr, .port = l->port };
 		const char *is = "submit";
 
 		if (l->addr.family != ADDR_LOCAL)
@@ -188,7 +188,7 @@ route_rcpt(
 	};
 	if (a->kind == ACTION_MAILDIR) {
 		out->pool = POOL_MAILDIR +
-			    (uint32_t)config_maildir_instance(t->config, a);
+			    (uint32_t)config_agent_instance(t->config, a);
 		return ROUTE_TO;
 	}
 	out->hops = config_hops(a, domain, &t->hops);

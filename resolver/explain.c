@@ -239,6 +239,7 @@ tell_action(struct explanation *x, const struct action *a, struct str domain)
 	case ACTION_MAILDIR:
 		tell_maildir(x, a);
 		break;
+	case ACTION_MDA:
 	case ACTION_DISCARD:
 		break;
 	}

@@ -14,8 +14,6 @@
  * Read next: from_smtpd.c, caller.c; from_delivery.c, way.c, hosts.c;
  * query.c, cares.c.
  */
-#include <unistd.h>
-
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "resolver/dnsbl.h"
@@ -54,16 +52,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		return from_dialer_add(instance, socket);
 	case ROLE_CONTROL:
 		return from_control_add(instance, socket);
-	case ROLE_PARENT:
-	case ROLE_RESOLVER:
-	case ROLE_QUEUE:
-	case ROLE_MAILDIR:
-	case ROLE_VAULT:
-	case ROLE_COUNT:
-		close(socket);
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 int

@@ -13,8 +13,6 @@
  * cmd_mail.c, cmd_data.c, cmd_bdat.c, body.c, filtering.c, filter_stages.c,
  * filter_content.c, commit.c.
  */
-#include <unistd.h>
-
 #include "lib/net/tls.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
@@ -75,15 +73,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		return milters_set_dialer(child_loop(), socket);
 	case ROLE_VAULT:
 		return from_vault_start(child_loop(), instance, socket);
-	case ROLE_PARENT:
-	case ROLE_SMTPD:
-	case ROLE_DELIVERY:
-	case ROLE_MAILDIR:
-	case ROLE_COUNT:
-		close(socket);
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 static int

@@ -88,18 +88,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_CONTROL:
 		return tell_stats_serve(
 		    child_loop(), socket, "vault", tally_counters);
-	case ROLE_PARENT:
-	case ROLE_DIALER:
-	case ROLE_RESOLVER:
-	case ROLE_QUEUE:
-	case ROLE_DELIVERY:
-	case ROLE_MAILDIR:
-	case ROLE_VAULT:
-	case ROLE_COUNT:
-		close(socket);
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 int

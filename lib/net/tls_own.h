@@ -61,7 +61,7 @@ void tls_tickets_use(SSL_CTX *ctx);
 /* There are keys for them. */
 bool tls_tickets_are_on(void);
 
-/* --- tls_client.c --- */
+/* --- tls_client_cert.c --- */
 /* Clients of this context are asked for a certificate, which is checked
  * against ca (PEM, or NULL). 0, or -1 with why. */
 int tls_client_ask(SSL_CTX *ctx, const char *ca, struct fault *why);

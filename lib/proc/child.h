@@ -34,6 +34,9 @@ struct child_ops {
 	/* A listening socket; the role owns it. */
 	void (*on_listen)(uint32_t id, int socket);
 	void (*on_sources)(uint32_t column, int map);
+	/* Certificates of authorities (PEM), before on_config; the role owns
+	 * fd. */
+	void (*on_authorities)(int fd);
 	/* Keys of session tickets, TICKET_KEY_SIZE each, the first in use. */
 	void (*on_tickets)(struct str keys);
 	/* A private key of the configuration that comes: name of its file;
@@ -42,9 +45,9 @@ struct child_ops {
 	void (*on_control_access)(const struct tell_control_access *m);
 	/* A whole configuration; the child keeps a reference of its own. */
 	void (*on_config)(struct config *c);
-	/* A socket to a peer: the role makes its channel with the edge and end
-	 * of edges_between, and returns it (NULL: none, and the socket is
-	 * closed). A former channel to the same peer is dead. When this one
+	/* A socket to a peer with which it has an edge: the role makes its
+	 * channel with the edge and end of edges_between, and returns it (NULL:
+	 * none, and the socket is closed). A former channel to the same peer is dead. When this one
 	 * ends the parent hears of it, and there is a new one. */
 	struct channel *(*on_peer)(
 	    enum role peer, uint16_t instance, int socket);

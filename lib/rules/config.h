@@ -32,7 +32,21 @@ enum { CONFIG_DNSBLS_MAX = 16 };
 
 enum { CONFIG_SERVERS_MAX = 8, SERVER_PORT = 53, SERVER_TIMEOUT_MS = 3000 };
 
-enum action_kind { ACTION_RELAY, ACTION_MAILDIR, ACTION_DISCARD };
+enum action_kind { ACTION_RELAY, ACTION_MAILDIR, ACTION_MDA, ACTION_DISCARD };
+
+/* `tls' of a relay; what a URL says holds besides. 0: nothing was said, which
+ * by MX means ACTION_TLS_DANE, else ACTION_TLS_MAY. */
+enum action_tls {
+	ACTION_TLS_MAY = 1,     /* opportunistic: when offered, unverified */
+	ACTION_TLS_REQUIRE = 2, /* a certificate for the next hop's name */
+	ACTION_TLS_DANE = 4,    /* as TLSA records have it; without: the rest */
+	ACTION_TLS_STS = 8,     /* as MTA-STS has it, likewise; after DANE */
+	ACTION_TLS_UNVERIFIED = 16, /* with REQUIRE, smtp+tls, smtps: any
+				     * certificate will do */
+	ACTION_TLS_ALL = 31
+};
+
+enum { ACTION_SOURCES_MAX = 16 };
 
 struct action {
 	uint32_t id; /* its index */
@@ -46,10 +60,22 @@ struct action {
 	uint16_t mx_port;     /* by MX: the port there */
 	bool vrfy;            /* VRFY each recipient before MAIL */
 	char *helo;           /* relay: NULL: hostname */
-	char *path;           /* maildir: the template, from the base on */
-	char *base;           /* maildir: fixed part before the first %{ */
-	char *user;           /* maildir: NULL: the invoking user */
-	uint64_t ttl_ms;      /* 0: queue ttl */
+	unsigned int tls;     /* relay: enum action_tls */
+	/* relay: credentials for AUTH; NULL: none. The table is not owned, its
+	 * values are in the vault */
+	struct table *auth;
+	char *auth_label;
+	const struct pki *pki; /* relay: our certificate there; or NULL. Not
+				* owned */
+	struct addr sources[ACTION_SOURCES_MAX]; /* relay: connects from one
+						  * of these */
+	size_t nsources;
+	char *path;          /* maildir: the template, from the base on */
+	char *base;          /* maildir: fixed part before the first %{ */
+	char *command;       /* mda: its words, see command.h */
+	uint64_t timeout_ms; /* mda: of one run */
+	char *user;          /* maildir, mda: NULL: the invoking user */
+	uint64_t ttl_ms;     /* 0: queue ttl */
 };
 
 enum cond_kind {
@@ -86,6 +112,11 @@ enum verdict_kind {
 	VERDICT_REJECT,
 	VERDICT_TEMPFAIL,
 	VERDICT_QUARANTINE /* set aside; by the action once released */
+};
+
+/* The sender of daily reports about TLS (RFC 8460). */
+struct tls_reports {
+	char *organization, *contact, *from; /* owned; contact: mail address */
 };
 
 struct rule {
@@ -151,8 +182,17 @@ struct config {
 	size_t nmilter_sets;
 	/* of our own reports; NULL: none. Not owned */
 	const struct milter_set *report_milters;
-	char *vault_user;  /* NULL: user */
-	char *dialer_user; /* NULL: user */
+	char *vault_user; /* NULL: user */
+	char *fetch_user; /* NULL: user */
+	/* Of the authorities whose certificates are trusted (PEM); in the
+	 * parent. NULL: the system's, if it is there */
+	char *ca_path;
+	/* Names whose records are asked for now and then, to learn whether the
+	 * name servers validate: one that is signed (NULL: the default), and
+	 * one that is not right (NULL: none) */
+	char *dnssec_signed, *dnssec_bogus;
+	struct tls_reports *tls_reports; /* owned; NULL: none are sent */
+	char *dialer_user;               /* NULL: user */
 	char *dial_groups; /* names of groups the dialer has besides, blank
 			    * separated; NULL: none */
 };

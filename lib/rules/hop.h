@@ -3,7 +3,12 @@
  *
  *	smtp://192.0.2.1:2525    an address, IPv6 in brackets
  *	smtp://mx.example.com    a host, by its addresses (no MX)
- *	smtp+notls://...         the same
+ *	smtp+tls://...           the same, with STARTTLS or not at all
+ *	smtps://...              the same, TLS from the first byte on; port 465
+ *	smtp+notls://...         the same, in the clear
+ *	lmtp://...               the same, LMTP (RFC 2033); port 24
+ *	smtp+unix:///run/socket  a Unix socket
+ *	lmtp+unix:///run/socket
  *	mx://example.com:25      by MX: what config_hops makes of a relay
  *	                         without `to`; nobody can configure it;
  *	                         mx://[192.0.2.1] is an address
@@ -22,21 +27,34 @@
 
 struct config;
 
-enum { HOP_PORT = 25, HOP_TEXT_MAX = ADDR_TEXT_MAX + 10 };
+enum { HOP_PORT = 25, HOP_TEXT_MAX = 118 };
+
+enum { HOP_PATH_MAX = 107 };
 
 /* Where a next hop is. */
 struct hop_addr {
-	struct addr addr;
+	struct addr addr; /* ADDR_LOCAL: at path */
 	uint16_t port;
+	char path[HOP_PATH_MAX + 1]; /* "" */
 };
 
-enum hop_kind { HOP_ADDRESS, HOP_HOST, HOP_MX };
+enum hop_kind { HOP_ADDRESS, HOP_HOST, HOP_MX, HOP_LOCAL };
+
+enum hop_tls {
+	HOP_TLS_BY_ACTION, /* smtp://, lmtp://: as the action has it */
+	HOP_TLS_NEVER,     /* smtp+notls://, Unix sockets */
+	HOP_TLS_STARTTLS,  /* smtp+tls:// */
+	HOP_TLS_AT_ONCE    /* smtps:// */
+};
 
 struct hop_url {
 	enum hop_kind kind;
 	struct addr addr; /* HOP_ADDRESS */
-	struct str name;  /* else: a valid domain name; into the URL */
+	struct str name;  /* else: a valid domain name, of HOP_LOCAL an
+			   * absolute path; into the URL */
 	uint16_t port;
+	enum hop_tls tls;
+	bool lmtp;
 };
 
 /* One URL. Returns 0, or -1 with why (which may be NULL). */
@@ -47,7 +65,7 @@ bool hop_url_next(struct str *text, struct str *url);
 /* Can a host be called so? A domain name whose last label is no number: one
  * that is only looks like an address, and is none. */
 bool hop_is_host_name(struct str s);
-/* ADDR:PORT, IPv6 in brackets. Returns out. */
+/* ADDR:PORT, IPv6 in brackets; or the path. Returns out. */
 const char *hop_format(
     const struct hop_addr *at, char out[static HOP_TEXT_MAX]);
 

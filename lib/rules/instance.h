@@ -1,4 +1,4 @@
-/* Which maildir process serves which action: one for each user. */
+/* Which maildir or mda process serves which action: one for each user. */
 #ifndef POSTERN_RULES_INSTANCE_H
 #define POSTERN_RULES_INSTANCE_H
 
@@ -6,13 +6,14 @@
 
 #include "lib/rules/config.h"
 
-/* How many maildir processes the configuration needs: its maildir actions'
- * distinct users (no user counts as one). */
-uint16_t config_maildir_count(const struct config *c);
-/* The instance of the maildir process that serves a maildir action. */
-uint16_t config_maildir_instance(
-    const struct config *c, const struct action *a);
+/* How many processes the configuration needs for its actions of this kind
+ * (ACTION_MAILDIR, ACTION_MDA): their distinct users (no user counts as
+ * one). */
+uint16_t config_agent_count(const struct config *c, enum action_kind kind);
+/* The instance of the process that serves this maildir or mda action. */
+uint16_t config_agent_instance(const struct config *c, const struct action *a);
 /* Whose process that is; NULL: no user was said. */
-const char *config_maildir_user(const struct config *c, uint16_t instance);
+const char *config_agent_user(
+    const struct config *c, enum action_kind kind, uint16_t instance);
 
 #endif

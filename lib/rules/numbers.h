@@ -79,6 +79,7 @@ struct table;
 	L(connect_timeout, "connect-timeout", time, 30000, 100, 3600000)       \
 	L(greeting_timeout, "greeting-timeout", time, 300000, 100, 3600000)    \
 	L(helo_timeout, "helo-timeout", time, 300000, 100, 3600000)            \
+	L(starttls_timeout, "starttls-timeout", time, 60000, 100, 3600000)     \
 	L(mail_timeout, "mail-timeout", time, 300000, 100, 3600000)            \
 	L(rcpt_timeout, "rcpt-timeout", time, 300000, 100, 3600000)            \
 	L(data_init_timeout, "data-init-timeout", time, 120000, 100, 3600000)  \

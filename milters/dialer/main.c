@@ -12,8 +12,6 @@
  * back; connections that were handed on go on.
  * Read next: from_smtpd.c, reach.c, crowd.c, addresses.c.
  */
-#include <unistd.h>
-
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
@@ -49,17 +47,9 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	case ROLE_CONTROL:
 		return tell_stats_serve(
 		    child_loop(), socket, "dialer", from_smtpd_counters);
-	case ROLE_PARENT:
-	case ROLE_DIALER:
-	case ROLE_QUEUE:
-	case ROLE_DELIVERY:
-	case ROLE_MAILDIR:
-	case ROLE_VAULT:
-	case ROLE_COUNT:
-		close(socket);
-		break;
+	default:
+		return NULL;
 	}
-	return NULL;
 }
 
 int

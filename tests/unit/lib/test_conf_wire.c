@@ -722,10 +722,10 @@ START_TEST(maildir_instances)
 		if (users[i] != NULL)
 			c->actions[i].user = xstrdup(users[i]);
 	}
-	ck_assert_uint_eq(config_maildir_count(c), 3);
+	ck_assert_uint_eq(config_agent_count(c, ACTION_MAILDIR), 3);
 	for (size_t i = 0; i < c->nactions; i++)
 		ck_assert_uint_eq(
-		    config_maildir_instance(c, &c->actions[i]), expected[i]);
+		    config_agent_instance(c, &c->actions[i]), expected[i]);
 	config_unref(&c);
 }
 
