@@ -133,6 +133,8 @@ static const struct route routes[] = {
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_reload, false },
 	{ "resolve", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_resolve, false },
+	{ "show-dnssec", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
+	    PERMIT_VIEW, 10000, TYPE_ask_dnssec, false },
 	{ "show-routes", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_routes, false },
 	{ "show-milters", NULL, NULL, TO_EACH, ROLE_SMTPD,

@@ -246,6 +246,7 @@ sum_own(struct sum *s)
 	/* There also while no resolver runs. */
 	sum_add(s, STR("resolver.queries"), 0);
 	sum_add(s, STR("resolver.cache_hits"), 0);
+	sum_add(s, STR("resolver.dnssec"), 0);
 }
 
 static bool

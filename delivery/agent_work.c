@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "delivery/race.h"
 #include "delivery/result.h"
 #include "delivery/way_walk.h"
 #include "lib/base/alloc.h"
@@ -50,6 +51,7 @@ work_free(struct work **wp)
 		free(w->rcpts[i].to);
 	if (w->file != -1)
 		(void)close(w->file);
+	race_stop(w);
 	walk_clear(&w->walk);
 	verdict_free(&w->failure);
 	free(w->rcpts);

@@ -8,6 +8,7 @@
 
 #include "delivery/hops.h"
 #include "delivery/routes.h"
+#include "delivery/sts.h"
 #include "edges/queue_delivery.h"
 #include "lib/ipc/channel.h"
 
@@ -33,23 +34,39 @@ struct work_rcpt {
 
 /* A place put off because it was dead. */
 struct later {
-	struct place place;
+	struct place place;  /* policy a reference */
 	struct route *route; /* a reference, NULL: none; its host is there */
 };
 
 /* How far the work came on its next hops; see way_walk.h. */
 struct walk {
 	struct str rest; /* URLs whose turn is to come */
+
+	enum walk_step {
+		STEP_URL,    /* to the next one */
+		STEP_STS,    /* the policy of its domain is asked for */
+		STEP_ROUTE,  /* then the way to it */
+		STEP_ADDRS,  /* then its addresses have their turn */
+		STEP_ADDRESS /* it is one itself */
+	} step;
+	struct str url_text; /* the present one */
+	struct hop_url url;
+	struct sts_wait sts_wait;
+	struct sts_policy *sts; /* a reference, or NULL */
 	struct route_wait wait;
-	struct route *route; /* of the present URL; a reference, or NULL */
+	struct route *route; /* a reference, or NULL */
 	uint8_t order[WAY_ALL_MAX];
 	size_t at, norder;
-	struct later *later; /* owned */
+	uint16_t preference;   /* of the place of the route given last */
+	struct policy *policy; /* of the place given last; a reference */
+	struct later *later;   /* owned */
 	size_t nlater, later_at;
 	size_t nplaces;   /* given out */
 	bool bad;         /* there was a URL that is none */
 	bool reached_out; /* the network was asked, and be it for the way */
 };
+
+struct race;
 
 struct work {
 	TAILQ_ENTRY(work) entry;
@@ -75,6 +92,7 @@ struct work {
 	bool talked; /* some next hop let us in */
 	bool vrfy;   /* recipients are asked about before MAIL */
 	struct conn *conn;
+	struct race *race;       /* to the next connection; or NULL */
 	struct verdict *failure; /* why the last next hop failed, or NULL */
 };
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "delivery/agent_work.h"
+#include "delivery/from_vault.h"
 #include "delivery/hops.h"
 #include "delivery/policy.h"
 #include "delivery/result.h"
@@ -29,6 +30,16 @@ enum conn_caps {
 	CAP_AUTH_PLAIN = 256,
 	CAP_AUTH_LOGIN = 512
 };
+
+/* What LIMITS says (RFC 9422); 0: nothing. */
+struct conn_limits {
+	uint32_t mails;   /* transactions in a connection */
+	uint32_t rcpts;   /* in a transaction */
+	uint32_t domains; /* of those */
+};
+
+struct auth;
+struct downgrade;
 
 /* How a connection was lost. */
 enum lost {
@@ -56,47 +67,51 @@ struct conn {
 	struct stream *stream; /* NULL: closed */
 	struct hop *hop;
 	struct policy *policy; /* a reference */
-	char *helo;            /* our name there */
-	char *domain;          /* of the recipients that it was opened for */
-	bool in_clear;         /* TLS has failed there (SECURE_MAY) */
-	enum tls_proof proven; /* by the certificate, once secured */
 	char *host;            /* the name that led there; NULL: none */
 	struct deliver_numbers numbers;
 	struct deferred gone; /* frees after the round */
-	bool may_be_ours;     /* hop_may_be_ours; looked at once connected */
-	bool is_ours;         /* it is: we talk to ourselves */
-	bool is_idle;
 	uint64_t idle_since_ms;
+	struct addr source;    /* where it comes from; ADDR_NONE: any */
+	enum tls_proof proven; /* by the certificate, once secured */
+	bool in_clear;         /* no TLS there although it may (SECURE_MAY) */
+	bool may_be_ours;      /* hop_may_be_ours; looked at once connected */
+	bool is_ours;          /* it is: we talk to ourselves */
+	bool is_idle;
 	/* the dialogue, see smtp_client.c */
 	enum client_state hearing; /* whose reply comes next */
 	enum client_state saying;  /* what is said next, STATE_NONE: nothing */
 	enum client_state then;    /* where to go when all input is used */
 	unsigned int nwaiting;     /* commands without their reply */
 	struct reply reply;
-	uint32_t caps;     /* enum conn_caps */
 	uint64_t size_max; /* of SIZE, 0: none given */
+	uint32_t caps;     /* enum conn_caps */
+	struct conn_limits limits;
+	struct credentials_wait credentials;
+	struct auth *auth; /* while AUTH goes on; or NULL */
+	bool has_auth;     /* it went well */
+	bool no_vrfy;      /* it has no VRFY */
 	/* the transaction */
-	struct work *work;        /* NULL: none */
 	bool reused;              /* it was idle before this work */
 	bool heard;               /* a reply came since the work began */
 	bool refused;             /* the answer to MAIL was no */
-	bool no_vrfy;             /* it has no VRFY */
+	bool by_bdat;             /* the mail goes as one chunk */
+	bool chunk_said;          /* it was written */
+	bool to_7bit;             /* it is downgraded on its way */
+	struct work *work;        /* NULL: none */
 	uint64_t nmessages;       /* transactions so far, this one included */
 	uint32_t say_at, hear_at; /* next recipient to ask for, to hear of */
 	uint32_t nasked, ntaken;
-	struct dot_writer dot;
-	uint64_t sent;        /* bytes of the mail given to the stream */
+	const char *tx_domain; /* of the first asked for; in work; or NULL */
+	struct downgrade *downgrade; /* owned; NULL: none under way */
+	uint64_t sent;               /* bytes of the mail given to the stream */
 	struct timer *breath; /* between the pieces of a long mail; or NULL */
+	struct dot_writer dot;
 };
 
-/* Begins to connect to at. NULL with errno when the system does not let us
- * even try. */
-struct conn *conn_open(struct loop *l, const struct hop_addr *at,
-    const char *helo, const struct deliver_numbers *numbers,
-    const struct conn_ops *ops);
-/* The same with fd, which is connected or on its way; taken over. */
+/* A connection to at by fd, which is connected or on its way; taken over. The
+ * policy gets a reference more. */
 struct conn *conn_new(struct loop *l, const struct hop_addr *at, int fd,
-    const char *helo, const struct deliver_numbers *numbers,
+    struct policy *policy, const struct deliver_numbers *numbers,
     const struct conn_ops *ops);
 /* The name that led c's work there, for texts; NULL: none. Copied. */
 void conn_set_host(struct conn *c, const char *host);

@@ -187,6 +187,14 @@ from_queue_open(struct loop *l, int socket)
 	return queue;
 }
 
+int
+from_queue_tell_tally(const struct tell_tls_tally *m)
+{
+	if (queue == NULL || channel_is_full(queue))
+		return -1;
+	return channel_tell(queue, TYPE_tell_tls_tally, m, 0);
+}
+
 void
 from_queue_go(void)
 {

@@ -2,6 +2,7 @@
 #ifndef POSTERN_DELIVERY_FROM_QUEUE_H
 #define POSTERN_DELIVERY_FROM_QUEUE_H
 
+#include "edges/queue_delivery.h"
 #include "lib/base/loop.h"
 #include "lib/ipc/channel.h"
 
@@ -9,6 +10,8 @@
 struct channel *from_queue_open(struct loop *l, int socket);
 /* Ends the channel, and what came over it. */
 void from_queue_close(void);
+/* 0, or -1: there is no queue, or it has enough to read. */
+int from_queue_tell_tally(const struct tell_tls_tally *m);
 /* Begin to ask for work. */
 void from_queue_go(void);
 /* Takes nothing new. */

@@ -1,9 +1,11 @@
 #include "delivery/from_resolver.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edges/edges.h"
+#include "lib/base/alloc.h"
 #include "lib/ipc/channel.h"
 #include "lib/mail/path.h"
 
@@ -116,26 +118,56 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	end(q, &clean);
 }
 
+static struct question *
+asked_with(struct channel *ch, uint64_t id)
+{
+	struct question key = { .id = id };
+
+	return ch == resolver ? RB_FIND(question_tree, &asked, &key) : NULL;
+}
+
 /* Behind its host stands the network: nothing but names and addresses comes
  * through. */
 static void
 on_addr(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_way_addr *m = msg;
-	struct question key = { .id = id }, *q;
+	struct question *q = asked_with(ch, id);
 	struct addr a;
 
 	(void)ctx;
-	if (ch != resolver)
-		return;
-	q = RB_FIND(question_tree, &asked, &key);
 	if (q != NULL && path_is_domain(m->host, false) &&
 	    addr_parse(m->address, &a) == 0)
 		q->ops->on_addr(q, m, &a);
 }
 
+static void
+on_dane(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_way_dane *m = msg;
+	struct question *q = asked_with(ch, id);
+
+	(void)ctx;
+	if (q != NULL && q->ops->on_dane != NULL &&
+	    path_is_domain(m->host, false) &&
+	    (m->base.len == 0 || path_is_domain(m->base, false)))
+		q->ops->on_dane(q, m);
+}
+
+static void
+on_tlsa(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct question *q = asked_with(ch, id);
+
+	(void)ctx;
+	if (q != NULL && q->ops->on_tlsa != NULL)
+		q->ops->on_tlsa(q, msg);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_way_addr, on_addr },
+	{ TYPE_tell_way_dane, on_dane },
+	{ TYPE_tell_way_tlsa, on_tlsa },
 	{ 0, NULL },
 };
 
@@ -234,6 +266,42 @@ from_resolver_close(void)
 	channel_free(&resolver);
 	while ((q = first_given_up()) != NULL)
 		end_unanswered(q);
+}
+
+/* --- where reports go --- */
+
+struct rua {
+	void (*fn)(void *ctx, struct str text, uint32_t ttl_s);
+	void *ctx;
+};
+
+static void
+on_rua(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	const struct answer_tls_rua *m = msg;
+	struct rua *r = ctx;
+
+	(void)type;
+	if (fault == NULL)
+		r->fn(r->ctx, m->text, m->ttl_s);
+	else
+		r->fn(r->ctx, (struct str){ NULL, 0 }, 0);
+	free(r);
+}
+
+bool
+from_resolver_ask_rua(struct str domain,
+    void (*fn)(void *ctx, struct str text, uint32_t ttl_s), void *ctx)
+{
+	struct ask_tls_rua m = { .domain = domain };
+	struct rua *r;
+
+	if (resolver == NULL || !channel_is_open(resolver))
+		return false;
+	r = xmalloc(sizeof(*r));
+	*r = (struct rua){ fn, ctx };
+	(void)channel_ask(resolver, TYPE_ask_tls_rua, &m, on_rua, r);
+	return true;
 }
 
 uint64_t

@@ -4,6 +4,7 @@
 
 #include "lib/base/tree.h"
 #include <bsd/sys/queue.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "edges/delivery_resolver.h"
@@ -23,6 +24,10 @@ struct question_ops {
 	/* An address of a host; both are sound. */
 	void (*on_addr)(struct question *q, const struct tell_way_addr *m,
 	    const struct addr *a);
+	/* What DNSSEC says of a host, whose name and base are sound; then a
+	 * record of the host named last. NULL when dane is not asked for. */
+	void (*on_dane)(struct question *q, const struct tell_way_dane *m);
+	void (*on_tlsa)(struct question *q, const struct tell_way_tlsa *m);
 	/* It is asked anew: what came so far is void. */
 	void (*on_again)(struct question *q);
 	/* The end; q is the asker's again. WAY_FAULT also when nobody
@@ -52,7 +57,12 @@ void from_resolver_close(void);
 void from_resolver_ask(struct question *q);
 /* Nothing comes any more. */
 void from_resolver_cancel(struct question *q);
-/* Questions since the start; those asked again count once. */
+/* The TLSRPT record of a domain (RFC 8460): fn is called once, from the loop.
+ * text is empty when there is none; ttl_s 0: nobody knows. False: there is no
+ * resolver, and fn is not called. */
+bool from_resolver_ask_rua(struct str domain,
+    void (*fn)(void *ctx, struct str text, uint32_t ttl_s), void *ctx);
+/* Questions for a way since the start; those asked again count once. */
 uint64_t from_resolver_total(void);
 
 #endif

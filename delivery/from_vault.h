@@ -3,13 +3,19 @@
 #ifndef POSTERN_DELIVERY_FROM_VAULT_H
 #define POSTERN_DELIVERY_FROM_VAULT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 #include "lib/ipc/channel.h"
 
+/* Before everything else. Sets the signer of lib/net/tls.h. */
+void from_vault_init(struct loop *l);
 /* A socket to this instance; the one before is dead, and what it owed an
- * answer has failed. Sets the signer of lib/net/tls.h. */
-struct channel *from_vault_open(struct loop *l, uint16_t instance, int socket);
+ * answer has failed. */
+struct channel *from_vault_open(uint16_t instance, int socket);
+void from_vault_close(void);
 
 struct credentials_wait {
 	uint64_t id; /* 0: waits for nothing */

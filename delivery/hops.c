@@ -13,7 +13,7 @@ place_format(const struct place *p, char out[static PLACE_TEXT_MAX])
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (p->host == NULL)
+	if (p->host == NULL || p->at.addr.family == ADDR_LOCAL)
 		return hop_format(&p->at, out);
 	(void)snprintf(out, PLACE_TEXT_MAX, "%s[%s]:%u", p->host,
 	    addr_format(&p->at.addr, text), p->at.port);
@@ -31,7 +31,9 @@ hop_cmp(const struct hop *a, const struct hop *b)
 		return d;
 	if (a->at.addr.scope != b->at.addr.scope)
 		return a->at.addr.scope < b->at.addr.scope ? -1 : 1;
-	return a->at.port - b->at.port;
+	if (a->at.port != b->at.port)
+		return a->at.port - b->at.port;
+	return strcmp(a->at.path, b->at.path);
 }
 
 RB_HEAD(hop_tree, hop);
@@ -49,13 +51,20 @@ hop_drop(struct hop *h)
 	free(h);
 }
 
+/* There is nothing to remember. */
+static bool
+is_forgotten(const struct hop *h, uint64_t now_ms)
+{
+	return h->dead_until_ms <= now_ms && h->plain_until_ms <= now_ms;
+}
+
 static void
 hops_sweep(uint64_t now_ms)
 {
 	struct hop *h, *next;
 
 	RB_FOREACH_SAFE(h, hop_tree, &hops, next)
-		if (h->nconns == 0 && h->dead_until_ms <= now_ms)
+		if (h->nconns == 0 && is_forgotten(h, now_ms))
 			hop_drop(h);
 }
 
@@ -80,7 +89,7 @@ hop_take(const struct hop_addr *at, uint64_t now_ms)
 void
 hop_release(struct hop *h, uint64_t now_ms)
 {
-	if (--h->nconns == 0 && h->dead_until_ms <= now_ms)
+	if (--h->nconns == 0 && is_forgotten(h, now_ms))
 		hop_drop(h);
 }
 
@@ -91,9 +100,30 @@ hop_set_dead(struct hop *h, uint64_t now_ms)
 }
 
 void
+hop_mark_dead(const struct hop_addr *at, uint64_t now_ms)
+{
+	struct hop *h = hop_take(at, now_ms);
+
+	hop_set_dead(h, now_ms);
+	hop_release(h, now_ms);
+}
+
+void
 hop_set_alive(struct hop *h)
 {
 	h->dead_until_ms = 0;
+}
+
+void
+hop_set_plain(struct hop *h, uint64_t now_ms)
+{
+	h->plain_until_ms = now_ms + HOP_PLAIN_MS;
+}
+
+bool
+hop_is_plain(const struct hop *h, uint64_t now_ms)
+{
+	return h->plain_until_ms > now_ms;
 }
 
 struct hop *

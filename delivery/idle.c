@@ -31,16 +31,24 @@ idle_add(struct conn *c)
 	stream_deadline(c->stream, c->numbers.idle_timeout);
 }
 
-struct conn *
-idle_take(const struct hop_addr *at, const char *helo)
+static bool
+serves(const struct conn *c, const struct place *p)
 {
-	struct hop *h = hop_find(at);
+	return (c->policy == p->policy ||
+		   strcmp(c->policy->key, p->policy->key) == 0) &&
+	       addr_eq(&c->source, &p->source);
+}
+
+struct conn *
+idle_take(const struct place *p)
+{
+	struct hop *h = hop_find(&p->at);
 	struct conn *c;
 
 	if (h == NULL)
 		return NULL;
 	TAILQ_FOREACH(c, &h->idle, idle_entry)
-		if (strcmp(c->helo, helo) == 0) {
+		if (serves(c, p)) {
 			idle_del(c);
 			return c;
 		}

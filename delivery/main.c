@@ -3,21 +3,28 @@
  *
  * Runs as its own user in an empty directory; connects out, opens no file,
  * listens nowhere.
- * Trusts: the queue; the resolver (where a name leads).
+ * Trusts: the queue; the resolver (where a name leads, what DNSSEC says of
+ * it); the fetcher (MTA-STS policies); the vaults; the dialer (whom a Unix
+ * socket leads to).
  * Trusted by: the queue (a result means what it says).
  * Faces: whatever a next hop sends.
- * Edges: queue_delivery, delivery_resolver, control_all, all_parent.
+ * Edges: queue_delivery, delivery_resolver, delivery_fetch, delivery_dialer,
+ * delivery_vault, control_all, all_parent.
  * If it dies: the queue gives what it had to another, or to the next one.
  * Mail whose dot was answered but whose result was not yet told is sent
  * twice.
- * Read next: from_queue.c, agent.c, way_walk.c, routes.c, smtp_states.c,
- * smtp_client.c.
+ * Read next: from_queue.c, agent.c, way_walk.c, routes.c, policy.c, race.c,
+ * smtp_states.c, smtp_client.c.
  */
 #include <malloc.h>
 
 #include "delivery/agent.h"
+#include "delivery/from_dialer.h"
+#include "delivery/from_fetch.h"
 #include "delivery/from_queue.h"
 #include "delivery/from_resolver.h"
+#include "delivery/from_vault.h"
+#include "delivery/secure.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
@@ -31,6 +38,8 @@ prepare(struct loop *l)
 {
 	(void)mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
 	(void)mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY / 8);
+	secure_init();
+	from_vault_init(l);
 	from_resolver_init(l, QUESTION_PATIENCE_MS);
 	agent_init(l);
 }
@@ -38,11 +47,16 @@ prepare(struct loop *l)
 static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
 {
-	(void)instance;
 	if (peer == ROLE_QUEUE)
 		return from_queue_open(child_loop(), socket);
 	if (peer == ROLE_RESOLVER)
 		return from_resolver_open(socket);
+	if (peer == ROLE_DIALER)
+		return from_dialer_open(socket);
+	if (peer == ROLE_FETCH)
+		return from_fetch_open(child_loop(), socket);
+	if (peer == ROLE_VAULT)
+		return from_vault_open(instance, socket);
 	if (peer == ROLE_CONTROL)
 		return tell_stats_serve(
 		    child_loop(), socket, "delivery", agent_counters);
@@ -72,6 +86,7 @@ main(int argc, char **argv)
 		.role = ROLE_DELIVERY,
 		.promises = PROMISE_CONNECT | PROMISE_WATCHDOG,
 		.prepare = prepare,
+		.on_authorities = secure_set_authorities,
 		.on_config = agent_set_config,
 		.on_peer = on_peer,
 		.on_go = on_go,

@@ -93,6 +93,7 @@ result_tell(struct work *w, struct work_rcpt *r, const struct verdict *v)
 		.reply = str_of(v->text),
 		.possible_duplicate = v->possible_duplicate,
 		.handover = (uint8_t)v->handover,
+		.tls = str_of(v->tls),
 	};
 
 	if (r->state == TO_DONE)

@@ -9,6 +9,8 @@
 #include "edges/queue_delivery.h"
 #include "lib/mail/reply.h"
 
+enum { VERDICT_TLS_MAX = 128 };
+
 /* An outcome and how it came about. */
 struct verdict {
 	enum outcome outcome;
@@ -18,6 +20,7 @@ struct verdict {
 	enum handover handover; /* when delivered */
 	char text[REPLY_KEPT_MAX + 1];
 	char relay[PLACE_TEXT_MAX]; /* empty: none was asked */
+	char tls[VERDICT_TLS_MAX];  /* as secure_format; empty: in the clear */
 };
 
 /* From a reply: 2xx delivered, 4xx deferred, 5xx failed; its enhanced status

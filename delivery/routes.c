@@ -15,6 +15,8 @@ route_cmp(const struct route *a, const struct route *b)
 		return x->kind - y->kind;
 	if (x->port != y->port)
 		return x->port - y->port;
+	if (x->dane != y->dane)
+		return x->dane - y->dane;
 	return str_cmp(x->name, y->name);
 }
 
@@ -33,11 +35,14 @@ TREE_DEFINE(route_tree, route, entry, route_cmp)
 static void
 forget_addrs(struct route *r)
 {
-	for (size_t i = 0; i < r->nhosts; i++)
+	for (size_t i = 0; i < r->nhosts; i++) {
+		host_dane_clear(&r->hosts[i].dane);
+		policy_slot_clear(&r->hosts[i].policy);
 		free(r->hosts[i].name);
+	}
 	free(r->hosts);
 	free(r->addrs);
-	r->hosts = NULL;
+	r->hosts = r->told = NULL;
 	r->addrs = NULL;
 	r->nhosts = r->naddrs = 0;
 }
@@ -74,15 +79,25 @@ forget(struct route *r)
 	let_go(r);
 }
 
+/* With the policy that will be made of it. */
+static size_t
+host_bytes(const struct route_host *h)
+{
+	size_t n = sizeof(*h) + strlen(h->name) + 1 + sizeof(struct policy);
+
+	for (size_t i = 0; i < h->dane.ntlsas; i++)
+		n += 4 * h->dane.tlsas[i].len + 2 * sizeof(struct tls_tlsa);
+	return n;
+}
+
 static void
 keep(struct route *r, uint64_t ms)
 {
 	r->expires_ms = loop_now_ms(loop) + ms;
 	r->bytes = sizeof(*r) + 2 * r->question.ask.name.len +
-		   r->nhosts * sizeof(*r->hosts) +
 		   r->naddrs * sizeof(*r->addrs);
 	for (size_t i = 0; i < r->nhosts; i++)
-		r->bytes += strlen(r->hosts[i].name) + 1;
+		r->bytes += host_bytes(&r->hosts[i]);
 	r->place = ROUTE_KEPT;
 	TAILQ_INSERT_HEAD(&kept, r, used);
 	nkept++;
@@ -127,6 +142,62 @@ on_addr(struct question *q, const struct tell_way_addr *m, const struct addr *a)
 	r->hosts[r->nhosts - 1].count++;
 }
 
+static struct route_host *
+find_host(const struct route *r, struct str name)
+{
+	for (size_t i = 0; i < r->nhosts; i++)
+		if (str_eq_nocase(str_of(r->hosts[i].name), name))
+			return &r->hosts[i];
+	return NULL;
+}
+
+/* All addresses of a host come before, those of one host together. */
+static void
+on_dane(struct question *q, const struct tell_way_dane *m)
+{
+	struct route *r = route_of(q);
+
+	r->told = find_host(r, m->host);
+	if (r->told == NULL)
+		return;
+	host_dane_clear(&r->told->dane);
+	r->told->dane.is = (enum way_dane)m->dane;
+	r->told->dane.base = str_dup(m->base.len > 0 ? m->base : m->host);
+}
+
+static void
+on_tlsa(struct question *q, const struct tell_way_tlsa *m)
+{
+	struct route *r = route_of(q);
+	struct host_dane *d;
+	struct tls_tlsa *t;
+
+	if (r->told == NULL || r->told->dane.ntlsas == WAY_TLSAS_MAX)
+		return;
+	d = &r->told->dane;
+	d->tlsas = xreallocarray(d->tlsas, d->ntlsas + 1, sizeof(*d->tlsas));
+	t = &d->tlsas[d->ntlsas++];
+	*t = (struct tls_tlsa){ .usage = m->usage,
+		.selector = m->selector,
+		.matching = m->matching,
+		.data = xmalloc(m->data.len + 1),
+		.len = m->data.len };
+	if (m->data.len > 0)
+		memcpy(t->data, m->data.p, m->data.len);
+}
+
+/* A host that is said to have records, and none came: nobody knows what it
+ * has. */
+static void
+check_dane(struct route *r)
+{
+	for (size_t i = 0; i < r->nhosts; i++)
+		if (r->hosts[i].dane.is == DANE_RECORDS &&
+		    r->hosts[i].dane.ntlsas == 0)
+			r->hosts[i].dane.is = DANE_FAULT;
+	r->told = NULL;
+}
+
 static void
 on_again(struct question *q)
 {
@@ -153,6 +224,7 @@ on_answer(struct question *q, const struct answer_way *m)
 	if (r->result == WAY_FOUND && r->naddrs == 0)
 		r->result = WAY_NO_ADDRESS;
 	r->partial = m->partial;
+	check_dane(r);
 	r->text = str_dup(m->text);
 	r->refs++; /* until all have it */
 	if (ms > 0)
@@ -171,6 +243,8 @@ on_answer(struct question *q, const struct answer_way *m)
 
 static const struct question_ops question_ops = {
 	.on_addr = on_addr,
+	.on_dane = on_dane,
+	.on_tlsa = on_tlsa,
 	.on_again = on_again,
 	.on_answer = on_answer,
 };
@@ -197,7 +271,7 @@ ask(const struct route *key)
 
 /* The key under which url is remembered; low has room for its name. */
 static void
-key_of(const struct hop_url *url, char *low, struct route *key)
+key_of(const struct hop_url *url, bool dane, char *low, struct route *key)
 {
 	for (size_t i = 0; i < url->name.len; i++)
 		low[i] = chr_lower(url->name.p[i]);
@@ -205,16 +279,17 @@ key_of(const struct hop_url *url, char *low, struct route *key)
 		.name = { low, url->name.len },
 		.kind = url->kind == HOP_MX ? WAY_MX : WAY_HOST,
 		.port = url->port,
+		.dane = dane,
 	};
 }
 
 struct route *
-routes_get(const struct hop_url *url, struct route_wait *w)
+routes_get(const struct hop_url *url, bool dane, struct route_wait *w)
 {
 	char low[PATH_DOMAIN_MAX];
 	struct route key, *r;
 
-	key_of(url, low, &key);
+	key_of(url, dane, low, &key);
 	r = RB_FIND(route_tree, &routes, &key);
 	if (r != NULL && r->place == ROUTE_KEPT &&
 	    r->expires_ms <= loop_now_ms(loop)) {
@@ -330,12 +405,12 @@ route_draw(const struct route *r, uint8_t order[static WAY_ALL_MAX])
 	return n;
 }
 
-const char *
+struct route_host *
 route_host_of(const struct route *r, size_t addr)
 {
 	size_t i = r->nhosts - 1;
 
 	while (r->hosts[i].first > addr)
 		i--;
-	return r->hosts[i].name;
+	return &r->hosts[i];
 }

@@ -7,10 +7,12 @@
 
 #include "lib/base/tree.h"
 #include <bsd/sys/queue.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "delivery/from_resolver.h"
+#include "delivery/policy.h"
 #include "edges/delivery_resolver.h"
 #include "lib/base/loop.h"
 #include "lib/rules/hop.h"
@@ -26,9 +28,12 @@ struct route_host {
 	char *name; /* owned */
 	uint16_t preference;
 	uint8_t first, count;
+	struct host_dane dane;
+	struct policy_slot policy; /* made last for it */
 };
 
-/* Counted; whole and unchanging once somebody was given it. */
+/* Counted; whole and unchanging once somebody was given it, but for the
+ * policies. */
 struct route {
 	RB_ENTRY(route) entry;
 	TAILQ_ENTRY(route) used; /* of the remembered: the last used first */
@@ -39,8 +44,9 @@ struct route {
 	struct question question;
 	char *name; /* owned, lower case; that of the question */
 	enum way_result result;
-	bool partial; /* found, but not all of it */
-	char *text;   /* owned; why there is none */
+	bool partial;            /* found, but not all of it */
+	struct route_host *told; /* of on_dane last; or NULL */
+	char *text;              /* owned; why there is none */
 	uint64_t expires_ms;
 	struct route_host *hosts; /* owned, in the order they came */
 	struct addr *addrs;       /* owned */
@@ -57,9 +63,11 @@ struct route_wait {
 };
 
 void routes_init(struct loop *l);
-/* The route of a hop with a name, with a reference; or NULL: then w->fn is
- * called with it once, never before this returned. */
-struct route *routes_get(const struct hop_url *url, struct route_wait *w);
+/* The route of a hop with a name, and what DNSSEC says of its hosts if dane,
+ * with a reference; or NULL: then w->fn is called with it once, never before
+ * this returned. */
+struct route *routes_get(
+    const struct hop_url *url, bool dane, struct route_wait *w);
 /* w waits no longer, if it did. */
 void routes_cancel(struct route_wait *w);
 /* Forgets the answers; who holds one keeps it. */
@@ -71,7 +79,7 @@ void route_unref(struct route **r);
  * indexes of r->addrs and returns how many. */
 size_t route_draw(const struct route *r, uint8_t order[static WAY_ALL_MAX]);
 /* The host whose address that is. */
-const char *route_host_of(const struct route *r, size_t addr);
+struct route_host *route_host_of(const struct route *r, size_t addr);
 
 /* Remembered now. */
 size_t routes_count(void);

@@ -8,17 +8,21 @@
 #include "lib/base/fault.h"
 #include "lib/net/tls_client.h"
 
+/* Before the jail; from then on nobody is trusted. */
+void secure_init(void);
 /* Certificates of the authorities, read from fd (closed then), for
- * connections from now on. */
+ * connections from now on. When it cannot be read the former ones stay. */
 void secure_set_authorities(int fd);
 /* Begins the handshake that c->policy demands on c->stream; its on_secure
- * follows. 0, or -1 with why: it cannot even begin. */
+ * follows. 0, or -1 with why: it cannot even begin (secure_ended says what
+ * that is in a report). */
 int secure_start(struct conn *c, struct fault *why);
-/* After on_secure (fault NULL: it is secured): what that is in a report, and
- * what of it was proven, in c->secured; the log's `tls' line. */
+/* After on_secure (fault NULL: it is secured), once: what that is in a report,
+ * and what of it was proven, in c->proven; the log's `tls' line. */
 enum tls_result secure_ended(struct conn *c, const struct fault *why);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384 dane" for the results of c; "" in the clear.
+ * The last word: dane, verified, or untrusted.
  * Returns out. */
 enum { SECURE_TEXT_MAX = 128 };
 

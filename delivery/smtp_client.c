@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "delivery/idle.h"
+#include "delivery/secure.h"
 #include "lib/base/log.h"
 
 static void say_on(struct conn *c);
@@ -21,6 +22,24 @@ void
 client_set_relay(const struct conn *c, struct verdict *v)
 {
 	(void)conn_format(c, v->relay);
+	(void)secure_format(c, v->tls);
+}
+
+/* All of it may be there although nobody said so: the mail is written, and
+ * whatever would have come back is lost. */
+static bool
+is_in_doubt(const struct conn *c, const struct verdict *v, enum lost how)
+{
+	if (c->hearing == STATE_DOT)
+		return true;
+	if (!c->chunk_said || stream_unsent(c->stream) > 0)
+		return false;
+	if (c->hearing == STATE_BDAT)
+		return true;
+	/* 421 says that the rest was not read. And a kept connection that the
+	 * server had closed already read nothing. */
+	return (c->hearing == STATE_MAIL || c->hearing == STATE_RCPT) &&
+	       v->code == 0 && (c->heard || !c->reused || how != LOST_LINE);
 }
 
 /* v is why; the owner may give the work to another connection. */
@@ -32,9 +51,9 @@ client_lost(struct conn *c, struct verdict *v, enum lost how)
 	client_set_relay(c, v);
 	log_debug(NULL, "lost", "relay=%s why=%s", log_cstr(v->relay),
 	    log_cstr(v->text));
-	/* After the dot nobody knows whether it was taken. */
-	if (w != NULL && c->hearing == STATE_DOT && v->code == 0) {
+	if (w != NULL && is_in_doubt(c, v, how)) {
 		v->possible_duplicate = true;
+		result_tell_all(w, TO_ASKED, v);
 		result_tell_all(w, TO_TAKEN, v);
 		v->possible_duplicate = false;
 	}
@@ -112,9 +131,14 @@ on_timeout(void *ctx)
 		client_quit(c);
 		return;
 	}
+	if (c->hearing == STATE_SECURING) {
+		client_unshaken(c);
+		return;
+	}
 	verdict_set(&v, c->hearing == STATE_CONNECT ? "4.4.1" : "4.4.2",
 	    "timed out in %s", client_row(c->hearing)->name);
-	client_lost(c, &v, LOST_HOP);
+	client_lost(
+	    c, &v, c->hearing == STATE_CREDENTIALS ? LOST_LINE : LOST_HOP);
 }
 
 void
@@ -143,13 +167,20 @@ expect(struct conn *c, enum client_state st)
 	stream_deadline(c->stream, ms);
 }
 
+/* How the content goes. */
+static enum client_state
+content_of(const struct conn *c)
+{
+	return c->by_bdat ? STATE_BDAT : STATE_DATA;
+}
+
 /* The row of the run that is said after this one. */
 static enum client_state
 behind(struct conn *c, enum client_state st)
 {
 	if (st == STATE_RCPT && client_next_rcpt(c) != NULL)
 		return STATE_RCPT;
-	return client_row(st)->run;
+	return st == STATE_RCPT ? content_of(c) : client_row(st)->run;
 }
 
 /* Nobody would get it: MAIL, or all of RCPT, was answered with no. */
@@ -179,15 +210,32 @@ say_on(struct conn *c)
 			}
 			expect(c, st);
 		}
-		c->nwaiting++;
+		c->nwaiting += !row->silent;
 		c->saying = STATE_NONE;
 		if (row->say != NULL)
 			row->say(c);
-		c->saying = behind(c, st);
+		if (c->stream != NULL)
+			c->saying = behind(c, st);
 	}
 }
 
+void
+client_say(struct conn *c, enum client_state st)
+{
+	c->saying = st;
+	say_on(c);
+}
+
 /* --- hearing --- */
+
+/* By LMTP the content has a reply for each that was taken. */
+static void
+expect_each(struct conn *c, enum client_state st)
+{
+	if (c->policy->lmtp && c->ntaken > 0)
+		c->nwaiting = c->ntaken;
+	expect(c, st);
+}
 
 /* Whose reply is next within a run that was said as a whole; said step by
  * step, say_on knows. */
@@ -200,21 +248,40 @@ run_on(struct conn *c)
 		return;
 	while (c->hear_at < w->nrcpts && !w->rcpts[c->hear_at].in_tx)
 		c->hear_at++;
-	expect(c, c->hear_at < w->nrcpts ? STATE_RCPT : STATE_DATA);
+	if (c->hear_at < w->nrcpts)
+		expect(c, STATE_RCPT);
+	else if (c->by_bdat)
+		expect_each(c, STATE_BDAT);
+	else
+		expect(c, STATE_DATA);
+}
+
+/* Where a reply leads: to a state. */
+static enum client_state
+resolve(struct conn *c, enum client_state next)
+{
+	if (next == STATE_CHOOSE)
+		return client_next_command(c);
+	if (next == STATE_ENTER)
+		return client_next_step(c);
+	return next == STATE_HELLO ? client_hello(c) : next;
 }
 
 /* Where the reply leads; what is said next waits for the end of input. */
 static void
 follow(struct conn *c, enum client_state next)
 {
-	if (next == STATE_LOST) {
+	if (c->nwaiting > 0 &&
+	    (c->hearing == STATE_DOT || c->hearing == STATE_BDAT)) {
+		expect(c, c->hearing);
+	} else if (next == STATE_LOST) {
 		lost_by_reply(c);
 	} else if (next == STATE_END) {
 		conn_close(c);
 	} else if (next == STATE_RUN) {
 		run_on(c);
 	} else {
-		c->then = next == STATE_CHOOSE ? client_next_command(c) : next;
+		c->then = resolve(c, next);
 	}
 }
 
@@ -250,22 +317,18 @@ hear(struct conn *c)
 static void
 on_line(struct conn *c, struct str line)
 {
-	size_t before = c->reply.nlines;
+	enum reply_result got = reply_add_line(&c->reply, line);
 
-	switch (reply_add_line(&c->reply, line)) {
-	case REPLY_BAD:
+	if (got == REPLY_BAD) {
 		client_breach(c, "malformed reply");
 		return;
-	case REPLY_MORE:
-		if (c->hearing == STATE_EHLO && before > 0)
-			client_learn(c, str_trim(str_skip(line, 4)));
-		return;
-	case REPLY_DONE:
-		if (c->hearing == STATE_EHLO && before > 0)
-			client_learn(c, str_trim(str_skip(line, 4)));
+	}
+	if (c->reply.nlines > 1 &&
+	    (c->hearing == STATE_EHLO || c->hearing == STATE_LHLO))
+		client_learn(c, str_trim(str_skip(line, 4)));
+	if (got == REPLY_DONE) {
 		hear(c);
 		reply_init(&c->reply);
-		return;
 	}
 }
 
@@ -295,7 +358,9 @@ unasked(struct conn *c, struct str in)
 {
 	struct verdict v = { 0 };
 
-	if (str_starts_nocase(in, STR("421"))) {
+	if (c->then == STATE_SECURING) {
+		client_injected(c);
+	} else if (str_starts_nocase(in, STR("421"))) {
 		verdict_set(&v, "4.4.2", "the server closes the connection");
 		client_lost(c, &v, LOST_LINE);
 	} else {
@@ -361,14 +426,23 @@ on_drained(void *ctx)
 	else if (c->may_be_ours &&
 		 hop_is_here(&c->hop->at, stream_fd(c->stream)))
 		looped(c);
+	else if (c->policy->at_once)
+		client_say(c, STATE_SECURING);
 	else
-		expect(c, STATE_GREETING);
+		client_await_greeting(c);
+}
+
+void
+client_await_greeting(struct conn *c)
+{
+	c->nwaiting = 1;
+	expect(c, STATE_GREETING);
 }
 
 void
 client_body_written(struct conn *c)
 {
-	expect(c, STATE_DOT);
+	expect_each(c, STATE_DOT);
 }
 
 /* --- from the owner --- */
@@ -378,13 +452,13 @@ static const struct stream_ops stream_ops = {
 	.on_drained = on_drained,
 	.on_timeout = on_timeout,
 	.on_end = on_end,
+	.on_secure = client_secured,
 };
 
 void
 client_connecting(struct conn *c, int fd)
 {
 	c->stream = stream_new(c->loop, fd, true, &stream_ops, c);
-	c->nwaiting = 1; /* the greeting */
 	reply_init(&c->reply);
 	expect(c, STATE_CONNECT);
 }
@@ -399,8 +473,8 @@ client_begin(struct conn *c)
 	c->say_at = c->hear_at = 0;
 	c->nasked = c->ntaken = 0;
 	c->refused = false;
-	c->saying = client_next_command(c);
-	say_on(c);
+	client_choose_body(c);
+	client_say(c, client_next_command(c));
 	return 0;
 }
 
@@ -408,6 +482,5 @@ void
 client_quit(struct conn *c)
 {
 	idle_del(c);
-	c->saying = STATE_QUIT;
-	say_on(c);
+	client_say(c, STATE_QUIT);
 }

@@ -8,10 +8,17 @@
 
 #include <bsd/sys/queue.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "delivery/from_fetch.h"
 #include "edges/delivery_fetch.h"
 #include "lib/base/loop.h"
+
+enum {
+	STS_DOMAINS_MAX = 10000, /* remembered; the longest unused goes */
+	STS_FAULT_S = 60         /* how long it is that nobody answered */
+};
 
 /* Counted, unchanging. */
 struct sts_policy {
@@ -45,9 +52,10 @@ void sts_unref(struct sts_policy **p);
 /* Is this MX host one of the policy's (RFC 8461 4.1)? */
 bool sts_allows(const struct sts_policy *p, const char *host);
 
-/* A socket to the fetcher; what the one before did not answer is asked
- * again. */
-struct channel *from_fetch_open(struct loop *l, int socket);
 void sts_init(struct loop *l);
+/* Forgets the answers; who holds one keeps it. */
+void sts_clear(void);
+/* Remembered now. */
+size_t sts_count(void);
 
 #endif

@@ -85,8 +85,12 @@ WIRE_DECLARE(ask_reload, ASK_RELOAD)
 /* resolver: row_resolved, row_record. */
 #define ASK_RESOLVE(F)    \
 	F(str, name, 255) \
-	F(str, type, 16) /* A AAAA MX PTR TXT CNAME */
+	F(str, type, 16) /* A AAAA CNAME MX NS PTR TLSA TXT */
 WIRE_DECLARE(ask_resolve, ASK_RESOLVE)
+
+/* resolver: whether its name servers validate: row_dnssec. */
+#define ASK_DNSSEC(F) WIRE_NOTHING(F)
+WIRE_DECLARE(ask_dnssec, ASK_DNSSEC)
 
 /* resolver: where mail of a local client to this address would go:
  * row_rule, row_passed, row_hop. */
@@ -169,6 +173,7 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(ask_submit_path, EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_reload,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_resolve,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
+	M(ask_dnssec,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_routes,      EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_milters,     EDGE_A_TO_B, PHASE_RUN, 0)                         \
 	M(ask_quarantine,  EDGE_A_TO_B, PHASE_RUN, 0)                         \
@@ -191,6 +196,7 @@ WIRE_DECLARE(answer_done, ANSWER_DONE)
 	M(row_text,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_resolved,    EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_record,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
+	M(row_dnssec,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_rule,        EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_passed,      EDGE_B_TO_A, PHASE_RUN, 0)                         \
 	M(row_hop,         EDGE_B_TO_A, PHASE_RUN, 0)                         \

@@ -180,6 +180,11 @@ WIRE_DECLARE(row_resolved, ROW_RESOLVED)
 	F(str, data, 4096)
 WIRE_DECLARE(row_record, ROW_RECORD)
 
+#define ROW_DNSSEC(F) \
+	F(u8, on, 1)  \
+	F(str, why, 400) /* when it is not on */
+WIRE_DECLARE(row_dnssec, ROW_DNSSEC)
+
 /* The rule that decides; line 0: none does. */
 #define ROW_RULE(F)                                         \
 	F(u32, line, UINT32_MAX)                            \

@@ -3,7 +3,7 @@
 # folder is an undefined symbol. This file is the architecture.
 
 # program : folder : libraries
-ROLES := smtpd dialer resolver queue delivery maildir control vault
+ROLES := smtpd dialer resolver queue delivery maildir mda control vault fetch
 PROGRAMS := posternd posternctl
 
 DIR_smtpd := smtpd
@@ -12,15 +12,21 @@ DIR_resolver := resolver
 DIR_queue := queue
 DIR_delivery := delivery
 DIR_maildir := delivery/maildir
+DIR_mda := delivery/mda
 DIR_control := control
 DIR_vault := vault
+DIR_fetch := fetch
 DIR_posternd := posternd
 DIR_posternctl := posternctl
 
-# Linked into smtpd: the MTA side of the milter protocol.
-PARTS := client
+# Linked into smtpd: the MTA side of the milter protocol. Into the agents that
+# deliver here: the queue's work, and the mail as they write it.
+PARTS := client agents
 DIR_client := milters/client
+DIR_agents := delivery/agents
 PARTS_smtpd := client
+PARTS_maildir := agents
+PARTS_mda := agents
 
 # The filters that ship: on libmilter, no process of the gateway.
 # With what they share; of the library they use what they need.
@@ -29,8 +35,10 @@ DIR_milter-rules := milters/rules
 DIR_filters := milters/common
 LIBS_rules := -lmilter -pthread
 
-LIBS_queue := -pthread
+LIBS_queue := -pthread -lz
+LIBS_delivery := -lssl -lcrypto
 LIBS_resolver := -lcares
+LIBS_fetch := -lcurl
 LIBS_smtpd := -lssl -lcrypto -lidn2
 LIBS_lib := -lssl -lcrypto -lidn2
 LIBS_vault := -lcrypto -lcrypt

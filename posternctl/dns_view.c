@@ -232,7 +232,7 @@ hop_text(struct dns_view *v, const struct row_hop *row)
 	if (v->nhops++ == 0) {
 		buf_add_str(
 		    &v->line, STR("PREF   HOST                             "
-				  "TLS    ADDRESS"));
+				  "TLS            ADDRESS"));
 		text_end_line(out_buf(), &v->line);
 	}
 	buf_addf(&v->line, "%u", row->preference);
@@ -240,7 +240,7 @@ hop_text(struct dns_view *v, const struct row_hop *row)
 	text_add(&v->line, row->host);
 	text_pad(&v->line, 40);
 	text_add(&v->line, row->tls);
-	text_pad(&v->line, 47);
+	text_pad(&v->line, 55);
 	if (is_v6)
 		buf_add_char(&v->line, '[');
 	text_add(&v->line, row->address);

@@ -144,6 +144,64 @@ on_status_row(void *ctx, uint16_t type, const void *msg)
 		on_listener(v, msg);
 }
 
+/* --- DNSSEC, which the resolver knows --- */
+
+struct dnssec_view {
+	bool is_known, on;
+	struct buf why;
+};
+
+static void
+on_dnssec_row(void *ctx, uint16_t type, const void *msg)
+{
+	const struct row_dnssec *row = msg;
+	struct dnssec_view *d = ctx;
+
+	if (type != TYPE_row_dnssec)
+		return;
+	d->is_known = true;
+	d->on = row->on != 0;
+	buf_reset(&d->why);
+	buf_add_str(&d->why, row->why);
+}
+
+/* A resolver that is not there now is none that validates. */
+static void
+ask_dnssec(const struct call *c, struct dnssec_view *d)
+{
+	struct ask_dnssec m = { 0 };
+	struct question q = { .type = TYPE_ask_dnssec,
+		.msg = &m,
+		.on_row = on_dnssec_row,
+		.ctx = d };
+	struct answer answer;
+
+	*d = (struct dnssec_view){ .on = false };
+	buf_init(&d->why, 1024);
+	if (asking_run(c->socket, &q, &answer, true) != CTL_DONE ||
+	    !d->is_known) {
+		buf_reset(&d->why);
+		buf_add_str(&d->why, STR("the resolver does not answer"));
+	}
+}
+
+static void
+print_dnssec(struct status_view *v, const struct dnssec_view *d)
+{
+	if (v->json) {
+		json_key(&v->j, "dnssec");
+		json_bool(&v->j, d->on);
+		return;
+	}
+	buf_addf(&v->line, "dnssec %s", d->on ? "on" : "off");
+	if (!d->on) {
+		buf_add_str(&v->line, STR(" ("));
+		text_add(&v->line, buf_str(&d->why));
+		buf_add_char(&v->line, ')');
+	}
+	text_end_line(out_buf(), &v->line);
+}
+
 int
 show_status(const struct call *c)
 {
@@ -154,24 +212,27 @@ show_status(const struct call *c)
 		.on_row = on_status_row,
 		.ctx = &v };
 	struct answer answer;
+	struct dnssec_view dnssec;
 
 	buf_init(&v.line, 8192);
 	int status = asking_run(c->socket, &q, &answer, false);
 	if (status == CTL_DONE)
 		status = asking_exit(&answer);
+	ask_dnssec(c, &dnssec);
 	if (v.json && v.has_gateway) {
 		enter_section(&v, SECTION_LISTENERS);
 		json_close(&v.j, ']');
-		/* Nothing can be paused, and no answer of the DNS is asked
-		 * for. */
+		/* Nothing can be paused. */
 		json_key(&v.j, "paused");
 		json_open(&v.j, '[');
 		json_close(&v.j, ']');
-		json_key(&v.j, "dnssec");
-		json_bool(&v.j, false);
+		print_dnssec(&v, &dnssec);
 		json_close(&v.j, '}');
 		buf_add_char(out_buf(), '\n');
+	} else if (v.has_gateway) {
+		print_dnssec(&v, &dnssec);
 	}
+	buf_clear(&dnssec.why);
 	buf_clear(&v.line);
 	return status;
 }

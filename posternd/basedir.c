@@ -42,19 +42,20 @@ owner_of(const struct gateway *gw, enum role role, uint16_t instance)
 	return o;
 }
 
-/* Opens the directory, after making it when it alone is missing. The last
- * component may not be a symbolic link when made by us. */
+/* Opens the directory below at, after making it when it alone is missing. The
+ * last component may not be a symbolic link when made by us, or with
+ * O_NOFOLLOW in flags. */
 static int
-open_or_make(const char *path, const struct owner *o)
+open_or_make(int at, const char *path, int flags, const struct owner *o)
 {
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-	int fd = open(path, flags);
+	flags |= O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int fd = openat(at, path, flags);
 	struct stat st;
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdir(path, 0700) == -1)
+	if (mkdirat(at, path, 0700) == -1)
 		return -1;
-	fd = open(path, flags | O_NOFOLLOW);
+	fd = openat(at, path, flags | O_NOFOLLOW);
 	if (fd == -1 || geteuid() != 0)
 		return fd;
 	/* Still the one that we made? */
@@ -72,7 +73,7 @@ open_spool(struct gateway *gw)
 	const char *path = gw->conf->spool;
 	struct owner o = owner_of(gw, ROLE_QUEUE, 0);
 	struct stat st;
-	gw->spool = open_or_make(path, &o);
+	gw->spool = open_or_make(AT_FDCWD, path, 0, &o);
 	if (gw->spool == -1 || fstat(gw->spool, &st) == -1) {
 		complain_errno("spool %s", path);
 		return;
@@ -85,13 +86,32 @@ open_spool(struct gateway *gw)
 		    o.name, st.st_mode & 07777);
 }
 
+/* In the spool, which is another's: it is only believed when it belongs to its
+ * user. */
+static void
+open_policies(struct gateway *gw)
+{
+	static const char name[] = "mta-sts";
+	struct owner o = owner_of(gw, ROLE_FETCH, 0);
+	struct stat st;
+	gw->policies = -1;
+	if (gw->spool == -1)
+		return;
+	gw->policies = open_or_make(gw->spool, name, O_NOFOLLOW, &o);
+	if (gw->policies == -1 || fstat(gw->policies, &st) == -1)
+		complain_errno("spool %s: %s", gw->conf->spool, name);
+	else if (st.st_uid != o.uid || !account_may_write(&st, o.uid, o.gid))
+		complain("spool %s: %s is not writable by its user %s",
+		    gw->conf->spool, name, o.name);
+}
+
 static int
 open_base(const struct gateway *gw, const struct action *a)
 {
 	struct owner o =
 	    owner_of(gw, ROLE_MAILDIR, config_agent_instance(gw->conf, a));
 	struct stat st;
-	int fd = open_or_make(a->base, &o);
+	int fd = open_or_make(AT_FDCWD, a->base, 0, &o);
 	if (fd == -1 || fstat(fd, &st) == -1) {
 		complain_errno("action %s: %s", a->name, a->base);
 		return fd;
@@ -133,6 +153,7 @@ basedir_open(struct gateway *gw)
 	if (gw->tree == -1)
 		complain_errno("/");
 	open_spool(gw);
+	open_policies(gw);
 	gw->bases = xcalloc(gw->conf->nactions, sizeof(int));
 	for (size_t i = 0; i < gw->conf->nactions; i++) {
 		const struct action *a = &gw->conf->actions[i];

@@ -7,6 +7,7 @@
 #ifndef POSTERN_POSTERND_CONF_H
 #define POSTERN_POSTERND_CONF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,9 @@ struct config *conf_load(const char *path, const struct conf_define *defines,
 struct config *conf_parse_text(const char *name, struct str text,
     const struct conf_define *defines, size_t ndefines,
     struct conf_errors *errors);
+
+/* Does the action ask for DANE, and no name server's AD bit is believed? */
+bool conf_needs_trust_ad(const struct config *c, const struct action *a);
 
 /* One more behind all others, of what no statement is to blame for. Beyond
  * CONF_ERRORS_MAX they are not listed. */

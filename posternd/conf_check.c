@@ -326,5 +326,6 @@ conf_check(struct conf_parser *p)
 	check_rules(p);
 	check_postmaster(p);
 	check_unused(p);
+	conf_check_ways(p);
 	conf_check_door(p);
 }

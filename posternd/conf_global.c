@@ -53,6 +53,7 @@ static const struct conf_keyword user_options[] = {
 	CONF_TEXT("control-user", conf_set_text, struct config, control_user, 64),
 	CONF_TEXT("dialer-user", conf_set_text, struct config, dialer_user, 64),
 	CONF_TEXT("vault-user", conf_set_text, struct config, vault_user, 64),
+	CONF_TEXT("fetch-user", conf_set_text, struct config, fetch_user, 64),
 	CONF_TEXT("dial-group", set_dial_groups, struct config, dial_groups, 0),
 	CONF_NO_MORE
 };

@@ -3,8 +3,6 @@
 
 #include <stddef.h>
 
-#include "lib/rules/hop.h"
-
 enum { HOPS_MAX = 32 }; /* as many as a delivery tries */
 
 static int
@@ -35,4 +33,42 @@ conf_hops_check(struct str hops, struct fault *why)
 			return -1;
 	}
 	return n > 0 ? 0 : fault_set(why, FAULT_PERM, "no next hop");
+}
+
+struct search {
+	const struct action *action;
+	conf_hop_fn *fn;
+	struct str url; /* found */
+};
+
+static bool
+search_hops(struct search *s, struct str hops)
+{
+	struct hop_url hop;
+
+	while (hop_url_next(&hops, &s->url))
+		if (hop_url_parse(s->url, &hop, NULL) == 0 &&
+		    s->fn(s->action, &hop))
+			return true;
+	return false;
+}
+
+static bool
+search_entry(void *search, struct str key, struct str value)
+{
+	(void)key;
+	return search_hops(search, value);
+}
+
+bool
+conf_hops_any(const struct action *a, conf_hop_fn *fn, struct str *url)
+{
+	struct search s = { .action = a, .fn = fn };
+	bool found = a->routes != NULL ?
+			 table_any(a->routes, search_entry, &s) :
+			 search_hops(&s, str_of(a->hops));
+
+	if (url != NULL)
+		*url = s.url;
+	return found;
 }

@@ -67,8 +67,9 @@ parse_inet(struct conf_parser *p, struct str s, struct milter_socket *out)
 	return 0;
 }
 
-static int
-parse_socket(struct conf_parser *p, struct str s, struct milter_socket *out)
+int
+conf_parse_socket(
+    struct conf_parser *p, struct str s, struct milter_socket *out)
 {
 	if (s.len > TEXT_BYTES_MAX)
 		return conf_error(
@@ -103,7 +104,7 @@ set_socket(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	if (m->nsockets == MILTER_SOCKETS_MAX)
 		return conf_error(
 		    p, "more than %d sockets", MILTER_SOCKETS_MAX);
-	r = parse_socket(p, s, &m->sockets[m->nsockets++]);
+	r = conf_parse_socket(p, s, &m->sockets[m->nsockets++]);
 	if (r == 0)
 		conf_advance(p);
 	return r;

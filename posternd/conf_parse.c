@@ -24,10 +24,14 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("control-user", conf_users, ACTIONS),
 	CONF_STATEMENT("dialer-user", conf_users, ACTIONS),
 	CONF_STATEMENT("vault-user", conf_users, ACTIONS),
+	CONF_STATEMENT("fetch-user", conf_users, ACTIONS),
 	CONF_STATEMENT("dial-group", conf_users, ACTIONS),
 	CONF_STATEMENT("workers", conf_workers, ACTIONS),
 	CONF_STATEMENT("log", conf_log, ACTIONS),
 	CONF_STATEMENT("resolver", conf_resolver, ACTIONS),
+	CONF_STATEMENT("dnssec", conf_dnssec, ACTIONS),
+	CONF_STATEMENT("ca", conf_ca, ACTIONS),
+	CONF_STATEMENT("tls-report", conf_tls_report, ACTIONS),
 	CONF_STATEMENT("table", conf_table_statement, TABLES),
 	/* They name nothing, and are named by what comes in later passes. */
 	CONF_STATEMENT("milter", conf_milter, TABLES),
@@ -442,6 +446,7 @@ parser_finish(struct conf_parser *p)
 	free(p->listener_notes);
 	free(p->milter_notes);
 	free(p->pki_notes);
+	free(p->tls_report_note);
 	conf_pool_free(&p->pool);
 	return c;
 }

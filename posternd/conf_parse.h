@@ -111,6 +111,7 @@ struct conf_parser {
 	/* where they stand, by index; and whether anything uses them */
 	struct conf_note *action_notes, *rule_notes, *listener_notes,
 	    *milter_notes, *pki_notes;
+	struct conf_note *tls_report_note; /* NULL: no such statement */
 	bool has_log;
 	bool unread; /* a file, or part of one: what is missing may be there */
 	/* while a statement runs */
@@ -181,6 +182,10 @@ char *conf_resolve_path(const struct conf_parser *p, struct str path);
 /* `{ a, { b, c } }`: the set, the same for the same members. At most one in
  * a statement. NULL after conf_error. */
 const struct milter_set *conf_take_milters(struct conf_parser *p);
+/* A socket in libmilter's notation, into out (its texts are the caller's to
+ * free, also after an error). -1 after conf_error about the current token. */
+int conf_parse_socket(
+    struct conf_parser *p, struct str s, struct milter_socket *out);
 
 /* --- statements, by file --- */
 conf_parse_fn conf_table_statement; /* conf_table.c */
@@ -188,15 +193,18 @@ conf_parse_fn conf_milter;          /* conf_milter.c */
 conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
     conf_resolver; /* conf_global.c */
 conf_parse_fn conf_pki, conf_listen, conf_allow, conf_deny;
-conf_parse_fn conf_action;                          /* conf_action.c */
-conf_parse_fn conf_match, conf_bare_newline;        /* conf_match.c */
-conf_parse_fn conf_limit, conf_queue, conf_deliver; /* conf_queue.c */
+conf_parse_fn conf_action;                           /* conf_action.c */
+conf_parse_fn conf_ca, conf_dnssec, conf_tls_report; /* conf_trust.c */
+conf_parse_fn conf_match, conf_bare_newline;         /* conf_match.c */
+conf_parse_fn conf_limit, conf_queue, conf_deliver;  /* conf_queue.c */
 
 /* Reads the text (and includes) into statements. */
 void conf_read_file(struct conf_parser *p, const char *path);
 void conf_read_text(struct conf_parser *p, const char *name, struct str text);
-/* All that needs the whole: conf_check.c; of the front door. */
+/* All that needs the whole: conf_check.c; of the front door; of the ways
+ * out. */
 void conf_check(struct conf_parser *p);
 void conf_check_door(struct conf_parser *p);
+void conf_check_ways(struct conf_parser *p);
 
 #endif

@@ -11,7 +11,8 @@
 
 enum {
 	PEM_FILE_MAX = 1 << 20,
-	PEM_PATH_MAX = 255, /* in the messages that carry it */
+	CA_FILE_MAX = 16 << 20, /* all the world's */
+	PEM_PATH_MAX = 255,     /* in the messages that carry it */
 	PKIS_MAX = 1000
 };
 
@@ -22,20 +23,20 @@ enum {
 #define PEM_KEY   "PRIVATE KEY-----"
 
 static int
-check_text(const char *path, const char *text, size_t len, struct fault *why)
+check_text(const char *path, struct str text, size_t max, struct fault *why)
 {
-	if (len > PEM_FILE_MAX)
+	if (text.len > max)
 		return fault_set(why, FAULT_PERM, "%s is too large", path);
-	if (memchr(text, '\0', len) != NULL)
+	if (memchr(text.p, '\0', text.len) != NULL)
 		return fault_set(why, FAULT_PERM, "%s is not text", path);
 	return 0;
 }
 
-/* All of the file, with a NUL behind it. The caller wipes it: nobody knows yet
- * what is in there. */
+/* All of the file, at most max bytes of it, with a NUL behind. The caller
+ * wipes it (explicit_bzero): nobody knows yet what is in there. text has two
+ * bytes more than max. */
 static int
-read_file(
-    const char *path, char text[static PEM_FILE_MAX + 2], struct fault *why)
+read_file(const char *path, char *text, size_t max, struct fault *why)
 {
 	int fd = conf_file_open(path, why);
 	size_t len = 0;
@@ -44,14 +45,15 @@ read_file(
 	if (fd == -1)
 		return -1;
 	do {
-		n = read(fd, text + len, PEM_FILE_MAX + 1 - len);
+		n = read(fd, text + len, max + 1 - len);
 		len += n > 0 ? (size_t)n : 0;
-	} while ((n > 0 && len <= PEM_FILE_MAX) || (n == -1 && errno == EINTR));
+	} while ((n > 0 && len <= max) || (n == -1 && errno == EINTR));
 	if (n == -1)
 		fault_errno(why, FAULT_PERM, "cannot read %s", path);
 	close(fd);
 	text[len] = '\0';
-	return n == -1 ? -1 : check_text(path, text, len, why);
+	return n == -1 ? -1 :
+			 check_text(path, (struct str){ text, len }, max, why);
 }
 
 /* The certificates alone: what stands around them is for people. */
@@ -92,7 +94,7 @@ read_certs(const char *path, struct fault *why)
 	struct buf out;
 
 	buf_init(&out, CERT_CHAIN_MAX);
-	if (read_file(path, text, why) == 0 &&
+	if (read_file(path, text, PEM_FILE_MAX, why) == 0 &&
 	    take_certs(text, path, &out, why) == 0)
 		certs = str_dup(buf_str(&out));
 	explicit_bzero(text, PEM_FILE_MAX + 2);
@@ -101,9 +103,8 @@ read_certs(const char *path, struct fault *why)
 	return certs;
 }
 
-/* A file's name, as it is opened; NULL after conf_error. */
-static char *
-take_path(struct conf_parser *p)
+char *
+conf_take_file(struct conf_parser *p)
 {
 	struct str s;
 	char *path;
@@ -127,7 +128,7 @@ conf_take_certs(struct conf_parser *p, char **path)
 	struct fault why = { 0 };
 	char *certs;
 
-	*path = take_path(p);
+	*path = conf_take_file(p);
 	if (*path == NULL)
 		return NULL;
 	certs = read_certs(*path, &why);
@@ -137,6 +138,26 @@ conf_take_certs(struct conf_parser *p, char **path)
 		conf_advance(p);
 	}
 	return certs;
+}
+
+int
+conf_check_ca(const char *path, struct fault *why)
+{
+	char *text = xmalloc(CA_FILE_MAX + 2);
+	int r = read_file(path, text, CA_FILE_MAX, why);
+
+	if (r == 0 && strstr(text, PEM_KEY) != NULL)
+		r = fault_set(why, FAULT_PERM,
+		    "%s has a private key in it: nobody needs it to trust its "
+		    "certificate",
+		    path);
+	else if (r == 0 && (strstr(text, PEM_BEGIN) == NULL ||
+			       strstr(text, PEM_END) == NULL))
+		r = fault_set(
+		    why, FAULT_PERM, "%s has no certificate in PEM", path);
+	explicit_bzero(text, CA_FILE_MAX + 2);
+	free(text);
+	return r;
 }
 
 /* --- pki NAME cert F key F [cert F key F] --- */
@@ -168,7 +189,7 @@ set_key(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	(void)k;
 	if (cert == NULL || cert->key_path != NULL)
 		return conf_error(p, "a `key' stands behind its `cert'");
-	cert->key_path = take_path(p);
+	cert->key_path = conf_take_file(p);
 	return cert->key_path == NULL ? -1 : 0;
 }
 
@@ -238,25 +259,40 @@ unknown_pki(struct conf_parser *p, struct str name)
 	return -1;
 }
 
-static int
-take_pki(struct conf_parser *p, struct listener *l)
+const struct pki *
+conf_take_pki(struct conf_parser *p)
 {
 	const struct pki *pki;
 	struct str name;
 
 	if (conf_take_name(p, "the name of a pki", &name) == -1)
+		return NULL;
+	pki = find_pki(p->config, name);
+	if (pki == NULL) {
+		p->at--; /* the error names its line */
+		unknown_pki(p, name);
+		conf_advance(p);
+		return NULL;
+	}
+	p->pki_notes[pki->id].used = true;
+	return pki;
+}
+
+/* One more of the listener's. */
+static int
+add_pki(struct conf_parser *p, struct listener *l)
+{
+	const struct pki *pki = conf_take_pki(p);
+
+	if (pki == NULL)
 		return -1;
 	p->at--; /* errors name its line */
-	pki = find_pki(p->config, name);
-	if (pki == NULL)
-		return unknown_pki(p, name);
 	for (size_t i = 0; i < l->npkis; i++)
 		if (l->pkis[i] == pki)
 			return conf_error(p, "pki `%s' twice", pki->name);
 	if (l->npkis == LISTENER_PKIS_MAX)
 		return conf_error(p, "more than %d pkis", LISTENER_PKIS_MAX);
 	l->pkis[l->npkis++] = pki;
-	p->pki_notes[pki->id].used = true;
 	conf_advance(p);
 	return 0;
 }
@@ -270,7 +306,7 @@ take_list(struct conf_parser *p, struct listener *l)
 	while ((kind = conf_peek_word(p)->kind) != CONF_CLOSE) {
 		if (kind == CONF_COMMA || kind == CONF_EOL)
 			conf_advance(p);
-		else if (take_pki(p, l) == -1)
+		else if (add_pki(p, l) == -1)
 			return -1;
 	}
 	conf_advance(p);
@@ -288,7 +324,7 @@ conf_take_pkis(
 		return take_list(p, l);
 	}
 	do {
-		if (take_pki(p, l) == -1)
+		if (add_pki(p, l) == -1)
 			return -1;
 		t = conf_peek_word(p);
 	} while (

@@ -376,7 +376,7 @@ check_values(struct conf_parser *p, struct conf_table *t, enum table_use use)
 {
 	const char *values = table_use_values(use);
 
-	if (use == TABLE_FOR_AUTH)
+	if (table_use_is_secret(use))
 		t->secret = true;
 	else if (values != NULL)
 		t->valued = values;

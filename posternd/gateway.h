@@ -83,7 +83,9 @@ struct gateway {
 	uint32_t dial_gids[JAIL_GROUPS_MAX]; /* of `dial-group' */
 	size_t ndial_gids;
 	int spool;
-	int *bases; /* by action's id; -1: not a maildir */
+	int authorities; /* certificates, for reading; -1: none */
+	int policies;    /* the folder of MTA-STS policies */
+	int *bases;      /* by action's id; -1: not a maildir */
 	int sources_fd;
 	struct sources *sources;
 	struct tickets tickets;

@@ -31,7 +31,8 @@ load_make_absolute(struct load_options *o)
 	o->file = whole;
 }
 
-/* What only root can do is left out; one user has all Maildirs. */
+/* What only root can do is left out; one user has all Maildirs,
+ * and runs all commands. */
 static void
 forget_users(struct config *c)
 {
@@ -43,13 +44,30 @@ forget_users(struct config *c)
 
 /* --- name servers --- */
 
+/* With those of the file that was said already (conf_check_ways.c). */
+static void
+check_trust_ad(const struct config *c, const char *resolv_conf,
+    struct conf_errors *messages)
+{
+	for (size_t i = 0; i < c->nactions; i++)
+		if (conf_needs_trust_ad(c, &c->actions[i]))
+			conf_add_warning(messages,
+			    "action `%s' (line %u): `dane' without "
+			    "`resolver ... trust-ad' or `options trust-ad' in "
+			    "%s: it will be off",
+			    c->actions[i].name, c->actions[i].line,
+			    resolv_conf);
+}
+
 static void
 settle_servers(
     struct config *c, const char *resolv_conf, struct conf_errors *messages)
 {
 	struct fault why = { 0 };
-	if (c->nservers == 0)
+	if (c->nservers == 0) {
 		resolvconf_read(resolv_conf, c, messages);
+		check_trust_ad(c, resolv_conf, messages);
+	}
 	if (c->nservers > 0)
 		return;
 	if (config_needs_names(c, &why))

@@ -23,6 +23,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "posternd/account.h"
+#include "posternd/authorities.h"
 #include "posternd/basedir.h"
 #include "posternd/complain.h"
 #include "posternd/environment.h"
@@ -342,6 +343,7 @@ run(void)
 	gw->on_ready = on_ready;
 	watch_signals(gw);
 	tickets_start(gw);
+	authorities_open(gw);
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		watch_add(&gw->processes[i]);
 	watch_start(gw);
@@ -357,6 +359,7 @@ main(int argc, char **argv)
 	parse_options(argc, argv);
 	environment_clean(gw->foreground);
 	gw->as_root = geteuid() == 0;
+	gw->authorities = -1;
 	STAILQ_INIT(&gw->reload_waits);
 	if (check_only)
 		return check();

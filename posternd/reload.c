@@ -13,6 +13,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "lib/rules/instance.h"
+#include "posternd/authorities.h"
 #include "posternd/spawn.h"
 
 static bool
@@ -37,6 +38,7 @@ static const struct {
 	{ "control-user", offsetof(struct config, control_user) },
 	{ "dialer-user", offsetof(struct config, dialer_user) },
 	{ "vault-user", offsetof(struct config, vault_user) },
+	{ "fetch-user", offsetof(struct config, fetch_user) },
 	{ "dial-group", offsetof(struct config, dial_groups) },
 };
 
@@ -86,16 +88,29 @@ same_listeners(const struct config *a, const struct config *b)
 
 /* A process for each of them runs. */
 static bool
-same_maildir_users(const struct config *a, const struct config *b)
+same_users(
+    const struct config *a, const struct config *b, enum action_kind kind)
 {
-	uint16_t n = config_agent_count(a, ACTION_MAILDIR);
-	if (config_agent_count(b, ACTION_MAILDIR) != n)
+	uint16_t n = config_agent_count(a, kind);
+	if (config_agent_count(b, kind) != n)
 		return false;
 	for (uint16_t i = 0; i < n; i++)
-		if (!same_text(config_agent_user(a, ACTION_MAILDIR, i),
-			config_agent_user(b, ACTION_MAILDIR, i)))
+		if (!same_text(config_agent_user(a, kind, i),
+			config_agent_user(b, kind, i)))
 			return false;
 	return true;
+}
+
+static bool
+same_maildir_users(const struct config *a, const struct config *b)
+{
+	return same_users(a, b, ACTION_MAILDIR);
+}
+
+static bool
+same_mda_users(const struct config *a, const struct config *b)
+{
+	return same_users(a, b, ACTION_MDA);
 }
 
 static const struct {
@@ -107,6 +122,7 @@ static const struct {
 	{ "`workers'", same_workers },
 	{ "the addresses of `listen'", same_listeners },
 	{ "the users of `maildir'", same_maildir_users },
+	{ "the users of `mda'", same_mda_users },
 };
 
 /* The one that has the same directory now; NULL: its process was handed
@@ -240,6 +256,7 @@ take_over(struct gateway *gw, struct config *next)
 	struct config *old = gw->conf;
 	renumber_bases(gw, next);
 	gw->conf = next;
+	authorities_open(gw);
 	gw->reloading = true;
 	gw->rest_is_due = true;
 	tell(gw, true);

@@ -42,6 +42,12 @@ maildir_count(const struct config *c)
 }
 
 static uint16_t
+mda_count(const struct config *c)
+{
+	return config_agent_count(c, ACTION_MDA);
+}
+
+static uint16_t
 delivery_count(const struct config *c)
 {
 	return (uint16_t)c->delivery_workers;
@@ -113,9 +119,22 @@ vault_user(const struct config *c, uint16_t instance)
 }
 
 static const char *
+fetch_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->fetch_user);
+}
+
+static const char *
 maildir_user(const struct config *c, uint16_t instance)
 {
 	return or_common(c, config_agent_user(c, ACTION_MAILDIR, instance));
+}
+
+static const char *
+mda_user(const struct config *c, uint16_t instance)
+{
+	return or_common(c, config_agent_user(c, ACTION_MDA, instance));
 }
 
 /* --- with how much --- */
@@ -223,12 +242,16 @@ const struct role_def role_table[] = {
 	    vault_count,          vault_user,    small_nofile,    small_memory },
 	{ ROLE_DIALER,   WAVE_AGENTS, GIVES_TREE | GIVES_DIAL,
 	    one,                  dialer_user,   dialer_nofile,   small_memory },
-	{ ROLE_DELIVERY, WAVE_AGENTS, 0,
+	{ ROLE_DELIVERY, WAVE_AGENTS, GIVES_AUTHORITIES,
 	    delivery_count,       delivery_user, delivery_nofile, agent_memory },
 	{ ROLE_MAILDIR,  WAVE_AGENTS, GIVES_BASES,
 	    maildir_count,        maildir_user,    small_nofile,    small_memory },
+	{ ROLE_MDA,      WAVE_AGENTS, GIVES_TREE,
+	    mda_count,            mda_user,      small_nofile,    small_memory },
 	{ ROLE_CONTROL,  WAVE_AGENTS, GIVES_CONTROL,
 	    one,                  control_user,  small_nofile,    small_memory },
+	{ ROLE_FETCH,    WAVE_AGENTS, GIVES_AUTHORITIES | GIVES_POLICIES,
+	    one,                  fetch_user,    small_nofile,    small_memory },
 	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES | GIVES_TICKETS,
 	    smtpd_count,          smtpd_user,    smtpd_nofile,    smtpd_memory },
 };

@@ -11,15 +11,17 @@
 
 /* What a process is handed besides channel, log and configuration. */
 enum role_gives {
-	GIVES_LISTENERS = 1, /* a listening socket of each `listen` line */
-	GIVES_SOURCES = 2,   /* the shared counters */
-	GIVES_SPOOL = 4,     /* the spool directory, also as its root */
-	GIVES_BASES = 8,     /* the bases of its user's Maildirs */
-	GIVES_CONTROL = 16,  /* the control socket */
-	GIVES_TREE = 32,     /* paths as they are: no other root */
-	GIVES_DIAL = 64,     /* the groups of `dial-group' */
-	GIVES_SECRETS = 128, /* each instance its own: keys, or passwords */
-	GIVES_TICKETS = 256  /* the keys of session tickets */
+	GIVES_LISTENERS = 1,     /* a listening socket of each `listen` line */
+	GIVES_SOURCES = 2,       /* the shared counters */
+	GIVES_SPOOL = 4,         /* the spool directory, also as its root */
+	GIVES_BASES = 8,         /* the bases of its user's Maildirs */
+	GIVES_CONTROL = 16,      /* the control socket */
+	GIVES_TREE = 32,         /* paths as they are: no other root */
+	GIVES_DIAL = 64,         /* the groups of `dial-group' */
+	GIVES_SECRETS = 128,     /* each instance its own: keys, or passwords */
+	GIVES_TICKETS = 256,     /* the keys of session tickets */
+	GIVES_AUTHORITIES = 512, /* certificates of whom we trust */
+	GIVES_POLICIES = 1024    /* the folder of MTA-STS policies */
 };
 
 /* Started in this order and stopped in the opposite one, each when the one

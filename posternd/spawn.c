@@ -118,6 +118,10 @@ hand_dirs(struct process *p)
 	if ((p->def->gives & GIVES_SPOOL) != 0 &&
 	    channel_tell(p->ch, TYPE_tell_dir, &m, 0) == -1)
 		return -1;
+	m.dir = gw->policies;
+	if ((p->def->gives & GIVES_POLICIES) != 0 &&
+	    channel_tell(p->ch, TYPE_tell_dir, &m, 0) == -1)
+		return -1;
 	if ((p->def->gives & GIVES_BASES) == 0)
 		return 0;
 	for (size_t i = 0; i < gw->conf->nactions; i++) {
@@ -209,6 +213,15 @@ hand_tickets(struct process *p)
 }
 
 static int
+hand_authorities(struct process *p)
+{
+	struct tell_authorities m = { .file = p->gw->authorities };
+	if ((p->def->gives & GIVES_AUTHORITIES) == 0 || m.file == -1)
+		return 0;
+	return channel_tell(p->ch, TYPE_tell_authorities, &m, 0);
+}
+
+static int
 hand_control(struct process *p)
 {
 	const struct gateway *gw = p->gw;
@@ -231,7 +244,7 @@ spawn_start(struct process *p, struct fault *why)
 	p->sandbox = p->failure = NULL;
 	if (run(p, why) == -1)
 		return -1;
-	if (hand_dirs(p) == -1 ||
+	if (hand_dirs(p) == -1 || hand_authorities(p) == -1 ||
 	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1 ||
 	    hand_jail(p) == -1 || hand_sources(p) == -1 ||
 	    hand_listeners(p) == -1 || hand_tickets(p) == -1 ||
@@ -276,7 +289,8 @@ spawn_tell_config(struct process *p)
 	if (p->conf_told)
 		return;
 	p->conf_told = true;
-	if (conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1)
+	if (hand_authorities(p) == -1 ||
+	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1)
 		watch_refuse(p, "the configuration did not reach it");
 }
 

@@ -13,6 +13,7 @@
 enum {
 	USER_BYTES_MAX = 255, /* in the messages that carry it */
 	VALUE_BYTES_MAX = 4096,
+	PASSWORD_BYTES_MAX = 1024,   /* likewise */
 	SCRAM_ITERATIONS_MIN = 4096, /* RFC 7677 4 */
 	SCRAM_ITERATIONS_MAX = 10000000,
 	SCRAM_SALT_MAX = 64,
@@ -83,7 +84,9 @@ table_words_to_ascii(const char *value)
 	struct buf out;
 	char *text;
 
-	if (is_ascii(s))
+	/* A colon: no addresses, but perhaps a password, and of that every
+	 * byte counts. */
+	if (is_ascii(s) || str_find(s, ':') < s.len)
 		return NULL;
 	buf_init(&out, VALUE_BYTES_MAX);
 	while (next_word(&s, &word)) {
@@ -278,6 +281,21 @@ fits_auth(struct str key, const char *value)
 		   is_crypt(s);
 }
 
+/* user:password, as it is sent (RFC 4616 2). */
+static bool
+fits_login(struct str key, const char *value)
+{
+	struct str password = str_of(value);
+	struct str user = str_cut(&password, ':');
+
+	for (const char *c = value; c != NULL && *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return false;
+	return fits_name(key, value) && user.len > 0 &&
+	       user.len <= USER_BYTES_MAX && password.len > 0 &&
+	       password.len <= PASSWORD_BYTES_MAX;
+}
+
 /* --- other values --- */
 
 static bool
@@ -321,6 +339,8 @@ static const struct {
 	    "a user with the hash of his password ($y$, $6$, $5$, $2b$ or "
 	    "{SCRAM-SHA-256})",
 	    NULL },
+	[TABLE_FOR_LOGIN] = { fits_login,
+	    "a label with user:password (\"hub\" = \"joe:password\")", NULL },
 	[TABLE_FOR_SENDERS] = { fits_senders,
 	    "a user with his addresses (user@domain, @domain)", "addresses" },
 	[TABLE_FOR_LISTS] = { fits_lists,
@@ -331,6 +351,12 @@ bool
 table_use_fits(enum table_use use, struct str key, const char *value)
 {
 	return uses[use].fits(key, value);
+}
+
+bool
+table_use_is_secret(enum table_use use)
+{
+	return use == TABLE_FOR_AUTH || use == TABLE_FOR_LOGIN;
 }
 
 const char *

@@ -15,6 +15,7 @@ enum table_use {
 	TABLE_FOR_ROUTES,  /* domains, with next hops as values */
 	TABLE_FOR_NAME,    /* names of users */
 	TABLE_FOR_AUTH,    /* the same, with what their passwords become */
+	TABLE_FOR_LOGIN,   /* labels, with user:password for elsewhere */
 	TABLE_FOR_SENDERS, /* the same, with the addresses that are theirs */
 	TABLE_FOR_LISTS,   /* DNS lists (lib/rules/dnsbl.h) */
 	TABLE_USES
@@ -26,6 +27,8 @@ bool table_use_fits(enum table_use use, struct str key, const char *value);
 const char *table_use_what(enum table_use use);
 /* Are the values what it is for? What, in words; NULL: only the keys. */
 const char *table_use_values(enum table_use use);
+/* Are they for the vault alone? */
+bool table_use_is_secret(enum table_use use);
 /* Is the value a secret for SCRAM-SHA-256? */
 bool table_value_is_scram(const char *value);
 

@@ -61,7 +61,7 @@ note_unfit(struct conf_table *t, enum table_use use, struct str key,
 	char text[512];
 
 	/* Of `user:hash' in one word the user alone is shown. */
-	if (use == TABLE_FOR_AUTH || use == TABLE_FOR_SENDERS)
+	if (table_use_is_secret(use) || use == TABLE_FOR_SENDERS)
 		key = str_head(key, str_find(key, ':'));
 	snprintf(text, sizeof(text), "`%.*s' (%s:%u) is not %s",
 	    (int)(key.len > 100 ? 100 : key.len), key.p, file, line,

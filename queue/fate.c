@@ -27,8 +27,8 @@ trace_fate(struct queue *q, struct rcpt *r, enum trace_kind kind,
 {
 	struct trace_event ev = {
 		.kind = kind,
-		.texts = { rcpt_to(r), word_str(r->action), h->relay,
-		    h->reply },
+		.texts = { rcpt_to(r), word_str(r->action), h->relay, h->reply,
+		    h->tls },
 		.numbers = { r->attempts },
 	};
 
@@ -57,15 +57,16 @@ log_fate(struct queue *q, struct rcpt *r, enum trace_kind kind,
 	struct entry *e = rcpt_entry(r);
 	struct log_ctx ctx = { NULL, "msg", e->msgid };
 	uint64_t age = entry_age(e, queue_now_ms(q));
+	bool has_tls = h->tls.len > 0;
 
 	trace_fate(q, r, kind, h);
 	log_info(&ctx, events[kind],
 	    "to=%s action=%s relay=%s reply=%s delay=%" PRIu64 ".%03u"
-	    " attempts=%u%s",
+	    " attempts=%u%s%s%s",
 	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
 	    log_str(h->relay.len > 0 ? h->relay : STR("none")),
 	    log_str(h->reply), age / 1000, (unsigned int)(age % 1000),
-	    r->attempts,
+	    r->attempts, has_tls ? " tls=" : "", has_tls ? log_str(h->tls) : "",
 	    h->possible_duplicate ? " possible-duplicate=yes" : "");
 }
 

@@ -29,6 +29,7 @@ struct changes {
 struct heard {
 	struct str reply; /* with its code */
 	struct str relay;
+	struct str tls; /* as the log has it, or empty */
 	bool possible_duplicate;
 	enum handover handover; /* of what was delivered */
 };

@@ -120,6 +120,7 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.segments_reused", t->segments_reused },
 		{ "queue.works", q->nworks },
 		{ "queue.reports", q->reports.made },
+		{ "queue.tls_reports", q->tls_reporting.made },
 		{ "queue.reports_unwanted", q->reports.unwanted },
 		{ "queue.cache_bytes", q->cache.bytes },
 		{ "queue.cache_hits", q->cache.hits },

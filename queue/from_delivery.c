@@ -54,10 +54,21 @@ on_done(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		work_done(w, msg);
 }
 
+static void
+on_tls_tally(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct agent_peer *p = ctx;
+
+	(void)ch;
+	(void)id;
+	tls_report_tally(p->q, msg);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_capacity, on_capacity },
 	{ TYPE_tell_result, on_result },
 	{ TYPE_tell_done, on_done },
+	{ TYPE_tell_tls_tally, on_tls_tally },
 	{ 0, NULL },
 };
 
@@ -94,6 +105,15 @@ on_drained(void *ctx)
 	queue_run_soon(p->q);
 }
 
+static uint32_t
+pool_of(enum role role, uint16_t instance)
+{
+	if (role == ROLE_DELIVERY)
+		return POOL_DELIVERY;
+	return (role == ROLE_MDA ? POOL_MDA : POOL_MAILDIR) +
+	       (uint32_t)instance * POOL_STEP;
+}
+
 struct channel *
 from_delivery_add(
     struct queue *q, enum role role, uint16_t instance, int socket)
@@ -118,9 +138,7 @@ from_delivery_add(
 	    (unsigned int)instance);
 	channel_set_peer(p->channel, name);
 	channel_on_drained(p->channel, on_drained, p);
-	schedule_add_agent(&q->schedule, &p->agent,
-	    role == ROLE_MAILDIR ? POOL_MAILDIR + (uint32_t)instance :
-				   (uint32_t)POOL_DELIVERY);
+	schedule_add_agent(&q->schedule, &p->agent, pool_of(role, instance));
 	LIST_INSERT_HEAD(&q->agents, p, next);
 	if (!q->started)
 		channel_pause(p->channel);

@@ -102,14 +102,14 @@ struct entry {
 	uint32_t nrcpt;
 	/* how many of them are in which state */
 	uint32_t nactive, ndeferred, nheld, nquarantined;
-	uint32_t nbusy;         /* reads, works, questions that point here */
-	uint16_t from_len : 9;  /* its text follows the recipients */
-	uint16_t flags : 6;     /* enum envelope_flags */
-	uint16_t committed : 1; /* the store has it */
-	uint8_t changed : 1;    /* is in the list of changed ones */
-	uint8_t over : 1;       /* to be finished whatever its state */
-	uint8_t reporting : 1;  /* has a job: there is something to report */
-	uint8_t filtering : 1;  /* it is being shown to filters */
+	uint32_t nbusy;        /* reads, works, questions that point here */
+	uint16_t from_len : 9; /* its text follows the recipients */
+	uint16_t flags : 7;    /* enum envelope_flags */
+	uint8_t committed : 1; /* the store has it */
+	uint8_t changed : 1;   /* is in the list of changed ones */
+	uint8_t over : 1;      /* to be finished whatever its state */
+	uint8_t reporting : 1; /* has a job: there is something to report */
+	uint8_t filtering : 1; /* it is being shown to filters */
 	char msgid[ID_LEN + 1];
 	struct rcpt rcpts[];
 };

@@ -337,6 +337,7 @@ queue_new(struct loop *l)
 	retry_init(&q->retry);
 	fate_init(q);
 	report_init(q);
+	tls_report_init(q);
 	user_rates_init(&q->user_rates);
 	refilter_init(q);
 	blocks_init(q);
@@ -376,9 +377,11 @@ queue_start(struct queue *q, struct fault *why)
 		&store_ops, q, why) != 0)
 		return -1;
 	blocks_load(q);
+	tls_report_load(q);
 	q->started = true;
 	resume_all(q);
 	report_start(q);
+	tls_report_start(q);
 	queue_check_limit(q);
 	queue_set_due(q);
 	from_smtpd_resume(q);
@@ -435,8 +438,10 @@ queue_set_config(struct queue *q, struct config *c)
 static void
 end(struct queue *q)
 {
-	if (q->started)
+	if (q->started) {
+		tls_report_stop(q);
 		pace_now(&q->pace);
+	}
 	store_close(&q->store);
 	child_exit();
 }

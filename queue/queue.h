@@ -21,6 +21,7 @@
 #include "queue/route.h"
 #include "queue/schedule.h"
 #include "queue/store.h"
+#include "queue/tls_report.h"
 #include "queue/trace.h"
 #include "queue/user_rate.h"
 
@@ -40,6 +41,7 @@ struct queue {
 	struct retry retry;
 	struct changes changes;
 	struct reports reports;
+	struct tls_reporting tls_reporting;
 	struct refilter refilter;
 	struct blocks blocks;
 	struct trace *trace;

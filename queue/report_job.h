@@ -30,7 +30,6 @@ struct report_job {
 	/* of the report in the making */
 	enum report_kind kind;
 	struct str to;
-	const char *action; /* lives as long as the configuration */
 	struct route_decision decision;
 	struct rcpt **rcpts; /* owned: whom it is about */
 	uint32_t nrcpt;

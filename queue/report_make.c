@@ -10,12 +10,10 @@
 #include "lib/mail/envelope.h"
 #include "lib/mail/header.h"
 #include "lib/mail/path.h"
-#include "queue/quarantine.h"
+#include "queue/own_mail.h"
 #include "queue/queue.h"
 #include "queue/report_job.h"
 #include "queue/wishes.h"
-
-enum { REASON_MAX = 128 };
 
 /* In the log, and in the trace. */
 static const char *const kind_names[] = {
@@ -159,7 +157,6 @@ has_way(struct report_job *job, struct str to)
 	if (d.action == NULL)
 		return false;
 	job->to = to;
-	job->action = d.action->name;
 	job->decision = d;
 	return true;
 }
@@ -273,58 +270,29 @@ keep(struct report_job *job, const struct mail_record *m)
 	pace_soon(&q->pace);
 }
 
-/* Does a rule set it aside, or are filters to see it? */
-static void
-start(const struct report_job *job, struct mail_rcpt *to, struct mail_record *m,
-    struct buf *reason)
-{
-	to->start = START_WAITING;
-	if (job->decision.quarantine) {
-		to->start = START_QUARANTINED;
-		m->filter = STR(QUARANTINE_BY_RULE);
-		m->reason = route_reason(&job->decision, reason);
-	} else if (job->q->config->report_milters != NULL) {
-		to->start = START_UNFILTERED;
-	}
-}
-
 static void
 make(struct report_job *job, struct report *rep)
 {
 	struct queue *q = job->q;
-	struct mail_rcpt to = {
-		.to = job->to, .action = str_of(job->action), .orig = STR("")
-	};
-	struct mail_record m = {
-		.from = STR(""),
-		.client = STR("local"),
-		.client_name = STR(""),
-		.listener = STR(ROUTE_REPORT_LISTENER),
-		.msgid = rep->id,
-		.received_ms = rep->now_ms,
-		.rcpts = &to,
-		.nrcpt = 1,
-	};
 	struct report_made made;
-	struct buf text, reason;
+	struct own_mail mail;
+	struct buf text;
 
-	buf_init(&reason, REASON_MAX);
-	start(job, &to, &m, &reason);
+	own_mail_init(&mail, q, rep->id, job->to, &job->decision);
 	buf_init(&text, REPORT_MAX);
 	report_build(rep, &text, &made);
 	assert(!text.failed);
 	job->nrcpt = made.nrcpt;
-	job->content = content_new_with((uint32_t)text.len, STR(""));
-	memcpy(job->content->bytes, text.p, text.len);
+	job->content =
+	    own_mail_set_text(&mail, buf_str(&text), made.header_size);
 	buf_clear(&text);
-	m.seq = store_next_seq(q->store);
-	m.content = (struct str){ job->content->bytes, job->content->len };
-	m.header_size = made.header_size;
-	m.body_size = m.content.len - m.header_size;
+	mail.record.received_ms = rep->now_ms;
+	mail.record.seq = store_next_seq(q->store);
 	/* RFC 8689 5 */
-	m.flags = made.flags | (job->entry->flags & ENVELOPE_REQUIRETLS);
-	keep(job, &m);
-	buf_clear(&reason);
+	mail.record.flags =
+	    made.flags | (job->entry->flags & ENVELOPE_REQUIRETLS);
+	keep(job, &mail.record);
+	own_mail_clear(&mail);
 }
 
 /* Nobody is to be told, or can be. */

@@ -186,9 +186,10 @@ route_rcpt(
 		.numbers = &t->numbers,
 		.numbers_hash = t->numbers_hash,
 	};
-	if (a->kind == ACTION_MAILDIR) {
-		out->pool = POOL_MAILDIR +
-			    (uint32_t)config_agent_instance(t->config, a);
+	if (a->kind == ACTION_MAILDIR || a->kind == ACTION_MDA) {
+		out->pool =
+		    (a->kind == ACTION_MDA ? POOL_MDA : POOL_MAILDIR) +
+		    (uint32_t)config_agent_instance(t->config, a) * POOL_STEP;
 		return ROUTE_TO;
 	}
 	out->hops = config_hops(a, domain, &t->hops);

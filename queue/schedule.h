@@ -4,7 +4,8 @@
  *
  * It knows no channels and no store: schedule_ops says what to do with what
  * it picks. Agents of one kind form a pool (all delivery processes; each
- * maildir process is one of its own), every destination belongs to one pool.
+ * maildir and mda process is one of its own), every destination belongs to one
+ * pool.
  */
 #ifndef POSTERN_QUEUE_SCHEDULE_H
 #define POSTERN_QUEUE_SCHEDULE_H
@@ -21,7 +22,9 @@
 
 enum {
 	POOL_DELIVERY,
-	POOL_MAILDIR /* and the instance of the maildir process */
+	POOL_MAILDIR,
+	POOL_MDA,                            /* of instance 0, as before it */
+	POOL_STEP = POOL_MDA - POOL_DELIVERY /* from there to the next one's */
 };
 
 /* How a work ended, for its destination. */

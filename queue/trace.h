@@ -12,7 +12,7 @@
 #include "lib/base/id.h"
 #include "lib/base/str.h"
 
-enum { TRACE_BYTES = 16777216, TRACE_TEXTS = 4, TRACE_NUMBERS = 2 };
+enum { TRACE_BYTES = 16777216, TRACE_TEXTS = 5, TRACE_NUMBERS = 2 };
 
 /* Each a row of the table in trace.c: its name, and its keys. */
 enum trace_kind {
@@ -20,7 +20,7 @@ enum trace_kind {
 	TRACE_TOLD,      /* by smtpd: the event's name, its text */
 	TRACE_ACCEPTED,  /* from, client; recipients, bytes */
 	TRACE_REPORT,    /* kind, to, id of the report */
-	TRACE_DELIVERED, /* to, action, relay, reply; attempts, duplicate */
+	TRACE_DELIVERED, /* to, action, relay, reply, tls; attempts */
 	TRACE_DEFERRED,
 	TRACE_BOUNCED,
 	TRACE_EXPIRED,

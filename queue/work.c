@@ -314,6 +314,7 @@ work_result(struct work *w, const struct tell_result *m)
 	char text[600];
 	struct heard h = {
 		.relay = m->relay,
+		.tls = m->tls,
 		.possible_duplicate = m->possible_duplicate != 0,
 		.handover = m->handover,
 	};

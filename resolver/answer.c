@@ -18,9 +18,9 @@ enum {
 	HEADER = 12,
 	RR_FIXED = 10, /* type, class, ttl, length */
 	CLASS_IN = 1,
-	TYPE_NS = 2,
 	TYPE_SOA = 6,
-	SOA_NUMBERS = 20 /* five, behind its two names */
+	SOA_NUMBERS = 20, /* five, behind its two names */
+	TLSA_FIXED = 3    /* usage, selector, matching type */
 };
 
 enum {
@@ -179,7 +179,7 @@ read_authority(struct packet *p, size_t n)
 			return -1;
 		if (rr.class != CLASS_IN)
 			continue;
-		p->has_ns |= rr.type == TYPE_NS;
+		p->has_ns |= rr.type == DNS_NS;
 		if (rr.type == TYPE_SOA && read_soa(p, &rr) == -1)
 			return -1;
 	}
@@ -256,6 +256,18 @@ add_strings(const struct packet *p, const struct rr *rr, struct buf *out)
 	return 0;
 }
 
+/* As it is; whoever needs it looks at it. One that has no room is kept by its
+ * beginning: that there is one matters. */
+static int
+add_tlsa(const struct packet *p, const struct rr *rr, struct buf *out)
+{
+	if (rr->size < TLSA_FIXED)
+		return -1;
+	buf_add(
+	    out, p->p + rr->data, rr->size <= out->max ? rr->size : TLSA_FIXED);
+	return 0;
+}
+
 /* The record's own part: its address or its text. */
 static int
 read_data(const struct packet *p, const struct rr *rr, struct dns_record *r,
@@ -278,7 +290,10 @@ read_data(const struct packet *p, const struct rr *rr, struct dns_record *r,
 		r->preference = get16(p->p + rr->data);
 		name_format(&n, text);
 		return 0;
+	case DNS_TLSA:
+		return add_tlsa(p, rr, text);
 	case DNS_CNAME:
+	case DNS_NS:
 	case DNS_PTR:
 		if (data_name(p, rr, 0, &n) == -1)
 			return -1;
@@ -432,22 +447,19 @@ negative(const struct packet *p, enum dns_status status, struct dns_answer *a)
 
 /* The name exists not, or has nothing of that type, or is to be asked for. */
 static struct dns_answer *
-without_records(const struct packet *p, const struct name *name, bool moved,
-    struct dns_answer *a, struct answer_chase *chase)
+without_records(
+    const struct packet *p, struct dns_answer *a, struct answer_chase *chase)
 {
 	uint16_t flags = get16(p->p + 2);
-	struct buf text;
 
 	if ((flags & RCODE) == RCODE_NXDOMAIN)
 		return negative(p, DNS_NXDOMAIN, a);
-	if (moved && !p->has_soa) {
-		buf_init(&text, sizeof(chase->target) - 1);
-		name_format(name, &text);
+	if (a->canonical.len > 0 && !p->has_soa) {
 		snprintf(chase->target, sizeof(chase->target), "%.*s",
-		    (int)text.len, text.p);
-		buf_clear(&text);
+		    (int)a->canonical.len, a->canonical.p);
 		chase->ttl_s = a->ttl_s;
 		chase->ad = a->ad;
+		chase->trusted = a->trusted;
 	} else if (p->has_ns && !p->has_soa && (flags & FLAG_AA) == 0) {
 		/* It would have us ask somebody else: it is no resolver. */
 		return dns_answer_fault("referral");
@@ -460,7 +472,10 @@ read_answer(const struct packet *p, struct name *name, enum dns_type type,
     bool trust_ad, struct answer_chase *chase)
 {
 	struct name asked = *name;
-	struct dns_answer a = { .status = DNS_OK, .ttl_s = DNS_TTL_MAX };
+	struct dns_answer a = {
+		.status = DNS_OK, .trusted = trust_ad, .ttl_s = DNS_TTL_MAX
+	};
+	struct buf canonical;
 	const char *why = NULL;
 
 	a.ad = trust_ad && (get16(p->p + 2) & FLAG_AD) != 0;
@@ -468,10 +483,15 @@ read_answer(const struct packet *p, struct name *name, enum dns_type type,
 		why = follow_all(p, type, name, &a.ttl_s);
 	if (why != NULL)
 		return dns_answer_fault(why);
+	buf_init(&canonical, ANSWER_NAME_MAX - 1);
+	if (!name_eq(name, &asked))
+		name_format(name, &canonical);
+	a.canonical = buf_str(&canonical);
 	struct dns_answer *out = collect(p, name, type, &a);
-	if (out != NULL)
-		return out;
-	return without_records(p, name, !name_eq(name, &asked), &a, chase);
+	if (out == NULL)
+		out = without_records(p, &a, chase);
+	buf_clear(&canonical);
+	return out;
 }
 
 struct dns_answer *

@@ -19,7 +19,7 @@ enum {
 struct answer_chase {
 	char target[ANSWER_NAME_MAX]; /* "": there is none */
 	uint32_t ttl_s;               /* the shortest on the way to it */
-	bool ad;
+	bool ad, trusted;
 };
 
 /* What the server sent for name (as a question holds it) and type: a new

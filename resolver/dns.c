@@ -14,7 +14,7 @@ enum { FAULT_TTL_S = 5 };
 static size_t
 texts_of(const struct dns_answer *a)
 {
-	size_t n = 0;
+	size_t n = a->canonical.len;
 
 	for (size_t i = 0; i < a->nrecords; i++)
 		n += a->records[i].text.len;
@@ -25,6 +25,18 @@ size_t
 dns_answer_size(const struct dns_answer *a)
 {
 	return sizeof(*a) + a->nrecords * sizeof(a->records[0]) + texts_of(a);
+}
+
+/* Copies s to where *at is, which moves on. */
+static struct str
+keep(struct str s, char **at)
+{
+	struct str kept = { *at, s.len };
+
+	if (s.len > 0)
+		memcpy(*at, s.p, s.len);
+	*at += s.len;
+	return kept;
 }
 
 static uint32_t
@@ -44,13 +56,11 @@ dns_answer_copy(const struct dns_answer *a, uint32_t age_s)
 	copy->refs = 1;
 	copy->ttl_s = less(a->ttl_s, age_s);
 	copy->records = r;
+	copy->canonical = keep(a->canonical, &text);
 	for (size_t i = 0; i < a->nrecords; i++) {
 		r[i] = a->records[i];
 		r[i].ttl_s = less(r[i].ttl_s, age_s);
-		if (r[i].text.len > 0)
-			memcpy(text, r[i].text.p, r[i].text.len);
-		r[i].text.p = text;
-		text += r[i].text.len;
+		r[i].text = keep(r[i].text, &text);
 	}
 	return copy;
 }
@@ -92,7 +102,9 @@ static const struct {
 	{ DNS_AAAA, "AAAA" },
 	{ DNS_CNAME, "CNAME" },
 	{ DNS_MX, "MX" },
+	{ DNS_NS, "NS" },
 	{ DNS_PTR, "PTR" },
+	{ DNS_TLSA, "TLSA" },
 	{ DNS_TXT, "TXT" },
 };
 

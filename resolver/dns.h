@@ -11,11 +11,13 @@
 
 enum dns_type {
 	DNS_A = 1,
+	DNS_NS = 2,
 	DNS_CNAME = 5,
 	DNS_PTR = 12,
 	DNS_MX = 15,
 	DNS_TXT = 16,
-	DNS_AAAA = 28
+	DNS_AAAA = 28,
+	DNS_TLSA = 52
 };
 
 enum dns_status {
@@ -36,10 +38,11 @@ struct dns_record {
 	uint32_t ttl_s;
 	uint16_t preference; /* MX */
 	struct addr addr;    /* A, AAAA */
-	struct str text;     /* the name of MX, PTR, CNAME: lower case, no
-			      * last dot, "" for the root, what is no host
+	struct str text;     /* the name of MX, PTR, CNAME, NS: lower case,
+			      * no last dot, "" for the root, what is no host
 			      * name escaped as c-ares does; TXT: its strings
-			      * joined */
+			      * joined; TLSA: its data as it came, of one
+			      * that is too long only the first three bytes */
 };
 
 /* Counted; whoever keeps one takes a reference. */
@@ -49,7 +52,10 @@ struct dns_answer {
 	const char *why; /* DNS_FAULT: one word, lives for ever: servfail,
 			  * refused, timeout, loop, malformed, busy, … */
 	bool ad;         /* authenticated, by a server whose word we take */
+	bool trusted;    /* it comes from such a server */
 	uint32_t ttl_s;  /* of the whole: how long it may be kept */
+	struct str canonical; /* where CNAMEs led from the name asked for, as
+			       * text of a name; empty: there were none */
 	size_t nrecords;
 	const struct dns_record *records; /* owned, in the order they came */
 };

@@ -17,11 +17,12 @@ enum { HOPS_BYTES_MAX = 8192, WHY_MAX = 320, HOST_MAX = 1024 };
 
 struct explanation {
 	struct question q;
-	struct config *config; /* a reference: hops may point into it */
-	struct buf mx;         /* what config_hops made */
-	struct str hops;       /* those still to tell */
-	struct hop_url hop;    /* the present one */
-	struct way *way;       /* its, while it is being found */
+	struct config *config;       /* a reference: hops may point into it */
+	struct buf mx;               /* what config_hops made */
+	struct str hops;             /* those still to tell */
+	struct hop_url hop;          /* the present one */
+	const struct action *action; /* config's */
+	struct way *way;             /* its, while it is being found */
 };
 
 static void
@@ -125,14 +126,15 @@ tell_rule(struct explanation *x, const struct rule *r)
 /* --- next hops --- */
 
 static void
-tell_hop(struct explanation *x, const struct way_addr *a, uint16_t port)
+tell_hop(struct explanation *x, const struct way_addr *a, uint16_t port,
+    const char *tls)
 {
 	char address[ADDR_TEXT_MAX];
 	struct row_hop row = { .host = a->host,
 		.address = str_of(addr_format(&a->addr, address)),
 		.port = port,
 		.preference = a->preference,
-		.tls = STR("none") };
+		.tls = str_of(tls) };
 
 	channel_tell(x->q.peer->channel, TYPE_row_hop, &row, x->q.id);
 }
@@ -150,6 +152,22 @@ tell_no_hop(
 	channel_tell(x->q.peer->channel, TYPE_row_hop, &row, x->q.id);
 }
 
+/* How a connection there is secured, as far as the configuration says. */
+static const char *
+tls_word(const struct explanation *x)
+{
+	unsigned int tls = x->action->tls;
+
+	if (x->hop.tls == HOP_TLS_NEVER)
+		return "none";
+	if (x->hop.tls == HOP_TLS_BY_ACTION && (tls & ACTION_TLS_STS) != 0)
+		return "mta-sts";
+	if (x->hop.tls != HOP_TLS_BY_ACTION || (tls & ACTION_TLS_REQUIRE) != 0)
+		return (tls & ACTION_TLS_UNVERIFIED) != 0 ? "encrypted" :
+							    "require";
+	return "opportunistic";
+}
+
 static void
 tell_address(struct explanation *x)
 {
@@ -164,7 +182,39 @@ tell_address(struct explanation *x)
 	else if (hop_is_unusable(&at.addr))
 		tell_no_hop(x, a.host, at.port, "nobody can be there");
 	else
-		tell_hop(x, &a, at.port);
+		tell_hop(x, &a, at.port, tls_word(x));
+}
+
+static bool
+wants_dane(const struct explanation *x)
+{
+	unsigned int tls = x->action->tls;
+
+	if (x->hop.tls == HOP_TLS_NEVER)
+		return false;
+	return tls == 0 ? x->hop.kind == HOP_MX : (tls & ACTION_TLS_DANE) != 0;
+}
+
+/* With its TLSA records, where there are any. */
+static void
+tell_addr(
+    struct explanation *x, const struct way_found *f, const struct way_addr *a)
+{
+	static const char *const words[] = {
+		[DANE_RECORDS] = "dane",
+		[DANE_UNUSABLE] = "encrypted",
+	};
+	enum way_dane dane = DANE_NONE;
+
+	for (size_t i = 0; i < f->nhosts; i++)
+		if (f->hosts[i].host.p == a->host.p)
+			dane = f->hosts[i].dane;
+	if (dane == DANE_FAULT)
+		tell_no_hop(x, a->host, x->hop.port,
+		    "its TLSA records cannot be learned");
+	else
+		tell_hop(x, a, x->hop.port,
+		    dane == DANE_NONE ? tls_word(x) : words[dane]);
 }
 
 static void next_hops(struct explanation *x);
@@ -176,7 +226,7 @@ on_way(void *ctx, const struct way_found *f)
 
 	x->way = NULL;
 	for (size_t i = 0; i < f->naddrs; i++)
-		tell_hop(x, &f->addrs[i], x->hop.port);
+		tell_addr(x, f, &f->addrs[i]);
 	if (f->result != WAY_FOUND)
 		tell_no_hop(x, x->hop.name, x->hop.port, f->text);
 	next_hops(x);
@@ -200,7 +250,7 @@ next_hops(struct explanation *x)
 		}
 		x->way = way_ask(x->hop.name,
 		    x->hop.kind == HOP_MX ? WAY_MX : WAY_HOST, x->hop.port,
-		    on_way, x);
+		    wants_dane(x), on_way, x);
 		return;
 	}
 	finish(x);
@@ -230,6 +280,7 @@ tell_action(struct explanation *x, const struct action *a, struct str domain)
 {
 	switch (a->kind) {
 	case ACTION_RELAY:
+		x->action = a;
 		x->hops = config_hops(a, domain, &x->mx);
 		if (str_trim(x->hops).len == 0)
 			tell_no_hop(x, domain, 0,

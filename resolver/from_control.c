@@ -9,6 +9,7 @@
 #include "resolver/explain.h"
 #include "resolver/peer.h"
 #include "resolver/query.h"
+#include "resolver/validation.h"
 
 enum { DATA_MAX = 4096 }; /* of row_record */
 
@@ -28,7 +29,8 @@ from_control_answer(struct channel *ch, uint64_t id, enum answer_code code,
 static void
 on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
-	const struct counter *arrays[] = { query_counters(), peer_counters() };
+	const struct counter *arrays[] = { query_counters(), peer_counters(),
+		validation_counters() };
 
 	(void)ctx;
 	(void)msg;
@@ -36,6 +38,18 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		for (const struct counter *c = arrays[i]; c->name != NULL; c++)
 			tell_stat(ch, id, c->name, c->value);
 	tell_stats_common(ch, id, "resolver");
+	from_control_answer(ch, id, ANSWER_OK, "", 0);
+}
+
+static void
+on_ask_dnssec(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_dnssec row = { .on = validation_get() == VALIDATION_ON,
+		.why = str_of(validation_why()) };
+
+	(void)ctx;
+	(void)msg;
+	channel_tell(ch, TYPE_row_dnssec, &row, id);
 	from_control_answer(ch, id, ANSWER_OK, "", 0);
 }
 
@@ -92,6 +106,17 @@ add_name(struct buf *out, struct str name)
 		buf_add_str(out, str_head(name, DATA_MAX / 2));
 }
 
+/* RFC 6698 2.2: three numbers and hexadecimal, cut likewise. */
+static void
+add_tlsa(struct buf *out, struct str data)
+{
+	const uint8_t *p = (const uint8_t *)data.p;
+
+	buf_addf(out, "%u %u %u ", p[0], p[1], p[2]);
+	for (size_t i = 3; i < data.len && out->len + 2 <= DATA_MAX; i++)
+		buf_addf(out, "%02x", p[i]);
+}
+
 static void
 add_data(struct buf *out, enum dns_type type, const struct dns_record *r)
 {
@@ -107,11 +132,15 @@ add_data(struct buf *out, enum dns_type type, const struct dns_record *r)
 		add_name(out, r->text);
 		break;
 	case DNS_CNAME:
+	case DNS_NS:
 	case DNS_PTR:
 		add_name(out, r->text);
 		break;
 	case DNS_TXT:
 		add_quoted(out, r->text);
+		break;
+	case DNS_TLSA:
+		add_tlsa(out, r->text);
 		break;
 	}
 }
@@ -121,10 +150,12 @@ on_resolved(void *ctx, struct dns_answer *a)
 {
 	struct resolve_question *r = ctx;
 	struct channel *ch = r->q.peer->channel;
-	struct row_resolved head = { .name = str_of(r->name),
+	struct row_resolved head = {
+		.name = r->name[0] == '\0' ? STR(".") : str_of(r->name),
 		.type = str_of(dns_type_name(r->type)),
 		.status = str_of(dns_status_text(a)),
-		.ad = a->ad };
+		.ad = a->ad
+	};
 	struct buf data;
 
 	channel_tell(ch, TYPE_row_resolved, &head, r->q.id);
@@ -153,7 +184,7 @@ name_to_ask(struct str name, enum dns_type type)
 	if (type == DNS_PTR && addr_parse(name, &a) == 0 &&
 	    (a.family == ADDR_V4 || a.family == ADDR_V6))
 		return xstrdup(dns_reverse(&a, reverse));
-	if (name.len > 1 && name.p[name.len - 1] == '.')
+	if (name.len > 0 && name.p[name.len - 1] == '.')
 		name.len--;
 	return str_dup(name);
 }
@@ -166,7 +197,8 @@ on_ask_resolve(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 	if (dns_type_find(m->type, &type) == -1) {
 		from_control_answer(ch, id, ANSWER_REFUSED_IT,
-		    "unknown type; there are A AAAA CNAME MX PTR TXT", 0);
+		    "unknown type; there are A AAAA CNAME MX NS PTR TLSA TXT",
+		    0);
 		return;
 	}
 	if (peer_has_too_many(ctx)) {
@@ -200,6 +232,7 @@ static const struct handler handlers[] = {
 	{ TYPE_tell_term, control_skip_term },
 	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
 	{ TYPE_ask_resolve, on_ask_resolve },
+	{ TYPE_ask_dnssec, on_ask_dnssec },
 	{ TYPE_ask_routes, on_ask_routes },
 	{ 0, NULL },
 };

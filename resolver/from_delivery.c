@@ -1,17 +1,55 @@
-/* What an agent wants to know: the way to a next hop. */
+/* What an agent wants to know: the way to a next hop, and who gets a domain's
+ * reports about TLS. */
 #include "resolver/from_delivery.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
 #include "lib/mail/path.h"
+#include "resolver/dane.h"
 #include "resolver/peer.h"
+#include "resolver/query.h"
 #include "resolver/way.h"
+
+/* --- ways --- */
 
 struct way_question {
 	struct question q;
 	struct way *way;
 };
+
+static void
+tell_tlsa(struct channel *ch, uint64_t id, const struct dns_record *r)
+{
+	const uint8_t *p = (const uint8_t *)r->text.p;
+	struct tell_way_tlsa m = { .usage = p[0],
+		.selector = p[1],
+		.matching = p[2],
+		.data = str_skip(r->text, 3) };
+
+	channel_tell(ch, TYPE_tell_way_tlsa, &m, id);
+}
+
+static void
+tell_dane(struct channel *ch, uint64_t id, const struct way_host *h)
+{
+	struct tell_way_dane m = {
+		.host = h->host, .dane = (uint8_t)h->dane, .base = h->base
+	};
+	size_t n = 0;
+
+	if (h->dane == DANE_NONE)
+		return;
+	channel_tell(ch, TYPE_tell_way_dane, &m, id);
+	if (h->records == NULL)
+		return;
+	for (size_t i = 0; i < h->records->nrecords && n < WAY_TLSAS_MAX; i++)
+		if (dane_is_usable(&h->records->records[i])) {
+			tell_tlsa(ch, id, &h->records->records[i]);
+			n++;
+		}
+}
 
 static void
 answer(struct channel *ch, uint64_t id, const struct way_found *f)
@@ -31,6 +69,8 @@ answer(struct channel *ch, uint64_t id, const struct way_found *f)
 
 		channel_tell(ch, TYPE_tell_way_addr, &part, id);
 	}
+	for (size_t i = 0; i < f->nhosts; i++)
+		tell_dane(ch, id, &f->hosts[i]);
 	channel_tell(ch, TYPE_answer_way, &m, id);
 }
 
@@ -81,11 +121,95 @@ on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct way_question *w = xcalloc(1, sizeof(*w));
 	w->q.cancel = cancel;
 	question_start(&w->q, ctx, id);
-	w->way = way_ask(m->name, (enum way_kind)m->kind, m->port, on_found, w);
+	w->way = way_ask(m->name, (enum way_kind)m->kind, m->port, m->dane != 0,
+	    on_found, w);
+}
+
+/* --- reports about TLS --- */
+
+enum { RUA_FAULT_TTL_S = 300, RUA_MAX = 1024 };
+
+struct rua_question {
+	struct question q;
+	struct query_wait *wait;
+};
+
+/* "v=TLSRPTv1" *WSP ";" (RFC 8460 3). */
+static bool
+is_tlsrpt(struct str text)
+{
+	struct str version = STR("v=TLSRPTv1");
+
+	if (!str_eq(str_head(text, version.len), version))
+		return false;
+	text = str_trim(str_skip(text, version.len));
+	return text.len > 0 && text.p[0] == ';';
+}
+
+/* Of several none counts. */
+static struct str
+find_rua(const struct dns_answer *a)
+{
+	struct str found = STR("");
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->nrecords; i++)
+		if (is_tlsrpt(a->records[i].text)) {
+			found = a->records[i].text;
+			n++;
+		}
+	return n == 1 && found.len <= RUA_MAX ? found : STR("");
+}
+
+static void
+answer_rua(struct channel *ch, uint64_t id, struct str text, uint32_t ttl_s)
+{
+	struct answer_tls_rua m = { .text = text, .ttl_s = ttl_s };
+
+	channel_tell(ch, TYPE_answer_tls_rua, &m, id);
+}
+
+static void
+on_rua(void *ctx, struct dns_answer *a)
+{
+	struct rua_question *r = ctx;
+	uint32_t ttl_s = a->status == DNS_FAULT ? RUA_FAULT_TTL_S : a->ttl_s;
+
+	answer_rua(r->q.peer->channel, r->q.id, find_rua(a), ttl_s);
+	question_end(&r->q);
+	free(r);
+}
+
+static void
+cancel_rua(struct question *q)
+{
+	struct rua_question *r = (struct rua_question *)q;
+
+	query_cancel(&r->wait);
+	free(r);
+}
+
+static void
+on_ask_tls_rua(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_tls_rua *m = msg;
+	char name[280];
+
+	if (!path_is_domain(m->domain, false) || peer_has_too_many(ctx)) {
+		answer_rua(ch, id, STR(""), RUA_FAULT_TTL_S);
+		return;
+	}
+	struct rua_question *r = xcalloc(1, sizeof(*r));
+	r->q.cancel = cancel_rua;
+	question_start(&r->q, ctx, id);
+	(void)snprintf(name, sizeof(name), "_smtp._tls.%.*s",
+	    (int)m->domain.len, m->domain.p);
+	r->wait = query_ask_for_policy(str_of(name), DNS_TXT, on_rua, r);
 }
 
 static const struct handler handlers[] = {
 	{ TYPE_ask_way, on_ask_way },
+	{ TYPE_ask_tls_rua, on_ask_tls_rua },
 	{ 0, NULL },
 };
 

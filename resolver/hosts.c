@@ -419,3 +419,49 @@ hosts_finish(
 	else if (out->result != WAY_FOUND)
 		say_end(h, out);
 }
+
+/* --- DNSSEC --- */
+
+bool
+hosts_mx_is_secure(const struct hosts *h)
+{
+	return h->mx == NULL || h->mx->ad;
+}
+
+/* One family that is not known says nothing: the other one speaks for the
+ * name. */
+bool
+hosts_is_secure(const struct hosts *h, const struct host *host)
+{
+	bool secure = false;
+
+	if (!hosts_mx_is_secure(h))
+		return false;
+	for (size_t k = 0; k < HOST_FAMILIES; k++) {
+		const struct dns_answer *a = host->answers[k];
+
+		if (a->status != DNS_FAULT && !a->ad)
+			return false;
+		secure |= a->status != DNS_FAULT;
+	}
+	return secure;
+}
+
+struct str
+hosts_canonical(const struct host *host)
+{
+	for (size_t k = 0; k < HOST_FAMILIES; k++)
+		if (host->answers[k]->status == DNS_OK &&
+		    host->answers[k]->canonical.len > 0)
+			return host->answers[k]->canonical;
+	return STR("");
+}
+
+const struct host *
+hosts_find(const struct hosts *h, struct str name)
+{
+	for (size_t i = 0; i < h->n; i++)
+		if (h->list[i].name.p == name.p)
+			return &h->list[i];
+	return NULL;
+}

@@ -45,6 +45,15 @@ struct way_addr {
 	struct addr addr;
 };
 
+/* What DNSSEC says of a host that addresses are told of. */
+struct way_host {
+	struct str host;
+	enum way_dane dane;
+	struct str base;            /* TLSA base domain; empty: the host */
+	struct dns_answer *records; /* DANE_RECORDS: a reference, with those
+				     * that are not usable; else NULL */
+};
+
 /* The way, or why there is none. */
 struct way_found {
 	enum way_result result;
@@ -53,6 +62,8 @@ struct way_found {
 	bool partial; /* addresses of a host could not be learned */
 	size_t naddrs;
 	struct way_addr addrs[WAY_ALL_MAX];
+	size_t nhosts; /* of these; none unless DANE was asked for */
+	struct way_host hosts[WAY_HOSTS_MAX];
 	char text[HOSTS_TEXT_MAX]; /* empty when found */
 };
 
@@ -75,5 +86,14 @@ void hosts_set_answer(
  * both answers, and what they make of it is told. */
 void hosts_finish(
     const struct hosts *h, enum way_result result, struct way_found *out);
+/* Is all that was heard of this host (and of the MX that names it)
+ * authenticated? Every host has both answers. */
+bool hosts_is_secure(const struct hosts *h, const struct host *host);
+/* Where the CNAMEs of its addresses lead; empty: there are none. */
+struct str hosts_canonical(const struct host *host);
+/* Is the MX answer authenticated, or was there none to ask for? */
+bool hosts_mx_is_secure(const struct hosts *h);
+/* The one whose name this is: the very text, as told with an address. */
+const struct host *hosts_find(const struct hosts *h, struct str name);
 
 #endif

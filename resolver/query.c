@@ -28,7 +28,7 @@ enum {
 };
 
 /* Who is asked for. */
-enum share { FOR_ROUTES, FOR_CLIENTS, FOR_LISTS, SHARES };
+enum share { FOR_ROUTES, FOR_CLIENTS, FOR_LISTS, FOR_POLICIES, SHARES };
 
 enum counts {
 	QUERIES,
@@ -60,6 +60,7 @@ struct query_wait {
 	struct waits *in;          /* of its job, or those to be told */
 	struct dns_answer *answer; /* a reference; when it is to be told */
 	enum share share;
+	bool trusted;
 	query_fn *fn;
 	void *ctx;
 };
@@ -68,6 +69,7 @@ struct job {
 	RB_ENTRY(job) by_name;
 	TAILQ_ENTRY(job) next;
 	bool listed;      /* others may join */
+	bool trusted;     /* only servers whose AD bit is believed */
 	enum share share; /* of the first who asked */
 	struct waits waits;
 	struct upstreams *servers; /* a reference */
@@ -80,7 +82,7 @@ struct job {
 	char *target;
 	unsigned int nchases;
 	uint32_t ttl_s; /* the shortest on the way there */
-	bool ad;
+	bool ad, all_trusted;
 	enum dns_type type;
 	struct str name; /* lower case */
 	char *text;      /* its bytes */
@@ -105,6 +107,8 @@ cmp_job(const struct job *a, const struct job *b)
 {
 	if (a->type != b->type)
 		return a->type < b->type ? -1 : 1;
+	if (a->trusted != b->trusted)
+		return a->trusted ? 1 : -1;
 	return str_cmp(a->name, b->name);
 }
 
@@ -172,8 +176,12 @@ query_cancel(struct query_wait **w)
 static void
 plan_tries(struct job *j)
 {
-	size_t n = upstreams_plan(j->servers, loop_now_ms(q.loop), j->tries);
+	size_t all = upstreams_plan(j->servers, loop_now_ms(q.loop), j->tries);
+	size_t n = 0;
 
+	for (size_t i = 0; i < all; i++)
+		if (!j->trusted || j->servers->all[j->tries[i]].server.trust_ad)
+			j->tries[n++] = j->tries[i];
 	memcpy(j->tries + n, j->tries, n);
 	j->ntries = ROUNDS * n;
 	j->ntried = 0;
@@ -212,8 +220,10 @@ job_end(struct job *j, struct dns_answer *a)
 {
 	struct query_wait *w;
 
-	if (a->status == DNS_FAULT)
+	if (a->status == DNS_FAULT) {
 		counters[FAULTS].value++;
+		a->trusted = j->trusted;
+	}
 	/* Not what was learned from servers that are ours no more. */
 	if (j->listed)
 		cache_put(q.cache, j->name, j->type, a, loop_now_ms(q.loop));
@@ -229,14 +239,31 @@ static void
 job_answer(struct job *j, struct dns_answer *a)
 {
 	if (j->nchases > 0) {
-		struct dns_answer *copy = dns_answer_copy(a, 0);
-		copy->ad &= j->ad;
-		if (copy->ttl_s > j->ttl_s)
-			copy->ttl_s = j->ttl_s;
+		struct dns_answer end = *a, *copy;
+
+		end.ad &= j->ad;
+		end.trusted &= j->all_trusted;
+		if (end.ttl_s > j->ttl_s)
+			end.ttl_s = j->ttl_s;
+		if (end.canonical.len == 0)
+			end.canonical = str_of(j->target);
+		copy = dns_answer_copy(&end, 0);
 		dns_answer_unref(&a);
 		a = copy;
 	}
 	job_end(j, a);
+}
+
+/* What is in the cache and may be used; a new reference. */
+static struct dns_answer *
+cached(struct str name, enum dns_type type, bool trusted)
+{
+	struct dns_answer *a =
+	    cache_get(q.cache, name, type, loop_now_ms(q.loop));
+
+	if (a != NULL && trusted && !a->trusted)
+		dns_answer_unref(&a);
+	return a;
 }
 
 /* On with the name that the answer led to. */
@@ -256,10 +283,10 @@ chase(struct job *j, const struct answer_chase *c)
 	if (c->ttl_s < j->ttl_s)
 		j->ttl_s = c->ttl_s;
 	j->ad &= c->ad;
+	j->all_trusted &= c->trusted;
 	free(j->target);
 	j->target = str_dup(target);
-	struct dns_answer *a =
-	    cache_get(q.cache, target, j->type, loop_now_ms(q.loop));
+	struct dns_answer *a = cached(target, j->type, j->trusted);
 	if (a != NULL && j->listed && a->status != DNS_FAULT) {
 		job_answer(j, a);
 		return;
@@ -358,16 +385,17 @@ job_start(void *ctx)
 }
 
 static struct job *
-job_new(struct str name, enum dns_type type, enum share share)
+job_new(struct str name, enum dns_type type, const struct query_wait *w)
 {
 	struct job *j = xcalloc(1, sizeof(*j));
 
 	j->type = type;
-	j->share = share;
+	j->share = w->share;
+	j->trusted = w->trusted;
 	j->name = (struct str){ j->text = str_dup(name), name.len };
 	j->target = xstrdup(j->text);
 	j->ttl_s = DNS_TTL_MAX;
-	j->ad = true;
+	j->ad = j->all_trusted = true;
 	j->servers = q.servers;
 	j->servers->refs++;
 	j->deadline_ms = loop_now_ms(q.loop) + QUERY_TOTAL_MS;
@@ -376,15 +404,15 @@ job_new(struct str name, enum dns_type type, enum share share)
 	j->listed = true;
 	RB_INSERT(jobs, &q.jobs, j);
 	TAILQ_INSERT_TAIL(&q.all, j, next);
-	q.njobs[share]++;
+	q.njobs[j->share]++;
 	loop_after(q.loop, &j->start);
 	return j;
 }
 
 static struct job *
-job_find(struct str name, enum dns_type type)
+job_find(struct str name, enum dns_type type, bool trusted)
 {
-	struct job key = { .type = type, .name = name };
+	struct job key = { .type = type, .trusted = trusted, .name = name };
 
 	return RB_FIND(jobs, &q.jobs, &key);
 }
@@ -393,15 +421,14 @@ job_find(struct str name, enum dns_type type)
 
 /* The answer that needs nobody; NULL: somebody has to be asked. */
 static struct dns_answer *
-answer_now(struct str name, enum dns_type type)
+answer_now(struct str name, enum dns_type type, bool trusted)
 {
 	if (!answer_name_is_askable(name))
 		return dns_answer_copy(
 		    &(struct dns_answer){
 			.status = DNS_NXDOMAIN, .ttl_s = DNS_TTL_MAX },
 		    0);
-	struct dns_answer *a =
-	    cache_get(q.cache, name, type, loop_now_ms(q.loop));
+	struct dns_answer *a = cached(name, type, trusted);
 	counters[CACHE_HITS].value += a != NULL;
 	return a;
 }
@@ -411,14 +438,14 @@ ask(struct query_wait *w, struct str name, enum dns_type type)
 {
 	struct dns_answer *a = q.nwaits[w->share] > WAITS_MAX ?
 				   dns_answer_fault("busy") :
-				   answer_now(name, type);
+				   answer_now(name, type, w->trusted);
 	struct job *j = NULL;
 
 	if (a == NULL) {
-		j = job_find(name, type);
+		j = job_find(name, type, w->trusted);
 		counters[COALESCED].value += j != NULL;
 		if (j == NULL && q.njobs[w->share] < JOBS_MAX)
-			j = job_new(name, type, w->share);
+			j = job_new(name, type, w);
 		if (j == NULL)
 			a = dns_answer_fault("busy");
 	}
@@ -431,16 +458,13 @@ ask(struct query_wait *w, struct str name, enum dns_type type)
 }
 
 static struct query_wait *
-ask_for(enum share share, struct str name, enum dns_type type, query_fn *fn,
-    void *ctx)
+ask_for(const struct query_wait *like, struct str name, enum dns_type type)
 {
-	struct query_wait *w = xcalloc(1, sizeof(*w));
+	struct query_wait *w = xmalloc(sizeof(*w));
 	char lower[256];
 
-	w->fn = fn;
-	w->ctx = ctx;
-	w->share = share;
-	q.nwaits[share]++;
+	*w = *like;
+	q.nwaits[w->share]++;
 	/* A longer one is no name, whatever it is cut to. */
 	name = str_head(name, sizeof(lower));
 	for (size_t i = 0; i < name.len; i++)
@@ -452,20 +476,44 @@ ask_for(enum share share, struct str name, enum dns_type type, query_fn *fn,
 struct query_wait *
 query_ask(struct str name, enum dns_type type, query_fn *fn, void *ctx)
 {
-	return ask_for(FOR_ROUTES, name, type, fn, ctx);
+	return ask_for(
+	    &(struct query_wait){ .share = FOR_ROUTES, .fn = fn, .ctx = ctx },
+	    name, type);
+}
+
+struct query_wait *
+query_ask_trusted(struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	return ask_for(
+	    &(struct query_wait){
+		.share = FOR_ROUTES, .trusted = true, .fn = fn, .ctx = ctx },
+	    name, type);
+}
+
+struct query_wait *
+query_ask_for_policy(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx)
+{
+	return ask_for(
+	    &(struct query_wait){ .share = FOR_POLICIES, .fn = fn, .ctx = ctx },
+	    name, type);
 }
 
 struct query_wait *
 query_ask_for_client(
     struct str name, enum dns_type type, query_fn *fn, void *ctx)
 {
-	return ask_for(FOR_CLIENTS, name, type, fn, ctx);
+	return ask_for(
+	    &(struct query_wait){ .share = FOR_CLIENTS, .fn = fn, .ctx = ctx },
+	    name, type);
 }
 
 struct query_wait *
 query_ask_for_list(struct str name, enum dns_type type, query_fn *fn, void *ctx)
 {
-	return ask_for(FOR_LISTS, name, type, fn, ctx);
+	return ask_for(
+	    &(struct query_wait){ .share = FOR_LISTS, .fn = fn, .ctx = ctx },
+	    name, type);
 }
 
 void

@@ -31,11 +31,19 @@ void query_set_servers(const struct server *servers, size_t n);
  * can hold (labels, length) is answered with DNS_NXDOMAIN. */
 struct query_wait *query_ask(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
-/* The same for a client's name, and of a DNS list. Each has bounds of its own,
- * as routes have: a flood of the ones leaves the others their share. */
+/* The same, but only of servers whose AD bit is believed, however ill they
+ * are: what others say could hide that a record is bogus. Of what is in the
+ * cache likewise. */
+struct query_wait *query_ask_trusted(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx);
+/* The same as query_ask for a client's name, of a DNS list, and for a domain's
+ * policies. Each has bounds of its own, as routes have: a flood of the ones
+ * leaves the others their share. */
 struct query_wait *query_ask_for_client(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
 struct query_wait *query_ask_for_list(
+    struct str name, enum dns_type type, query_fn *fn, void *ctx);
+struct query_wait *query_ask_for_policy(
     struct str name, enum dns_type type, query_fn *fn, void *ctx);
 /* The asker goes away; its callback will not run. */
 void query_cancel(struct query_wait **w);

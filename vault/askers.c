@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edges/edges.h"
-#include "edges/smtpd_vault.h"
 #include "lib/base/alloc.h"
 
 enum { JOBS_LEAST = 4 /* of one asker, however many there are */ };
@@ -151,21 +149,22 @@ askers_init(struct loop *l, struct askers_limits limits)
 }
 
 struct channel *
-askers_add(uint16_t instance, int socket, const struct handler *handlers)
+askers_add(const struct asker_kind *kind, uint16_t instance, int socket)
 {
 	struct asker *a, *next;
 	char name[32];
 	for (a = TAILQ_FIRST(&askers.list); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, next);
-		if (a->instance == instance)
+		if (a->role == kind->role && a->instance == instance)
 			asker_free(a);
 	}
 	a = xcalloc(1, sizeof(*a));
+	a->role = kind->role;
 	a->instance = instance;
 	STAILQ_INIT(&a->jobs);
-	a->channel = channel_new(askers.loop, socket, &smtpd_vault_edge, EDGE_B,
-	    handlers, on_closed, a);
-	snprintf(name, sizeof(name), "%s/%u", role_name(ROLE_SMTPD), instance);
+	a->channel = channel_new(askers.loop, socket, kind->edge, EDGE_B,
+	    kind->handlers, on_closed, a);
+	snprintf(name, sizeof(name), "%s/%u", role_name(kind->role), instance);
 	channel_set_peer(a->channel, name);
 	channel_on_drained(a->channel, on_drained, a);
 	TAILQ_INSERT_TAIL(&askers.list, a, next);

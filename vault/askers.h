@@ -1,7 +1,8 @@
 /*
- * The smtpd workers, and what each of them waits for: jobs that take a while
- * run one behind the other in turns, a few in each round of the loop, so that
- * nobody's waits for all of somebody else's, and the channels are read between.
+ * The processes that ask, and what each of them waits for: jobs that take a
+ * while run one behind the other in turns, a few in each round of the loop, so
+ * that nobody's waits for all of somebody else's, and the channels are read
+ * between.
  */
 #ifndef POSTERN_VAULT_ASKERS_H
 #define POSTERN_VAULT_ASKERS_H
@@ -11,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "edges/edges.h"
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 #include "lib/ipc/channel.h"
@@ -31,6 +33,7 @@ struct job {
 
 struct asker {
 	TAILQ_ENTRY(asker) next;
+	enum role role;
 	uint16_t instance;
 	struct channel *channel;
 	STAILQ_HEAD(, job) jobs;
@@ -43,12 +46,18 @@ struct askers_limits {
 	size_t in_round; /* done in one round */
 };
 
+/* Those of a role: how they talk; the handlers' context is the struct asker. */
+struct asker_kind {
+	enum role role;
+	const struct edge *edge;
+	const struct handler *handlers;
+};
+
 /* Before everything else. */
 void askers_init(struct loop *l, struct askers_limits limits);
-/* A channel over socket (taken) to this smtpd; the handlers' context is the
- * struct asker. One there was before is dead. */
+/* A channel over socket (taken) to this one. One there was before is dead. */
 struct channel *askers_add(
-    uint16_t instance, int socket, const struct handler *handlers);
+    const struct asker_kind *kind, uint16_t instance, int socket);
 /* Puts a question off: the parts are copied; run is called later, unless the
  * asker is gone. False: too many of its own wait already. */
 bool askers_put_off(struct asker *a, const struct job *like);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vault/askers.h"
+#include "vault/key_uses.h"
 #include "vault/passwords.h"
 #include "vault/signing.h"
 #include "vault/tally.h"
@@ -27,10 +28,10 @@ static void
 run_sign(struct channel *ch, const struct job *j)
 {
 	uint8_t out[VAULT_SIGN_MAX];
-	struct ask_sign m = {
-		.key = j->parts[0], .scheme = j->scheme, .input = j->parts[1]
-	};
-	size_t n = signing_make(&m, out);
+	size_t n = 0;
+	if (key_uses_allow(j->parts[0], KEY_OF_LISTENER))
+		n = signing_make(j->parts[0], (enum vault_scheme)j->scheme,
+		    j->parts[1], out);
 	answer_sign(ch, j->id, (struct str){ (const char *)out, n });
 }
 
@@ -189,5 +190,11 @@ from_smtpd_init(struct loop *l, enum vault_instance instance)
 struct channel *
 from_smtpd_add(uint16_t instance, int socket)
 {
-	return askers_add(instance, socket, table);
+	struct asker_kind kind = {
+		.role = ROLE_SMTPD, .edge = &smtpd_vault_edge, .handlers = table
+	};
+	struct channel *ch = askers_add(&kind, instance, socket);
+	if (table == of_passwords)
+		channel_set_secret(ch);
+	return ch;
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "edges/smtpd_vault.h"
+#include "edges/vault_limits.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 

@@ -2,19 +2,22 @@
  * vault: uses secrets for those who may not see them.
  *
  * Runs twice, each as its own process of the same user, in an empty
- * directory: no file, no network, no connection but those to smtpd, control
- * and the parent; the smallest filter of all. VAULT_KEYS has the private keys
- * and signs, VAULT_PASSWORDS has the values of the tables of `auth' and says
- * whether a password is right; a slow hash never delays a signature.
+ * directory: no file, no network, no connection but those to smtpd, delivery,
+ * control and the parent; the smallest filter of all. VAULT_KEYS has the
+ * private keys and signs, VAULT_PASSWORDS has the values of the tables of
+ * `auth': it says whether a password is right, and lends delivery what a next
+ * hop wants to hear; a slow hash never delays a signature.
  * Trusts: the parent (configuration, keys, tables). Trusted by: smtpd, that a
  * client is who it says.
- * Faces: smtpd, which may be somebody else by now: it can have things signed
- * and passwords tried, and learns neither a key nor a hash by it.
- * Edges: smtpd_vault, control_all, all_parent.
- * If it dies: handshakes and AUTH under way fail, sessions go on; its
- * successor is handed everything again.
- * Read next: from_smtpd.c, askers.c; keys.c, signing.c; passwords.c,
- * accounts.c, scram.c.
+ * Faces: smtpd and delivery, which may be somebody else by now: smtpd can have
+ * things signed and passwords tried, and learns neither a key nor a hash by
+ * it; delivery can have things signed with the keys of client certificates,
+ * and learns the credentials of relays.
+ * Edges: smtpd_vault, delivery_vault, control_all, all_parent.
+ * If it dies: handshakes and AUTH under way fail, sessions and deliveries go
+ * on; its successor is handed everything again.
+ * Read next: from_smtpd.c, from_delivery.c, askers.c; keys.c, key_uses.c,
+ * signing.c; passwords.c, accounts.c, scram.c, credentials.c.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -24,7 +27,10 @@
 #include "lib/base/log.h"
 #include "lib/proc/child.h"
 #include "lib/proc/tell_stats.h"
+#include "vault/credentials.h"
+#include "vault/from_delivery.h"
 #include "vault/from_smtpd.h"
+#include "vault/key_uses.h"
 #include "vault/keys.h"
 #include "vault/passwords.h"
 #include "vault/signing.h"
@@ -53,6 +59,7 @@ prepare(struct loop *l)
 {
 	lock_memory();
 	from_smtpd_init(l, (enum vault_instance)child_instance());
+	from_delivery_init((enum vault_instance)child_instance());
 	if (has_keys()) {
 		keys_init();
 		signing_warm_up();
@@ -73,10 +80,13 @@ on_key(struct str name, int fd)
 static void
 on_config(struct config *c)
 {
-	if (has_keys())
+	if (has_keys()) {
+		key_uses_set_config(c);
 		keys_change();
-	else
+	} else {
 		passwords_set_config(c);
+		credentials_set_config(c);
+	}
 }
 
 static struct channel *
@@ -85,6 +95,8 @@ on_peer(enum role peer, uint16_t instance, int socket)
 	switch (peer) {
 	case ROLE_SMTPD:
 		return from_smtpd_add(instance, socket);
+	case ROLE_DELIVERY:
+		return from_delivery_add(instance, socket);
 	case ROLE_CONTROL:
 		return tell_stats_serve(
 		    child_loop(), socket, "vault", tally_counters);

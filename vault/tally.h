@@ -5,10 +5,11 @@
 #include "lib/base/counter.h"
 
 enum tally {
-	TALLY_SIGNATURES, /* made */
-	TALLY_PASSWORDS,  /* tried, and proofs of SCRAM */
-	TALLY_BUSY,       /* turned away: too many waited */
-	TALLY_FAILURES,   /* could not be answered: no such key, bad value */
+	TALLY_SIGNATURES,  /* made */
+	TALLY_PASSWORDS,   /* tried, and proofs of SCRAM */
+	TALLY_CREDENTIALS, /* lent */
+	TALLY_BUSY,        /* turned away: too many waited */
+	TALLY_FAILURES,    /* could not be answered: no such key, bad value */
 	TALLY_COUNT
 };
 

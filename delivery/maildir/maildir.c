@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,7 +10,6 @@
 
 #include "delivery/maildir/mdpath.h"
 #include "lib/base/clock.h"
-#include "lib/mail/envelope.h"
 
 enum {
 	ROOM = 65536,
@@ -19,122 +17,35 @@ enum {
 	HOST_MAX = 64 /* bytes of our name in a file's name */
 };
 
-/* A file being written, CRLF to LF on the way; errors stick. */
-struct writer {
-	int fd;
-	int error;
-	bool cr; /* a CR is held back at the end of a piece */
-	size_t len;
-	char room[ROOM];
-};
-
-static void
-writer_flush(struct writer *w)
+static int
+write_all(int fd, const char *p, size_t len)
 {
-	size_t done = 0;
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
 
-	while (w->error == 0 && done < w->len) {
-		ssize_t n = write(w->fd, w->room + done, w->len - done);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0)
-			w->error = ENOSPC;
-		else if (errno != EINTR)
-			w->error = errno;
-	}
-	w->len = 0;
-}
-
-static void
-writer_put(struct writer *w, const char *p, size_t len)
-{
-	while (len > 0 && w->error == 0) {
-		size_t n = sizeof(w->room) - w->len;
-
-		n = n < len ? n : len;
-		memcpy(w->room + w->len, p, n);
-		w->len += n;
-		p += n;
-		len -= n;
-		if (w->len == sizeof(w->room))
-			writer_flush(w);
-	}
-}
-
-/* A CR directly before LF goes; any other stays. */
-static void
-writer_lines(struct writer *w, const char *p, size_t len)
-{
-	const char *end = p + len;
-
-	while (p < end) {
-		const char *cr = memchr(p, '\r', (size_t)(end - p));
-		size_t n = (size_t)((cr == NULL ? end : cr) - p);
-
-		if (w->cr && *p != '\n')
-			writer_put(w, "\r", 1);
-		w->cr = false;
-		writer_put(w, p, n);
-		p += n;
-		if (cr != NULL) {
-			w->cr = true;
-			p++;
-		}
-	}
-}
-
-static void
-write_file(struct writer *w, int file, uint64_t size)
-{
-	static char room[ROOM];
-	uint64_t at = 0;
-
-	while (at < size && w->error == 0) {
-		uint64_t left = size - at;
-		ssize_t n = pread(
-		    file, room, left < ROOM ? (size_t)left : ROOM, (off_t)at);
-
+		if (n == 0)
+			errno = ENOSPC;
+		if (n == 0 || (n == -1 && errno != EINTR))
+			return -1;
 		if (n > 0) {
-			writer_lines(w, room, (size_t)n);
-			at += (uint64_t)n;
-		} else if (n == 0) {
-			w->error = EIO; /* shorter than we were told */
-		} else if (errno != EINTR) {
-			w->error = errno;
+			p += n;
+			len -= (size_t)n;
 		}
 	}
+	return 0;
 }
 
 /* 0, or -1 with errno. The mail is on disk then, in tmp. */
 static int
-write_mail(int fd, const struct maildir_mail *m)
+write_mail(int fd, struct mail_text *text)
 {
-	static struct writer w;
-	char top[2 * ENVELOPE_ADDRESS_MAX + 64];
-	int len = snprintf(top, sizeof(top),
-	    "Return-Path: <%.*s>\nDelivered-To: %.*s\n", (int)m->from.len,
-	    m->from.p, (int)m->rcpt.len, m->rcpt.p);
+	static char room[ROOM];
+	ssize_t n;
 
-	w.fd = fd;
-	w.error = 0;
-	w.cr = false;
-	w.len = 0;
-	if (len < 0 || (size_t)len >= sizeof(top)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	writer_put(&w, top, (size_t)len);
-	writer_lines(&w, m->content.p, m->content.len);
-	if (m->file != -1)
-		write_file(&w, m->file, m->body_size);
-	if (w.cr)
-		writer_put(&w, "\r", 1);
-	writer_flush(&w);
-	if (w.error == 0 && fsync(fd) == -1)
-		w.error = errno;
-	errno = w.error;
-	return w.error == 0 ? 0 : -1;
+	while ((n = mail_text_read(text, room, sizeof(room))) > 0)
+		if (write_all(fd, room, (size_t)n) == -1)
+			return -1;
+	return n == -1 ? -1 : fsync(fd);
 }
 
 /* time.MusecPpidQcount.host, as the Maildir convention has it; what a name
@@ -185,17 +96,17 @@ rename_into(int tmp, int new, const char *name)
 }
 
 static int
-write_new(int tmp, int new, const struct maildir_mail *m)
+write_new(int tmp, int new, const char *hostname, struct mail_text *text)
 {
 	char name[NAME_SIZE];
 	int fd, rc, saved;
 
-	unique_name(m->hostname, name);
+	unique_name(hostname, name);
 	fd = openat(tmp, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd == -1)
 		return -1;
-	rc = write_mail(fd, m);
+	rc = write_mail(fd, text);
 	saved = errno;
 	if (close(fd) == -1 && rc == 0) {
 		saved = errno;
@@ -211,12 +122,12 @@ write_new(int tmp, int new, const struct maildir_mail *m)
 }
 
 int
-maildir_write(int dir, const struct maildir_mail *m)
+maildir_write(int dir, const char *hostname, struct mail_text *text)
 {
 	int tmp = mdpath_open_one(dir, "tmp");
 	int cur = tmp == -1 ? -1 : mdpath_open_one(dir, "cur");
 	int new = cur == -1 ? -1 : mdpath_open_one(dir, "new");
-	int rc = new == -1 ? -1 : write_new(tmp, new, m);
+	int rc = new == -1 ? -1 : write_new(tmp, new, hostname, text);
 	int saved = errno;
 
 	if (tmp != -1)

@@ -8,14 +8,28 @@
  * Edges: queue_delivery, control_all, all_parent.
  * If it dies: the queue gives what it had to the next one; a mail that was
  * in new already but not told comes twice.
- * Read next: from_queue.c, deliver.c, mdpath.c, maildir.c.
+ * Read next: ../agents/from_queue.c, deliver.c, mdpath.c, maildir.c.
  */
+#include "delivery/agents/from_queue.h"
 #include "delivery/maildir/boxes.h"
 #include "delivery/maildir/deliver.h"
-#include "delivery/maildir/from_queue.h"
 #include "lib/proc/child.h"
 #include "lib/proc/sandbox.h"
 #include "lib/proc/tell_stats.h"
+
+enum { CAPACITY = 16 }; /* one is worked on, the others wait in the channel */
+
+static void
+prepare(struct loop *l)
+{
+	static const struct from_queue_ops ops = {
+		.capacity = CAPACITY,
+		.on_work = deliver,
+	};
+
+	(void)l;
+	from_queue_init(&ops);
+}
 
 static struct channel *
 on_peer(enum role peer, uint16_t instance, int socket)
@@ -25,7 +39,7 @@ on_peer(enum role peer, uint16_t instance, int socket)
 		return from_queue_open(child_loop(), socket);
 	if (peer == ROLE_CONTROL)
 		return tell_stats_serve(
-		    child_loop(), socket, "delivery", deliver_counters);
+		    child_loop(), socket, "delivery", local_work_counters);
 	return NULL;
 }
 
@@ -52,6 +66,7 @@ main(int argc, char **argv)
 	static const struct child_ops ops = {
 		.role = ROLE_MAILDIR,
 		.promises = PROMISE_FILES,
+		.prepare = prepare,
 		.on_dir = boxes_add,
 		.on_config = boxes_set_config,
 		.on_peer = on_peer,

@@ -64,6 +64,13 @@ channel_totals(void)
 /* --- the end --- */
 
 static void
+wipe(const struct channel *ch, void *p, size_t len)
+{
+	if (ch->out.secret && len > 0)
+		explicit_bzero(p, len);
+}
+
+static void
 close_fds(struct channel *ch)
 {
 	loop_fd_free(&ch->watch);
@@ -74,6 +81,7 @@ close_fds(struct channel *ch)
 	}
 	ch->fd = -1;
 	outbox_clear(&ch->out);
+	wipe(ch, ch->in.bytes.p, ch->in.bytes.len);
 	inbox_clear(&ch->in);
 }
 
@@ -391,6 +399,25 @@ take_frames(struct channel *ch, struct str s)
 	return done;
 }
 
+/* The bytes may move: where they were they do not stay. */
+static void
+append(const struct channel *ch, struct buf *b, struct str s)
+{
+	struct buf longer;
+
+	if (!ch->out.secret) {
+		buf_add_str(b, s);
+		return;
+	}
+	buf_init(&longer, b->max);
+	buf_reserve(&longer, b->len + s.len);
+	buf_add_str(&longer, buf_str(b));
+	buf_add_str(&longer, s);
+	wipe(ch, b->p, b->len);
+	buf_clear(b);
+	*b = longer;
+}
+
 /* New bytes: whole frames are handled where they lie, the rest is kept. What
  * is being handled belongs to this function: a handler may free the channel. */
 static void
@@ -400,7 +427,7 @@ take_bytes(struct channel *ch, struct str s)
 
 	buf_init(&ch->in.bytes, kept.max);
 	if (kept.len > 0) {
-		buf_add_str(&kept, s);
+		append(ch, &kept, s);
 		s = buf_str(&kept);
 	}
 	size_t done = kept.failed ? 0 : take_frames(ch, s);
@@ -410,6 +437,7 @@ take_bytes(struct channel *ch, struct str s)
 		channel_fail(ch, "message too long");
 	if (ch->fd >= 0 && ch->in.bytes.len == 0 && inbox_has_fd(&ch->in))
 		channel_fail(ch, "descriptor without a message");
+	wipe(ch, kept.p, kept.len);
 	buf_clear(&kept);
 }
 
@@ -438,6 +466,7 @@ read_some(struct channel *ch)
 			return;
 		}
 		take_bytes(ch, (struct str){ room, (size_t)n });
+		wipe(ch, room, (size_t)n);
 		if ((size_t)n < sizeof(room) && !inbox_has_fd(&ch->in))
 			return; /* most likely all there was */
 	}

@@ -59,7 +59,8 @@ void channel_set_phase(struct channel *ch, enum edge_phase phase);
 /* the peer (and which of them), for the log; copied. */
 void channel_set_peer(struct channel *ch, const char *name);
 const char *channel_peer(const struct channel *ch);
-/* What is sent from now on is secret: no copy of it stays here. */
+/* What is sent and what comes from now on is secret: no copy of it stays here.
+ */
 void channel_set_secret(struct channel *ch);
 bool channel_is_open(const struct channel *ch);
 /* How the peer broke the contract; NULL when it did not. */

@@ -31,7 +31,10 @@ enum envelope_flags {
 	ENVELOPE_RET_FULL = 8,   /* RET=, RFC 3461 4.3; neither: not said */
 	ENVELOPE_RET_HDRS = 16,
 	ENVELOPE_TLS = 32, /* it came in by TLS */
-	ENVELOPE_FLAGS_ALL = 63
+	/* No failure of TLS keeps it back: a report about TLS (RFC 8460
+	 * 5.3.1), of which none of these reports tells either. */
+	ENVELOPE_TLS_OPTIONAL = 64,
+	ENVELOPE_FLAGS_ALL = 127
 };
 
 #endif

@@ -43,7 +43,8 @@ struct stream {
 	int error;      /* for the deferred end */
 	uint8_t phase;  /* enum phase */
 	uint8_t shakes; /* SHAKING: enum tls_want */
-	bool connecting, paused, ended, closed, tell_drained, peek, wipe;
+	bool connecting, paused, ended, closed, tell_drained, peek, wipe,
+	    wipe_out;
 	bool read_writes; /* reading waits until the socket can be written */
 	bool write_reads; /* and the other way round */
 };
@@ -104,6 +105,16 @@ on_end(void *arg)
 		s->ops->on_end(s->ctx, s->error);
 }
 
+/* A secret that was in it is nowhere here any more. */
+static void
+clear_out(struct stream *s)
+{
+	if (s->wipe_out && s->out.p != NULL)
+		explicit_bzero(s->out.p, s->out.cap);
+	s->wipe_out = false;
+	buf_clear(&s->out);
+}
+
 /* The connection is over; the owner hears of it once, after the round. */
 static void
 stream_ended(struct stream *s, int error)
@@ -111,7 +122,7 @@ stream_ended(struct stream *s, int error)
 	/* An error may follow the peer's own end: then nothing can be sent any
 	 * more, and to try it again and again would spin. */
 	if (error != 0) {
-		buf_clear(&s->out);
+		clear_out(s);
 		s->error = error;
 	}
 	if (!s->ended)
@@ -255,7 +266,7 @@ shake(struct stream *s)
 	case TLS_FAILED:
 		fault_set(&why, FAULT_PEER, "%s", s->layer->error(s->tls));
 		s->phase = SPOILED;
-		buf_clear(&s->out);
+		clear_out(s);
 		want(s);
 		s->ops->on_secure(s->ctx, &why);
 		break;
@@ -308,7 +319,7 @@ send_some(struct stream *s)
 	if (done < s->out.len)
 		buf_drop(&s->out, done);
 	else
-		buf_clear(&s->out);
+		clear_out(s);
 	return w;
 }
 
@@ -442,7 +453,7 @@ close_now(struct stream **p)
 	close(s->fd);
 	s->fd = -1;
 	buf_clear(&s->in);
-	buf_clear(&s->out);
+	clear_out(s);
 	loop_after_cancel(s->loop, &s->flush);
 	loop_after_cancel(s->loop, &s->again);
 	loop_after_cancel(s->loop, &s->end);
@@ -492,6 +503,13 @@ stream_write(struct stream *s, const void *p, size_t len)
 		return;
 	buf_add(&s->out, p, len);
 	loop_after(s->loop, &s->flush);
+}
+
+void
+stream_write_secret(struct stream *s, struct str secret)
+{
+	s->wipe_out = true;
+	stream_write(s, secret.p, secret.len);
 }
 
 size_t
@@ -585,4 +603,10 @@ const struct tls *
 stream_tls(const struct stream *s)
 {
 	return s->phase == SECURED ? s->tls : NULL;
+}
+
+const struct tls *
+stream_failed_tls(const struct stream *s)
+{
+	return s->phase == SPOILED ? s->tls : NULL;
 }

@@ -54,6 +54,8 @@ void stream_reset(struct stream **p);
 
 /* Copies len bytes to the output; they leave at the end of the round. */
 void stream_write(struct stream *s, const void *p, size_t len);
+/* The same of a secret: wiped here once it has left. */
+void stream_write_secret(struct stream *s, struct str secret);
 /* Nothing more will be written, and nothing is left to leave: says so to the
  * peer, which may still be read. */
 void stream_finish(struct stream *s);
@@ -85,5 +87,7 @@ int stream_fd(const struct stream *s);
 void stream_start_tls(struct stream *s, struct tls *t);
 /* The connection's TLS, NULL: in the clear, or not secured yet. */
 const struct tls *stream_tls(const struct stream *s);
+/* The TLS of one that could not be secured, as on_secure had it; else NULL. */
+const struct tls *stream_failed_tls(const struct stream *s);
 
 #endif

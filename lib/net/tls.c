@@ -61,6 +61,7 @@ tls_free(struct tls **tp)
 	SSL_free(t->ssl);
 	ERR_clear_error();
 	tls_server_unref(&t->server);
+	tls_wish_free(&t->wish);
 	free(t->server_name);
 	free(t->subject);
 	free(t->issuer);
@@ -80,6 +81,13 @@ tls_attach(struct tls *t, int fd, void (*on_job)(void *ctx), void *ctx)
 
 /* --- what OpenSSL says --- */
 
+static const char *
+closed(const struct tls *t)
+{
+	return t->wish != NULL ? "closed by the server" :
+				 "closed by the client";
+}
+
 static enum tls_want
 failed(struct tls *t, int error, int error_number)
 {
@@ -89,9 +97,9 @@ failed(struct tls *t, int error, int error_number)
 		return TLS_FAILED;
 	if (error == SSL_ERROR_SYSCALL && first == 0)
 		t->error = error_number != 0 ? strerrordesc_np(error_number) :
-					       "closed by the client";
+					       closed(t);
 	else if (ERR_GET_REASON(first) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
-		t->error = "closed by the client";
+		t->error = closed(t);
 	else
 		t->error = tls_reason();
 	if (t->error == NULL)
@@ -157,6 +165,10 @@ tls_handshake(struct tls *t)
 	r = SSL_do_handshake(t->ssl);
 	tls_key_enter(NULL);
 	w = result(t, r);
+	if (w == TLS_END) { /* before it began */
+		t->error = closed(t);
+		w = TLS_FAILED;
+	}
 	if (w == TLS_DONE) {
 		/* From here on nothing waits, and a job for each read is
 		 * dear. */
@@ -164,6 +176,8 @@ tls_handshake(struct tls *t)
 		t->secured = true;
 		tls_info_learn(t);
 	}
+	if (t->wish != NULL && (w == TLS_DONE || w == TLS_FAILED))
+		tls_wish_ended(t);
 	ERR_clear_error();
 	return w;
 }

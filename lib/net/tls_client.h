@@ -29,7 +29,8 @@ struct tls_tlsa {
 };
 
 enum tls_proof {
-	TLS_PROOF_NONE, /* nothing is asked for; what holds is in tls_proven */
+	TLS_PROOF_NONE, /* nothing is asked for; what would have held says
+			 * tls_failure */
 	TLS_PROOF_NAME, /* a chain to an authority, and one of the names */
 	TLS_PROOF_DANE  /* as the records say; usage 2: and one of the names */
 };

@@ -11,25 +11,8 @@
 
 enum {
 	CHAIN_SIZE_MAX = 32768, /* of the whole message; more is an attack */
-	CHAIN_MAX = 8,
-	DEPTH_MAX = 5,
-	KEY_BITS_MAX = 8192
+	DEPTH_MAX = 5
 };
-
-/* Looking at them costs no more than anybody's decent certificates do. */
-static bool
-are_cheap(const STACK_OF(X509) * chain)
-{
-	int n = sk_X509_num(chain);
-
-	for (int i = 0; i < n && n <= CHAIN_MAX; i++) {
-		EVP_PKEY *key = X509_get0_pubkey(sk_X509_value(chain, i));
-
-		if (key == NULL || EVP_PKEY_get_bits(key) > KEY_BITS_MAX)
-			return false;
-	}
-	return n <= CHAIN_MAX;
-}
 
 /* In place of OpenSSL's own check, whose result it leaves in c; 1 lets the
  * handshake go on. */
@@ -39,7 +22,7 @@ on_verify(X509_STORE_CTX *c, void *has_ca)
 	if (has_ca == NULL)
 		X509_STORE_CTX_set_error(
 		    c, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY);
-	else if (!are_cheap(X509_STORE_CTX_get0_untrusted(c)))
+	else if (!tls_chain_is_cheap(X509_STORE_CTX_get0_untrusted(c)))
 		X509_STORE_CTX_set_error(c, X509_V_ERR_CERT_REJECTED);
 	else if (X509_verify_cert(c) != 1 &&
 		 X509_STORE_CTX_get_error(c) == X509_V_OK)

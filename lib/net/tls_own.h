@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "lib/net/tls.h"
+#include "lib/net/tls_client.h"
 
 enum { TLS_CERTS_MAX = 8, TLS_NAME_MAX = 255 };
 
@@ -33,9 +34,26 @@ struct tls_job {
 	bool done;
 };
 
+enum { TLS_SESSION_ID = 32 };
+
+struct tls_sessions; /* kept, to be taken up again */
+
+/* What a connection out wants, and what came of it. All else of the demand is
+ * in its SSL. */
+struct tls_wish {
+	struct tls_client *client; /* a reference */
+	enum tls_proof proof;
+	uint8_t id[TLS_SESSION_ID]; /* of its sessions: a hash of the demand */
+	bool keeps;                 /* them */
+	bool offered;               /* a kept one */
+	enum tls_failure kept;      /* what was found when that was made */
+	enum tls_failure found;     /* by the check of the certificate */
+};
+
 struct tls {
 	SSL *ssl;
-	struct tls_server *server; /* a reference */
+	struct tls_server *server; /* a reference; NULL: we connected */
+	struct tls_wish *wish;     /* of one that we connected; else NULL */
 	void (*on_job)(void *ctx);
 	void *ctx;
 	struct tls_job *job; /* asked for and not taken yet, or NULL */
@@ -60,6 +78,37 @@ void tls_key_abandon(struct tls *t);
 void tls_tickets_use(SSL_CTX *ctx);
 /* There are keys for them. */
 bool tls_tickets_are_on(void);
+
+/* --- tls_client.c --- */
+/* The handshake has ended. */
+void tls_wish_ended(struct tls *t);
+void tls_wish_free(struct tls_wish **w);
+
+/* --- tls_sessions.c --- */
+struct tls_sessions *tls_sessions_new(void);
+void tls_sessions_free(struct tls_sessions **s);
+/* Keeps it under id, in place of the one before. */
+void tls_sessions_keep(struct tls_sessions *s,
+    const uint8_t id[static TLS_SESSION_ID], const SSL_SESSION *session,
+    enum tls_failure found);
+/* Has ssl offer the one under id; false: there is none. */
+bool tls_sessions_offer(struct tls_sessions *s,
+    const uint8_t id[static TLS_SESSION_ID], SSL *ssl, enum tls_failure *found);
+/* The one under id did no good. */
+void tls_sessions_drop(
+    struct tls_sessions *s, const uint8_t id[static TLS_SESSION_ID]);
+
+/* --- tls_verify.c --- */
+/* Servers of this context are looked at as each connection's wish has it. */
+void tls_verify_use(SSL_CTX *ctx);
+/* Who the server has to be; its SSL gets all of it. 0, or -1 with why. */
+int tls_verify_set(SSL *ssl, const struct tls_demand *d, struct fault *why);
+/* Looking at them costs no more than anybody's decent certificates do. */
+bool tls_chain_is_cheap(const STACK_OF(X509) * chain);
+
+/* --- tls_server.c --- */
+/* Counts what the peer can make us answer without end. */
+void tls_on_event(const SSL *ssl, int where, int ret);
 
 /* --- tls_client_cert.c --- */
 /* Clients of this context are asked for a certificate, which is checked

@@ -79,10 +79,9 @@ on_protocols(SSL *ssl, const unsigned char **out, unsigned char *outlen,
 
 /* --- a context --- */
 
-/* What a client can make us answer without end is counted: KeyUpdate, the
- * wish to negotiate again. */
-static void
-on_event(const SSL *ssl, int where, int ret)
+/* KeyUpdate, the wish to negotiate again. */
+void
+tls_on_event(const SSL *ssl, int where, int ret)
 {
 	struct tls *t = SSL_get_app_data(ssl);
 
@@ -127,7 +126,7 @@ set_rules(SSL_CTX *ctx)
 	SSL_CTX_set_timeout(ctx, SESSION_LIFETIME_S);
 	SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
 	SSL_CTX_set_alpn_select_cb(ctx, on_protocols, NULL);
-	SSL_CTX_set_info_callback(ctx, on_event);
+	SSL_CTX_set_info_callback(ctx, tls_on_event);
 	tls_tickets_use(ctx);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||

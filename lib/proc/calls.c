@@ -107,6 +107,12 @@ static const int reaching[] = {
 	SCMP_SYS(connect),
 };
 
+/* What libcurl asks of a connection. */
+static const int fetching[] = {
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+};
+
 /* Below the directories that Landlock and chroot leave. */
 static const int files[] = {
 	SCMP_SYS(openat),
@@ -203,6 +209,10 @@ static const struct option set_options[] = {
 	{ IPPROTO_IPV6, IPV6_V6ONLY },
 };
 
+static const struct option fetching_options[] = {
+	{ SOL_SOCKET, SO_ERROR },
+};
+
 static const struct option reaching_options[] = {
 	{ IPPROTO_TCP, TCP_NODELAY },
 };
@@ -226,7 +236,9 @@ static const struct {
 	{ PROMISE_ACCEPT | PROMISE_LISTEN, accepting, COUNT(accepting), NULL,
 	    0 },
 	{ PROMISE_CONNECT, connecting, COUNT(connecting), NULL, 0 },
-	{ PROMISE_RESOLVE | PROMISE_DIAL, reaching, COUNT(reaching), NULL, 0 },
+	{ PROMISE_RESOLVE | PROMISE_DIAL | PROMISE_HTTPS, reaching,
+	    COUNT(reaching), NULL, 0 },
+	{ PROMISE_HTTPS, fetching, COUNT(fetching), NULL, 0 },
 	{ PROMISE_WATCHDOG, NULL, 0, watchdog_if, COUNT(watchdog_if) },
 	{ PROMISE_FILES, files, COUNT(files), files_if, COUNT(files_if) },
 };
@@ -271,14 +283,17 @@ add_options(scmp_filter_ctx ctx, int call, const struct option *o, size_t n)
 	return rc;
 }
 
+enum {
+	CONNECTS =
+	    PROMISE_CONNECT | PROMISE_RESOLVE | PROMISE_DIAL | PROMISE_HTTPS
+};
+
 static const struct {
 	unsigned int promise;
 	int family, type;
 } sockets[] = {
-	{ PROMISE_CONNECT | PROMISE_RESOLVE | PROMISE_DIAL, AF_INET,
-	    SOCK_STREAM },
-	{ PROMISE_CONNECT | PROMISE_RESOLVE | PROMISE_DIAL, AF_INET6,
-	    SOCK_STREAM },
+	{ CONNECTS, AF_INET, SOCK_STREAM },
+	{ CONNECTS, AF_INET6, SOCK_STREAM },
 	{ PROMISE_DIAL, AF_UNIX, SOCK_STREAM },
 	{ PROMISE_RESOLVE, AF_INET, SOCK_DGRAM },
 	{ PROMISE_RESOLVE, AF_INET6, SOCK_DGRAM },
@@ -312,7 +327,11 @@ add_net(scmp_filter_ctx ctx, unsigned int promises)
 			rc = add_options(ctx, SCMP_SYS(setsockopt), set_options,
 			    COUNT(set_options));
 	}
-	if (rc == 0 && (promises & (PROMISE_RESOLVE | PROMISE_DIAL)))
+	if (rc == 0 && (promises & PROMISE_HTTPS))
+		rc = add_options(ctx, SCMP_SYS(getsockopt), fetching_options,
+		    COUNT(fetching_options));
+	if (rc == 0 &&
+	    (promises & (PROMISE_RESOLVE | PROMISE_DIAL | PROMISE_HTTPS)))
 		rc = add_options(ctx, SCMP_SYS(setsockopt), reaching_options,
 		    COUNT(reaching_options));
 	return rc == 0 ? add_sockets(ctx, promises) : rc;

@@ -43,6 +43,7 @@ static struct {
 	struct timer *end;       /* the grace is over */
 	int dirs[DIRS_MAX];      /* until the jail */
 	size_t ndirs;
+	int authorities; /* until the jail, which is where it is read; or -1 */
 	uint16_t instance;
 	bool jailed, going, stopping;
 } child;
@@ -176,6 +177,16 @@ say_config(void)
 		child.ops->on_config(child.conf);
 }
 
+/* The file is looked at in the jail, and before a configuration needs it. */
+static void
+say_authorities(void)
+{
+	int fd = child.authorities;
+	child.authorities = -1;
+	if (fd != -1)
+		child.ops->on_authorities(fd);
+}
+
 static size_t
 groups_of(struct str bytes, gid_t *groups)
 {
@@ -214,6 +225,7 @@ on_jail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	struct tell_jailed answer = { .sandbox = str_of(text),
 		.edges = edges_hash() };
 	channel_tell(ch, TYPE_tell_jailed, &answer, 0);
+	say_authorities();
 	say_config();
 }
 
@@ -260,6 +272,7 @@ conf_part(uint16_t type, const void *msg)
 	C(tell_conf_action)        \
 	C(tell_conf_rule)          \
 	C(tell_conf_cond)          \
+	C(tell_conf_tls_reports)   \
 	C(tell_conf_end)
 #define CONF_HANDLER(name)                                               \
 	static void on_##name(                                           \
@@ -296,6 +309,21 @@ on_tickets(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	    m->keys.len % TICKET_KEY_SIZE != 0)
 		fail("keys of tickets that nobody wants");
 	child.ops->on_tickets(m->keys);
+}
+
+static void
+on_authorities(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_authorities *m = msg;
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	if (child.ops->on_authorities == NULL ||
+	    (!child.jailed && child.authorities != -1))
+		fail("authorities that nobody wants");
+	child.authorities = m->file;
+	if (child.jailed)
+		say_authorities();
 }
 
 static void
@@ -436,6 +464,7 @@ static const struct handler from_parent[] = {
 	CONF_PARTS(CONF_ROW){ TYPE_tell_sources, on_sources },
 	{ TYPE_tell_conf_key, on_key },
 	{ TYPE_tell_tickets, on_tickets },
+	{ TYPE_tell_authorities, on_authorities },
 	{ TYPE_tell_listen, on_listen },
 	{ TYPE_tell_control_access, on_control_access },
 	{ TYPE_tell_peer, on_peer },
@@ -481,6 +510,7 @@ child_main(int argc, char **argv, const struct child_ops *ops)
 		exit(2);
 	}
 	child.ops = ops;
+	child.authorities = -1;
 	ignore_signals();
 	tzset(); /* gmtime_r() would look for /etc/localtime in the jail */
 	close_range(CHILD_LOG_FD + 1, ~0U, 0);

@@ -141,11 +141,25 @@ take_table(struct config *c, const void *msg)
 
 /* --- actions --- */
 
+enum { SOURCE_BYTES = 17, SOURCES_BYTES = ACTION_SOURCES_MAX * SOURCE_BYTES };
+
+static struct str
+put_sources(const struct action *a, uint8_t bytes[static SOURCES_BYTES])
+{
+	for (size_t i = 0; i < a->nsources; i++) {
+		uint8_t *at = bytes + i * SOURCE_BYTES;
+		at[0] = a->sources[i].family;
+		memcpy(at + 1, a->sources[i].bytes, SOURCE_BYTES - 1);
+	}
+	return (struct str){ (const char *)bytes, a->nsources * SOURCE_BYTES };
+}
+
 static int
 send_actions(struct channel *ch, const struct config *c)
 {
 	for (size_t i = 0; i < c->nactions; i++) {
 		const struct action *a = &c->actions[i];
+		uint8_t sources[SOURCES_BYTES];
 		struct tell_conf_action m = { .id = (uint32_t)i,
 			.line = a->line,
 			.name = str_of(a->name),
@@ -158,7 +172,14 @@ send_actions(struct channel *ch, const struct config *c)
 			.path = str_of(a->path),
 			.base = str_of(a->base),
 			.user = str_of(a->user),
-			.ttl_ms = a->ttl_ms };
+			.ttl_ms = a->ttl_ms,
+			.tls = (uint8_t)a->tls,
+			.auth = part_table_id(c, a->auth),
+			.auth_label = str_of(a->auth_label),
+			.pki = a->pki == NULL ? NO_ID : a->pki->id,
+			.sources = put_sources(a, sources),
+			.command = str_of(a->command),
+			.timeout_ms = a->timeout_ms };
 		if (channel_tell(ch, TYPE_tell_conf_action, &m, 0) == -1)
 			return -1;
 	}
@@ -166,30 +187,63 @@ send_actions(struct channel *ch, const struct config *c)
 }
 
 static int
+take_sources(struct str bytes, struct action *a)
+{
+	if (bytes.len % SOURCE_BYTES != 0 || bytes.len > SOURCES_BYTES)
+		return -1;
+	for (; bytes.len > 0; bytes = str_skip(bytes, SOURCE_BYTES)) {
+		struct addr *to = &a->sources[a->nsources++];
+		to->family = (uint8_t)bytes.p[0];
+		memcpy(to->bytes, bytes.p + 1, SOURCE_BYTES - 1);
+		if (to->family != ADDR_V4 && to->family != ADDR_V6)
+			return -1;
+	}
+	return 0;
+}
+
+/* What it refers to. A label is one of a table. */
+static int
+take_links(
+    const struct config *c, const struct tell_conf_action *m, struct action *a)
+{
+	if (part_table_of(c, m->routes, &a->routes) == -1 ||
+	    part_table_of(c, m->auth, &a->auth) == -1 ||
+	    (a->auth != NULL) != (m->auth_label.len > 0) ||
+	    (m->pki != NO_ID && m->pki >= c->npkis))
+		return -1;
+	a->pki = m->pki == NO_ID ? NULL : &c->pkis[m->pki];
+	return take_sources(m->sources, a);
+}
+
+static int
 take_action(struct config *c, const void *msg)
 {
 	const struct tell_conf_action *m = msg;
-	struct table *routes;
-	/* Rules point into the array: it may not move any more. */
-	if (m->id != c->nactions || c->nactions >= ACTIONS_MAX ||
-	    c->nrules > 0 || m->name.len == 0 ||
-	    part_table_of(c, m->routes, &routes) == -1)
-		return -1;
-	c->actions =
-	    part_one_more(c->actions, c->nactions, sizeof(struct action));
-	c->actions[c->nactions++] = (struct action){ .id = m->id,
+	struct action a = { .id = m->id,
 		.line = m->line,
-		.name = str_dup(m->name),
 		.kind = (enum action_kind)m->kind,
-		.hops = part_text_or_null(m->hops),
-		.routes = routes,
 		.mx_port = m->mx_port,
 		.vrfy = m->vrfy != 0,
-		.helo = part_text_or_null(m->helo),
-		.path = part_text_or_null(m->path),
-		.base = part_text_or_null(m->base),
-		.user = part_text_or_null(m->user),
+		.tls = m->tls,
+		.timeout_ms = m->timeout_ms,
 		.ttl_ms = m->ttl_ms };
+	/* Rules point into the array: it may not move any more. */
+	if (m->id != c->nactions || c->nactions >= ACTIONS_MAX ||
+	    c->nrules > 0 || m->name.len == 0 || !part_has_all_certs(c) ||
+	    (a.kind == ACTION_MDA && m->command.len == 0) ||
+	    take_links(c, m, &a) == -1)
+		return -1;
+	a.name = str_dup(m->name);
+	a.hops = part_text_or_null(m->hops);
+	a.helo = part_text_or_null(m->helo);
+	a.auth_label = part_text_or_null(m->auth_label);
+	a.path = part_text_or_null(m->path);
+	a.base = part_text_or_null(m->base);
+	a.command = part_text_or_null(m->command);
+	a.user = part_text_or_null(m->user);
+	c->actions =
+	    part_one_more(c->actions, c->nactions, sizeof(struct action));
+	c->actions[c->nactions++] = a;
 	return 0;
 }
 
@@ -336,8 +390,38 @@ send_begin(struct channel *ch, const struct config *c)
 	struct tell_conf m = { .hostname = str_of(c->hostname),
 		.domain = str_of(c->domain),
 		.postmaster = str_of(c->postmaster),
-		.submit_path = str_of(c->submit_path) };
+		.submit_path = str_of(c->submit_path),
+		.dnssec_signed = str_of(c->dnssec_signed),
+		.dnssec_bogus = str_of(c->dnssec_bogus) };
 	return channel_tell(ch, TYPE_tell_conf, &m, 0);
+}
+
+static int
+send_tls_reports(struct channel *ch, const struct config *c)
+{
+	const struct tls_reports *r = c->tls_reports;
+	if (r == NULL)
+		return 0;
+	struct tell_conf_tls_reports m = {
+		.organization = str_of(r->organization),
+		.contact = str_of(r->contact),
+		.from = str_of(r->from),
+	};
+	return channel_tell(ch, TYPE_tell_conf_tls_reports, &m, 0);
+}
+
+static int
+take_tls_reports(struct config *c, const void *msg)
+{
+	const struct tell_conf_tls_reports *m = msg;
+	if (c->tls_reports != NULL || m->organization.len == 0 ||
+	    m->contact.len == 0 || m->from.len == 0)
+		return -1;
+	c->tls_reports = xcalloc(1, sizeof(*c->tls_reports));
+	c->tls_reports->organization = str_dup(m->organization);
+	c->tls_reports->contact = str_dup(m->contact);
+	c->tls_reports->from = str_dup(m->from);
+	return 0;
 }
 
 static int
@@ -375,6 +459,7 @@ conf_send(struct channel *ch, const struct config *c, enum conf_secrets secrets)
 		{ part_send_listeners, NULL },
 		{ send_actions, NULL },
 		{ send_rules, NULL },
+		{ send_tls_reports, NULL },
 		{ send_end, NULL },
 	};
 
@@ -398,6 +483,8 @@ take_begin(const struct tell_conf *m)
 	c->domain = part_text_or_null(m->domain);
 	c->postmaster = part_text_or_null(m->postmaster);
 	c->submit_path = part_text_or_null(m->submit_path);
+	c->dnssec_signed = part_text_or_null(m->dnssec_signed);
+	c->dnssec_bogus = part_text_or_null(m->dnssec_bogus);
 	return c;
 }
 
@@ -438,6 +525,7 @@ conf_receive(struct config **building, uint16_t type, const void *msg)
 		{ TYPE_tell_conf_action, take_action },
 		{ TYPE_tell_conf_rule, take_rule },
 		{ TYPE_tell_conf_cond, take_condition },
+		{ TYPE_tell_conf_tls_reports, take_tls_reports },
 		{ TYPE_tell_conf_end, take_end },
 	};
 

@@ -47,9 +47,8 @@ part_send_pkis(
 	return 0;
 }
 
-/* Has the last one a certificate? Nobody could use it else. */
-static bool
-has_all_certs(const struct config *c)
+bool
+part_has_all_certs(const struct config *c)
 {
 	return c->npkis == 0 || c->pkis[c->npkis - 1].ncerts > 0;
 }
@@ -58,9 +57,10 @@ int
 part_take_pki(struct config *c, const void *msg)
 {
 	const struct tell_conf_pki *m = msg;
-	/* Listeners point into the array: it may not move any more. */
+	/* Listeners and actions point into the array: it may not move any
+	 * more. */
 	if (m->id != c->npkis || c->npkis >= PKIS_MAX || c->nlisteners > 0 ||
-	    m->name.len == 0 || !has_all_certs(c))
+	    c->nactions > 0 || m->name.len == 0 || !part_has_all_certs(c))
 		return -1;
 	c->pkis = part_one_more(c->pkis, c->npkis, sizeof(struct pki));
 	c->pkis[c->npkis++] = (struct pki){
@@ -80,7 +80,8 @@ int
 part_take_cert(struct config *c, const void *msg)
 {
 	const struct tell_conf_cert *m = msg;
-	if (c->npkis == 0 || c->nlisteners > 0 || !is_pem(m->chain))
+	if (c->npkis == 0 || c->nlisteners > 0 || c->nactions > 0 ||
+	    !is_pem(m->chain))
 		return -1;
 	struct pki *pki = &c->pkis[c->npkis - 1];
 	if (pki->ncerts == PKI_CERTS_MAX)
@@ -224,7 +225,8 @@ part_take_listener(struct config *c, const void *msg)
 		.greet_delay_ms = m->greet_delay_ms,
 		.flags = m->flags };
 	if (m->id != c->nlisteners || c->nlisteners >= LISTENERS_MAX ||
-	    !has_all_certs(c) || part_set_of(c, m->milters, &l.milters) == -1 ||
+	    !part_has_all_certs(c) ||
+	    part_set_of(c, m->milters, &l.milters) == -1 ||
 	    take_tables(c, m, &l) == -1 || take_pkis(c, m->pkis, &l) == -1)
 		return -1;
 	if (m->address.len > 0 ? addr_parse(m->address, &l.addr) == -1 :

@@ -51,6 +51,8 @@ int part_send_dnsbls(struct channel *ch, const struct config *c);
 int part_send_listeners(struct channel *ch, const struct config *c);
 int part_take_pki(struct config *c, const void *msg);
 int part_take_cert(struct config *c, const void *msg);
+/* Has the last identity a certificate? Nobody could use it else. */
+bool part_has_all_certs(const struct config *c);
 int part_take_dnsbl(struct config *c, const void *msg);
 int part_take_listener(struct config *c, const void *msg);
 int part_take_client_ca(struct config *c, const void *msg);

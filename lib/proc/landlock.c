@@ -14,6 +14,13 @@
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0) /* from 6 on */
 #define SCOPE_SIGNAL        (UINT64_C(1) << 1)
 
+enum { RULE_NET_PORT = 2, HTTPS_PORT = 443 };
+
+struct port_rule {
+	uint64_t access;
+	uint64_t port;
+};
+
 struct ruleset {
 	uint64_t fs;
 	uint64_t net;
@@ -61,6 +68,23 @@ ruleset_of(int abi, const struct jail *j)
 	return r;
 }
 
+/* The one port that HTTPS needs. */
+static int
+add_port(int ruleset, const struct ruleset *r, const struct jail *j,
+    struct fault *why)
+{
+	struct port_rule rule = { .access = NET_CONNECT_TCP,
+		.port = HTTPS_PORT };
+
+	if ((r->net & NET_CONNECT_TCP) == 0 ||
+	    (j->promises & PROMISE_HTTPS) == 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) ==
+	    -1)
+		return fault_errno(why, FAULT_OURS, "landlock_add_rule");
+	return 0;
+}
+
 static size_t
 ruleset_size(int abi)
 {
@@ -101,6 +125,8 @@ landlock_enter(const struct jail *j, struct fault *why)
 	if (fd == -1)
 		return fault_errno(why, FAULT_OURS, "landlock_create_ruleset");
 	int rc = add_dirs(fd, r.fs, j, why);
+	if (rc == 0)
+		rc = add_port(fd, &r, j, why);
 	if (rc == 0 && syscall(SYS_landlock_restrict_self, fd, 0) == -1)
 		rc = fault_errno(why, FAULT_OURS, "landlock_restrict_self");
 	close(fd);

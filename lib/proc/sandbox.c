@@ -147,6 +147,19 @@ limit_nofile(const struct jail *j, struct fault *why)
 	return limit(RLIMIT_NOFILE, n, "nofile", why);
 }
 
+/* What a child may put up again. */
+static int
+limit_softly(int what, rlim_t value, const char *name, struct fault *why)
+{
+	struct rlimit rl;
+	if (getrlimit((__rlimit_resource_t)what, &rl) == -1)
+		return fault_errno(why, FAULT_OURS, "getrlimit");
+	rl.rlim_cur = value < rl.rlim_max ? value : rl.rlim_max;
+	if (setrlimit((__rlimit_resource_t)what, &rl) == -1)
+		return fault_errno(why, FAULT_OURS, "limit %s", name);
+	return 0;
+}
+
 static int
 set_limits(const struct jail *j, struct fault *why)
 {
@@ -180,11 +193,37 @@ lock_kernel(const struct jail *j, char *text, size_t size, struct fault *why)
 	return 0;
 }
 
+/* Of a process that starts others, which have to be free (PROMISE_RUN): the
+ * bounding set stays, for what they are that set a user's id. */
+static int
+enter_unlocked(const struct jail *j, char *text, size_t size, struct fault *why)
+{
+	if (j->root_fd >= 0) {
+		if (change_root(j, text, size, why) == -1 ||
+		    drop_rights(j, why) == -1)
+			return -1;
+		say(text, size, "uid");
+	} else {
+		say(text, size, "none");
+	}
+	if (prctl(PR_SET_DUMPABLE, !sandbox_is_compiled_in(), 0, 0, 0) == -1)
+		return fault_errno(why, FAULT_OURS, "dumpable");
+	if (limit(RLIMIT_CORE, 0, "core", why) == -1 ||
+	    (j->nofile != 0 &&
+		limit_softly(RLIMIT_NOFILE, j->nofile, "nofile", why) == -1))
+		return -1;
+	if (j->memory == 0 || !sandbox_is_compiled_in())
+		return 0;
+	return limit_softly(RLIMIT_AS, j->memory, "memory", why);
+}
+
 int
 sandbox_enter(const struct jail *j, char *text, size_t size, struct fault *why)
 {
 	bool drop = j->root_fd >= 0;
 	text[0] = '\0';
+	if ((j->promises & PROMISE_RUN) != 0)
+		return enter_unlocked(j, text, size, why);
 	if (drop) {
 		if (change_root(j, text, size, why) == -1 ||
 		    drop_bounds(why) == -1 || drop_rights(j, why) == -1)

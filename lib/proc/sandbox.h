@@ -25,7 +25,13 @@ enum promise {
 				SO_PEERCRED */
 	PROMISE_RESOLVE =
 	    32, /* socket(AF_INET, AF_INET6, DGRAM, STREAM), connect; no bind */
-	PROMISE_WATCHDOG = 64 /* setitimer(ITIMER_PROF): lib/proc/watchdog.h */
+	PROMISE_WATCHDOG = 64, /* setitimer(ITIMER_PROF): lib/proc/watchdog.h */
+	PROMISE_HTTPS = 128,   /* socket(AF_INET, AF_INET6, STREAM), connect (to
+				  port 443 where Landlock knows ports); no bind */
+	/* Alone. Starts programs that are not ours, which inherit what we are
+	 * in: so the user changes, and bounds are put up that a child can take
+	 * down; the rest of what sandbox_enter does is left out. */
+	PROMISE_RUN = 256
 };
 
 enum { JAIL_GROUPS_MAX = 32 };

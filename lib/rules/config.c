@@ -106,8 +106,9 @@ free_texts(struct config *c)
 		c->control_group, c->control_view_group, c->submit_path,
 		c->user, c->queue_user, c->smtpd_user, c->resolver_user,
 		c->delivery_user, c->control_user, c->dialer_user,
-		c->vault_user, c->dial_groups, c->log_path, c->postmaster,
-		c->deny_reply };
+		c->vault_user, c->fetch_user, c->dial_groups, c->log_path,
+		c->postmaster, c->deny_reply, c->ca_path, c->dnssec_signed,
+		c->dnssec_bogus };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -157,8 +158,10 @@ free_actions(struct config *c)
 		free(a->name);
 		free(a->hops);
 		free(a->helo);
+		free(a->auth_label);
 		free(a->path);
 		free(a->base);
+		free(a->command);
 		free(a->user);
 	}
 	free(c->actions);
@@ -215,6 +218,17 @@ free_milters(struct config *c)
 	free(c->milter_sets);
 }
 
+static void
+free_tls_reports(struct tls_reports *r)
+{
+	if (r == NULL)
+		return;
+	free(r->organization);
+	free(r->contact);
+	free(r->from);
+	free(r);
+}
+
 void
 config_unref(struct config **cp)
 {
@@ -232,6 +246,7 @@ config_unref(struct config **cp)
 	free_actions(c);
 	free_rules(c);
 	free_milters(c);
+	free_tls_reports(c->tls_reports);
 	free(c->delivers);
 	free_tables(c);
 	free(c);
@@ -351,7 +366,7 @@ hops_have_name(struct str hops)
 
 	while (hop_url_next(&hops, &url))
 		if (hop_url_parse(url, &hop, NULL) == 0 &&
-		    hop.kind != HOP_ADDRESS)
+		    (hop.kind == HOP_HOST || hop.kind == HOP_MX))
 			return true;
 	return false;
 }

@@ -7,19 +7,30 @@
 #include "lib/mail/path.h"
 #include "lib/rules/config.h"
 
-/* Those not there yet have their names reserved. */
-static const struct {
+enum { PORT_SMTPS = 465, PORT_LMTP = 24 };
+
+/* What stands behind ://. */
+enum where { AT_HOST, BY_MX, AT_PATH };
+
+/* clang-format off */
+static const struct scheme {
 	struct str prefix;
-	bool there, by_mx;
+	enum where where;
+	uint16_t port;
+	enum hop_tls tls;
+	bool lmtp;
 } schemes[] = {
-	{ { "smtp://", 7 }, true, false },
-	{ { "smtp+notls://", 13 }, true, false },
-	{ { "mx://", 5 }, true, true },
-	{ { "smtp+tls://", 11 }, false, false },
-	{ { "smtps://", 8 }, false, false },
-	{ { "lmtp://", 7 }, false, false },
-	{ { "lmtp+unix://", 12 }, false, false },
+	{ { "smtp://", 7 },       AT_HOST, HOP_PORT,   HOP_TLS_BY_ACTION, false },
+	{ { "smtp+tls://", 11 },  AT_HOST, HOP_PORT,   HOP_TLS_STARTTLS,  false },
+	{ { "smtps://", 8 },      AT_HOST, PORT_SMTPS, HOP_TLS_AT_ONCE,   false },
+	{ { "smtp+notls://", 13 }, AT_HOST, HOP_PORT,  HOP_TLS_NEVER,     false },
+	{ { "lmtp://", 7 },       AT_HOST, PORT_LMTP,  HOP_TLS_BY_ACTION, true },
+	{ { "smtp+unix://", 12 }, AT_PATH, 0,          HOP_TLS_NEVER,     false },
+	{ { "lmtp+unix://", 12 }, AT_PATH, 0,          HOP_TLS_NEVER,     true },
+	{ { "mx://", 5 },         BY_MX,   HOP_PORT,   HOP_TLS_BY_ACTION, false },
 };
+
+/* clang-format on */
 
 /* What messages show of it. */
 static int
@@ -28,12 +39,13 @@ shown(struct str s)
 	return (int)(s.len > 100 ? 100 : s.len);
 }
 
-/* Cuts off :PORT; an IPv6 address stands in brackets, as in any URL. */
+/* Cuts off :PORT, which *port is without one; an IPv6 address stands in
+ * brackets, as in any URL. */
 static int
 split_port(struct str *host, uint16_t *port)
 {
 	struct str in = *host;
-	uint64_t n = HOP_PORT;
+	uint64_t n = *port;
 	size_t end;
 
 	if (in.len > 0 && in.p[in.len - 1] == '/')
@@ -102,18 +114,53 @@ parse_place(struct str url, struct str host, bool by_mx, struct hop_url *out,
 	    shown(url), url.p);
 }
 
+/* Blanks would end the URL in a list of them. */
+static bool
+is_path(struct str s)
+{
+	if (s.len < 2 || s.p[0] != '/' || s.p[s.len - 1] == '/')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static int
+parse_path(
+    struct str url, struct str path, struct hop_url *out, struct fault *why)
+{
+	if (!is_path(path))
+		return fault_set(why, FAULT_PERM,
+		    "`%.*s': expected the absolute path of a socket behind "
+		    "the `//'",
+		    shown(url), url.p);
+	if (path.len > HOP_PATH_MAX)
+		return fault_set(why, FAULT_PERM,
+		    "`%.*s': the path is longer than %d bytes", shown(url),
+		    url.p, HOP_PATH_MAX);
+	out->kind = HOP_LOCAL;
+	out->addr.family = ADDR_LOCAL;
+	out->name = path;
+	return 0;
+}
+
 int
 hop_url_parse(struct str url, struct hop_url *out, struct fault *why)
 {
 	*out = (struct hop_url){ 0 };
 	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		if (!str_starts_nocase(url, schemes[i].prefix))
+		const struct scheme *s = &schemes[i];
+		struct str rest = str_skip(url, s->prefix.len);
+
+		if (!str_starts_nocase(url, s->prefix))
 			continue;
-		if (!schemes[i].there)
-			return fault_set(why, FAULT_PERM,
-			    "%s is not available yet", schemes[i].prefix.p);
-		return parse_place(url, str_skip(url, schemes[i].prefix.len),
-		    schemes[i].by_mx, out, why);
+		*out = (struct hop_url){
+			.port = s->port, .tls = s->tls, .lmtp = s->lmtp
+		};
+		return s->where == AT_PATH ?
+			   parse_path(url, rest, out, why) :
+			   parse_place(url, rest, s->where == BY_MX, out, why);
 	}
 	return fault_set(why, FAULT_PERM,
 	    "`%.*s' is not a next hop (smtp://HOST:PORT)", shown(url), url.p);
@@ -137,6 +184,10 @@ hop_format(const struct hop_addr *at, char out[static HOP_TEXT_MAX])
 {
 	char text[ADDR_TEXT_MAX];
 
+	if (at->addr.family == ADDR_LOCAL) {
+		(void)snprintf(out, HOP_TEXT_MAX, "%s", at->path);
+		return out;
+	}
 	addr_format(&at->addr, text);
 	(void)snprintf(out, HOP_TEXT_MAX,
 	    at->addr.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", text, at->port);
@@ -151,9 +202,28 @@ is_wildcard(const struct addr *a)
 	return memcmp(a->bytes, zero, a->family == ADDR_V4 ? 4 : 16) == 0;
 }
 
+/* A socket file of ours: `listen on socket', or the one of control, which is
+ * no more a next hop. */
+static bool
+is_our_path(const char *path, const struct config *c)
+{
+	const char *const ours[] = { c->submit_path, c->control_path };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (ours[i] != NULL && strcmp(ours[i], path) == 0)
+			return true;
+	for (size_t i = 0; i < c->nlisteners; i++)
+		if (c->listeners[i].path != NULL &&
+		    strcmp(c->listeners[i].path, path) == 0)
+			return true;
+	return false;
+}
+
 bool
 hop_is_ours(const struct hop_addr *at, const struct config *c)
 {
+	if (c != NULL && at->addr.family == ADDR_LOCAL)
+		return is_our_path(at->path, c);
 	for (size_t i = 0; c != NULL && i < c->nlisteners; i++) {
 		const struct listener *l = &c->listeners[i];
 
@@ -177,8 +247,8 @@ hop_may_be_ours(const struct hop_addr *at, const struct config *c)
 	for (size_t i = 0; c != NULL && i < c->nlisteners; i++) {
 		const struct listener *l = &c->listeners[i];
 
-		if (l->port == at->port && l->addr.family == at->addr.family &&
-		    is_wildcard(&l->addr))
+		if (at->addr.family != ADDR_LOCAL && l->port == at->port &&
+		    l->addr.family == at->addr.family && is_wildcard(&l->addr))
 			return true;
 	}
 	return false;

@@ -9,6 +9,7 @@ authority and whatever names, kinds of key and times a test wants.
     context(ca)                                      # a client's, see tls.py
 """
 import datetime
+import hashlib
 import os
 import re
 import shutil
@@ -75,6 +76,22 @@ class Cert:
 
     def serial(self):
         return int(self.text("-serial").strip().split("=")[1], 16)
+
+    def der(self):
+        return openssl("x509", "-in", self.chain, "-outform", "DER")
+
+    def tlsa(self, usage=3, selector=1, matching=1, of=None):
+        """The TLSA record for it, or for the certificate `of', such as its
+        authority's."""
+        data = (of or self).der()
+        if selector:
+            key = openssl("x509", "-in", (of or self).chain, "-noout",
+                          "-pubkey")
+            data = openssl("pkey", "-pubin", "-outform", "DER", stdin=key)
+        if matching:
+            data = hashlib.new({1: "sha256", 2: "sha512"}[matching],
+                               data).digest()
+        return f"{usage} {selector} {matching} {data.hex()}"
 
     def copy_to(self, folder, name, to=None):
         """Its files under another name (or over that Cert's, each in one

@@ -6,7 +6,9 @@ DNS({"example.net": {"MX": "10 mx.example.net"},
 
 A zone maps a name to its records by type, or to one behaviour for every
 type; a behaviour may also stand for a type. A text is a record, a list
-several; RR(text, ttl) one with a TTL of its own. A name below "*." stands for
+several; RR(text, ttl) one with a TTL of its own. ad=True: all answers are
+authenticated (AD), but for Insecure(what a zone holds), and whatever a CNAME
+leads from there. A name below "*." stands for
 all names there are none for. Names not in the zone do not exist (NXDOMAIN
 with a SOA), types not in it neither (no data, with a SOA). Names may hold
 \\DDD escapes. What does not fit UDP is truncated and answered over TCP.
@@ -20,7 +22,7 @@ import struct
 import threading
 
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15,
-         "TXT": 16, "AAAA": 28, "OPT": 41, "ANY": 255}
+         "TXT": 16, "AAAA": 28, "OPT": 41, "TLSA": 52, "ANY": 255}
 TYPE_NAMES = {n: t for t, n in TYPES.items()}
 RCODES = {"NOERROR": 0, "FORMERR": 1, "SERVFAIL": 2, "NXDOMAIN": 3,
           "NOTIMP": 4, "REFUSED": 5}
@@ -77,6 +79,9 @@ def wire_data(kind, text):
         names, numbers = text.split(" ")[:2], text.split(" ")[2:]
         return b"".join(map(wire_name, names)) + \
             struct.pack(">5I", *map(int, numbers))
+    if kind == "TLSA":
+        numbers, data = text.split(" ")[:3], "".join(text.split(" ")[3:])
+        return bytes(map(int, numbers)) + bytes.fromhex(data)
     raise ValueError(kind)
 
 
@@ -145,6 +150,49 @@ class Records:
     def answer(self, dns, q):
         return packet(q, [r.wire(q.name, q.type) for r in self.records],
                       flags=0x8580 | (0x20 if self.ad else 0))
+
+
+class Secure:
+    """What a zone holds for a name, with AD."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def answer(self, dns, q):
+        found = dns.behave(self.what, q)
+        return found if dns.holds_insecure(self.what, q) else with_ad(found)
+
+
+def with_ad(answer):
+    """Of what has one of the codes that can be authenticated."""
+    if isinstance(answer, (list, tuple)):
+        return [with_ad(p) for p in answer]
+    if not isinstance(answer, bytes) or len(answer) < 4 or \
+            answer[3] & 15 not in (0, 3):
+        return answer
+    return answer[:3] + bytes([answer[3] | 0x20]) + answer[4:]
+
+
+class Insecure:
+    """The same without AD."""
+
+    def __init__(self, what):
+        self.what = what
+
+    def answer(self, dns, q):
+        return without_ad(dns.behave(self.what, q))
+
+
+def bare(what):
+    return what.what if isinstance(what, Insecure) else what
+
+
+def without_ad(answer):
+    if isinstance(answer, (list, tuple)):
+        return [without_ad(p) for p in answer]
+    if not isinstance(answer, bytes) or len(answer) < 4:
+        return answer
+    return answer[:3] + bytes([answer[3] & ~0x20]) + answer[4:]
 
 
 class Rcode:
@@ -330,9 +378,11 @@ class DNS:
     """Answers from its making on; see the top of the file."""
 
     def __init__(self, zone=None, address=None, port=0, default=None,
-                 tcp=True):
+                 tcp=True, ad=False):
         from postern import own_address
-        self.zone = {}
+        self.zone, self.ad = {}, ad
+        if ad:  # what is asked to learn whether we validate
+            self.zone[""] = {"SOA": ". . 1 3600 600 86400 60", "NS": "ns"}
         self.add(zone or {})
         self.default = default
         self.broken = None
@@ -382,7 +432,7 @@ class DNS:
         if isinstance(what, dict):
             found = what.get(q.type, what.get("ANY"))
             if found is None and "CNAME" in what:
-                return self.alias(what["CNAME"], q)
+                return self.alias(bare(what["CNAME"]), q)
             what = Nodata() if found is None else found
         if isinstance(what, (str, bytes, RR)):
             what = [what]
@@ -398,9 +448,12 @@ class DNS:
         while isinstance(to, str) and len(answers) < 40:
             answers.append(RR(to).wire(name, "CNAME"))
             name = to.lower()
-            behind = self.find(name)
+            behind = bare(self.find(name))
             to = behind.get("CNAME") if isinstance(behind, dict) else None
-        records = behind.get(q.type) if isinstance(behind, dict) else None
+        records = bare(behind.get(q.type)) if isinstance(behind, dict) \
+            else None
+        if hasattr(records, "answer") and not isinstance(records, RR):
+            return records.answer(self, q)
         if isinstance(records, (str, RR)):
             records = [records]
         for r in records or ():
@@ -408,6 +461,25 @@ class DNS:
             answers.append(r.wire(name, q.type))
         return packet(q, answers, () if records else [soa(q)],
                       rcode=3 if behind is None else 0)
+
+    def holds_insecure(self, what, q):
+        """Is it, or what it leads to by CNAME, without AD?"""
+        for _ in range(40):
+            if isinstance(what, dict):
+                found = what.get(q.type, what.get("ANY"))
+                if found is not None or "CNAME" not in what:
+                    return isinstance(found, Insecure)
+                to = bare(what["CNAME"])
+                if to is not what["CNAME"] or not isinstance(to, str):
+                    return to is not what["CNAME"]
+                what = self.find(to.lower())
+            else:
+                return isinstance(what, Insecure)
+        return False
+
+    def authenticated(self, what):
+        """With AD, when this server says so of all it has itself."""
+        return Secure(what) if self.ad else what
 
     def find(self, name):
         if name in self.zone:
@@ -428,7 +500,7 @@ class DNS:
             self.questions.append(q)
             self.changed.notify_all()
         try:
-            return self.behave(self.find(q.name), q)
+            return self.behave(self.authenticated(self.find(q.name)), q)
         except Exception as e:  # the test's own mistake: close() tells
             self.broken = e
             return None

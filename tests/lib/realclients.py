@@ -114,16 +114,19 @@ class Chrooted:
 
 class PostfixClient(Chrooted):
     """Debian's Postfix (bench/postfix) that relays all it gets to one next
-    hop. main: lines for its main.cf; ca: a PEM file that it trusts."""
+    hop. main: lines for its main.cf; ca: a PEM file that it trusts; shared:
+    a folder that it sees as /shared."""
     needs = "usr/sbin/postfix"
 
-    def __init__(self, address, port, main="", ca=None):
+    def __init__(self, address, port, main="", ca=None, shared=None):
         super().__init__()
         text = f"relayhost = [{address}]:{port}\n" \
             "myhostname = client.example\n" + main
         env = {"MAIN_CF": self.write("main.more", text)}
         if ca:
             env["CA_FILE"] = ca
+        if shared:
+            env["SHARED"] = shared
         self.address, self.port = "127.0.0.1", free_port("127.0.0.1")
         self.out = open(self.path("out"), "wb")
         self.proc = subprocess.Popen(

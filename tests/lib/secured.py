@@ -15,7 +15,7 @@ import warnings
 from accounts import b64, hashed, plain, scram_secret, with_auth
 from certs import Ca, Cert, openssl
 from postern import (DEADLINE, MX, ROOT, Client, Gateway, equal, free_port,
-                     letter, match, queued_id, wait_until)
+                     letter, match, own_address, queued_id, wait_until)
 from filtered import LIMITS
 
 __all__ = ["b64", "hashed", "plain", "scram_secret", "with_auth", "Ca", "Cert",
@@ -240,7 +240,7 @@ class Secured(Gateway):
         text += 'table accounts file "$dir/accounts"\n' + before
         taken = {}
         for name, words in (listeners or LISTENERS).items():
-            self.ports[name] = free_port_but("127.0.0.1", taken)
+            self.ports[name] = free_port_but(own_address(), taken)
             values[f"port_{name}"] = self.ports[name]
             text += f"listen on $own_address port $port_{name} {words}\n"
         text += 'listen on socket "$dir/control/submit.sock"\n'

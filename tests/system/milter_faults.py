@@ -129,11 +129,20 @@ def illegal_answers():
 @test
 def an_answer_where_none_was_due():
     """It said it would never answer there."""
-    # Two at a field: one alone, late, could pass for the reply to what was
+    # Two in one packet: one alone, late, could pass for the reply to what was
     # sent meanwhile.
-    for stage, answer in (("mail", CONTINUE), ("header", CONTINUE + CONTINUE)):
-        outcomes(answer, stages=(stage,), policies=("tempfail",),
+    for stage in ("mail", "header"):
+        outcomes(CONTINUE + CONTINUE, stages=(stage,), policies=("tempfail",),
                  filter_options={"steps": NR[stage]})
+    # One alone, when nothing was sent meanwhile.
+    f = Filter({"mail": [CONTINUE]}, steps=NR["mail"])
+    with Filtered({"f": (f, f"on-failure tempfail {PATIENT}")}) as gw:
+        with gw.client(helo="client.example") as c:
+            c.want("MAIL FROM:<s@client.example>", 250)
+            f.wait_ended()
+            refused(c.cmd("RCPT TO:<x@example.net>"), 451)
+            c.want("RSET", 250)
+            taken(c.mail("s@client.example", "x@example.net", letter("t")))
 
 
 @test

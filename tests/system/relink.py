@@ -141,9 +141,11 @@ def every_pair():
     pairs = [("smtpd", "queue"), ("smtpd", "resolver"), ("smtpd", "dialer"),
              ("smtpd", "vault/0"), ("smtpd", "vault/1"),
              ("dialer", "resolver"), ("delivery", "resolver"),
+             ("delivery", "fetch"), ("fetch", "resolver"),
              ("queue", "delivery"), ("queue", "maildir"),
              ("control", "queue"), ("control", "smtpd"),
-             ("control", "parent"), ("control", "vault/1")]
+             ("control", "parent"), ("control", "vault/1"),
+             ("control", "fetch")]
     with Linked() as gw:
         pids = gw.pids()
         use_all(gw, "first")

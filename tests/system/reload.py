@@ -132,7 +132,10 @@ SETTLED = (
     ("log stderr", "log stderr\nworkers smtpd 3", "`workers'"),
     ("log stderr", 'log stderr\nresolver-user "games"', "`resolver-user'"),
     ("log stderr", 'log stderr\ndialer-user "games"', "`dialer-user'"),
+    ("log stderr", 'log stderr\nfetch-user "games"', "`fetch-user'"),
     ("log stderr", 'log stderr\ndial-group games', "`dial-group'"),
+    ("log stderr", 'log stderr\naction pipe mda "/bin/true" user "games"',
+     "the users of `mda'"),
     ("log stderr", 'log stderr\nmilter f socket "/x" connections 50000',
      "`limit connections', .* `connections' of milters"),
     ("log stderr", "log stderr\nlisten on 127.0.0.1 port 1",
@@ -437,9 +440,8 @@ match for domain "box.example" action box
             gw.wait_log(r"reload result=ok", since=mark)
             wait_until(lambda: gw.ctl("reload")[0] == 0, "another reload")
             with gw.client(helo="client.example") as c:
+                wait_until(lambda: try_mail(c), f"{role}: a queue")
                 equal(try_rcpt(c, f"b@{old}")[0], 550, f"{role}: old rules")
-                wait_until(lambda: c.cmd("NOOP")[0] == 250 and
-                           try_mail(c), f"{role}: a queue")
                 reply = ledger.send(c, role, rcpts=f"joe@{new}")
             equal(gw.fate(queued_id(reply))[0], "delivered", role)
             old, new = new, old

@@ -16,22 +16,24 @@ from postern import *  # noqa: E402,F401,F403
 
 PROBE = os.path.join(BUILD, "tests", "lib", "sandbox_probe")
 ROLES = ("smtpd", "resolver", "queue", "delivery", "maildir", "control",
-         "dialer", "vault")
+         "dialer", "vault", "fetch")
 CONF = '''
 dial-group daemon mail
 milter local socket "unix:$dir/filter.sock"
 milter inet socket "inet:9@127.0.0.1"
 action out relay to "smtp://127.0.0.1:9"
 action box maildir "$dir/mail/%{rcpt.user}" user "mail"
+action pipe mda "/bin/cat" user "mail"
 match from any for domain { "box.example" } action box
+match from any for domain { "pipe.example" } action pipe
 match from any for any action out
 '''
 OWNER = {"queue": "daemon", "maildir": "mail"}  # else nobody
 GROUPS = {"dialer": ("daemon", "mail")}  # besides the user's own
 
-FILES = ("queue", "maildir")
+FILES = ("queue", "maildir", "fetch")
 ACCEPT = ("smtpd", "control")
-CONNECT = ("delivery", "resolver", "dialer")
+CONNECT = ("delivery", "resolver", "dialer", "fetch")
 UDP = ("resolver",)
 NET = ACCEPT + CONNECT
 
@@ -102,7 +104,8 @@ FORBIDDEN = (
 HIDDEN = ("errno EACCES", "errno ENOENT", "errno EXDEV", "errno EPERM")
 REFUSED = (
     ("clone3", 435, (0, 0), ROLES, ("errno ENOSYS",)),
-    ("openat2", 437, (-100, "@/", 0, 0), NET, ("errno ENOSYS",)),
+    ("openat2", 437, (-100, "@/", 0, 0),
+     tuple(r for r in NET if r not in FILES), ("errno ENOSYS",)),
     ("openat /etc/passwd", 257, (-100, "@/etc/passwd", 0), FILES, HIDDEN),
     ("openat /proc/self/mem", 257, (-100, "@/proc/self/mem", 2), FILES,
      HIDDEN),
@@ -182,7 +185,8 @@ def check_process(role, pid, limit_nproc):
 
 
 def check_descriptors(role, pid, gw):
-    own = {"queue": gw.dir + "/spool", "maildir": gw.dir + "/mail"}.get(role)
+    own = {"queue": gw.dir + "/spool", "maildir": gw.dir + "/mail",
+           "fetch": gw.dir + "/spool/mta-sts"}.get(role)
     strange = []
     for fd in os.listdir(f"/proc/{pid}/fd"):
         link = os.readlink(f"/proc/{pid}/fd/{fd}")
@@ -206,10 +210,35 @@ def check_root(role, pid, gw, jailed):
     check(want, f"{role}: its root", link)
 
 
+def check_free(gw, jailed):
+    """What starts commands of others: the user, and nothing they inherit."""
+    role, pid = "mda", pid_of(gw, "mda")
+    f = fields(pid)
+    if jailed:
+        check_ids(role, pid, "mail")
+    for key in ("CapEff", "CapPrm", "CapInh", "CapAmb"):
+        check(int(f[key], 16) == 0, f"{role}: {key} is empty", f[key])
+    check(f["Seccomp"] == "0" and f["NoNewPrivs"] == "0",
+          f"{role}: no filter that a command would inherit", f)
+    check(cmdline(pid) == [role], f"{role}: its own program", cmdline(pid))
+    if ROOT:
+        check(os.stat(f"/proc/{pid}/mem").st_uid == 0,
+              f"{role}: not dumpable")
+        check_descriptors(role, pid, gw)
+        env = proc(pid, "environ").split("\0")
+        check(not [e for e in env if e.startswith("HOSTILE")],
+              f"{role}: a clean environment", env)
+
+
 def check_status(gw, jailed):
     rows = gw.json("show", "status")["processes"]
+    check_free(gw, jailed)
     for row in rows:
         if row["role"] == "parent":
+            continue
+        if row["role"] == "mda":
+            check(row["sandbox"] == ("uid" if jailed else "none"),
+                  f"mda: show status says {row['sandbox']}", row)
             continue
         words = row["sandbox"].split()
         want = ["chroot", "uid"] if jailed else []

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "resolver/answer.h"
+#include "resolver/dane.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -58,6 +59,8 @@ check(const struct dns_answer *a, const struct answer_chase *chase)
 		bytes += r->text.len;
 	}
 	MUST(bytes <= DNS_BYTES_MAX);
+	MUST(a->canonical.len < ANSWER_NAME_MAX);
+	MUST(a->trusted || !a->ad);
 	MUST(strlen(chase->target) < sizeof(chase->target));
 }
 
@@ -73,24 +76,42 @@ check_names(const struct dns_answer *a)
 	}
 }
 
+/* One has its three numbers at least; a usable one is as agents are told. */
+static void
+check_tlsa(const struct dns_answer *a)
+{
+	for (size_t i = 0; i < a->nrecords; i++) {
+		const struct dns_record *r = &a->records[i];
+
+		MUST(r->text.len >= 3);
+		if (dane_is_usable(r))
+			MUST(r->text.len > 3 &&
+			     r->text.len - 3 <= WAY_TLSA_DATA_MAX &&
+			     (r->text.p[0] == 2 || r->text.p[0] == 3) &&
+			     r->text.p[1] <= 1 && r->text.p[2] <= 2);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum dns_type types[] = { DNS_A, DNS_AAAA, DNS_CNAME,
-		DNS_MX, DNS_PTR, DNS_TXT };
+		DNS_MX, DNS_PTR, DNS_TXT, DNS_NS, DNS_TLSA };
 
 	char text[NAME_MAX_TEXT];
 	struct answer_chase chase;
 
 	if (size < 2)
 		return 0;
-	enum dns_type type = types[data[0] % 6];
+	enum dns_type type = types[data[0] % 8];
 	struct str packet = { (const char *)data + 2, size - 2 };
 	struct str name = name_asked(data + 2, size - 2, text);
 	struct dns_answer *a =
 	    answer_parse(packet, name, type, data[1] & 1, &chase);
 	check(a, &chase);
-	if (type != DNS_TXT)
+	if (type == DNS_TLSA)
+		check_tlsa(a);
+	else if (type != DNS_TXT)
 		check_names(a);
 	struct dns_answer *copy = dns_answer_copy(a, data[1]);
 	check(copy, &chase);

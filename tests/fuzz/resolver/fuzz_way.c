@@ -105,7 +105,7 @@ check_addrs(const struct hosts *h, const struct way_found *f)
 
 	for (size_t i = 0; i < f->naddrs; i++) {
 		const struct way_addr *a = &f->addrs[i];
-		struct hop_addr at = { a->addr, h->port };
+		struct hop_addr at = { .addr = a->addr, .port = h->port };
 
 		MUST(!hop_is_unusable(&a->addr));
 		MUST(!hop_is_ours(&at, &config));
@@ -155,6 +155,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			    take_answer(&in, hosts_type(i % HOST_FAMILIES)));
 	hosts_finish(&h, result, &found);
 	check(&h, &found);
+	for (size_t i = 0; i < found.naddrs; i++) {
+		const struct host *host = hosts_find(&h, found.addrs[i].host);
+
+		MUST(host != NULL);
+		MUST(!hosts_is_secure(&h, host) || hosts_mx_is_secure(&h));
+		MUST(hosts_canonical(host).len < 256);
+	}
 	hosts_clear(&h);
 	/* All references came back. */
 	for (size_t i = 0; i < ntold; i++)

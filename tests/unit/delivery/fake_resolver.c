@@ -22,7 +22,16 @@ struct zone {
 /* What it does with a question. */
 enum manner { ANSWERS, KEEPS_SILENT, DIES };
 
+/* What DNSSEC says of hosts, for who asks for it; one record each. */
+struct host_said {
+	const char *host;
+	enum way_dane is;
+};
+
+enum { HOSTS_SAID = 4 };
+
 static struct channel *names;
+static struct host_said hosts_said[HOSTS_SAID];
 static const struct zone *zones;
 static size_t nzones;
 static enum manner manner;
@@ -55,7 +64,24 @@ tell_addrs(const struct zone *z, uint64_t id)
 }
 
 static void
-answer_question(const struct zone *z, uint64_t id)
+tell_danes(uint64_t id)
+{
+	for (size_t i = 0; i < HOSTS_SAID && hosts_said[i].host != NULL; i++) {
+		struct tell_way_dane m = { .host = str_of(hosts_said[i].host),
+			.dane = (uint8_t)hosts_said[i].is };
+		struct tell_way_tlsa t = { .usage = 3,
+			.selector = 1,
+			.matching = 1,
+			.data = STR("0123456789abcdef0123456789abcdef") };
+
+		channel_tell(names, TYPE_tell_way_dane, &m, id);
+		if (hosts_said[i].is == DANE_RECORDS)
+			channel_tell(names, TYPE_tell_way_tlsa, &t, id);
+	}
+}
+
+static void
+answer_question(const struct zone *z, uint64_t id, bool dane)
 {
 	struct answer_way m = { .result = (uint8_t)z->result,
 		.ttl_s = z->ttl_s,
@@ -63,6 +89,8 @@ answer_question(const struct zone *z, uint64_t id)
 		.text = str_of(z->text) };
 
 	tell_addrs(z, id);
+	if (dane)
+		tell_danes(id);
 	channel_tell(names, TYPE_answer_way, &m, id);
 }
 
@@ -77,7 +105,7 @@ on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	last_question = id;
 	last_port = m->port;
 	if (manner == ANSWERS)
-		answer_question(find_zone(m), id);
+		answer_question(find_zone(m), id, m->dane);
 	else if (manner == DIES)
 		tell_addrs(find_zone(m), id); /* half an answer */
 	check_until();
@@ -122,6 +150,7 @@ use_zones(const struct zone *z, size_t n)
 	nquestions = 0;
 	manner = ANSWERS;
 	in_part = false;
+	memset(hosts_said, 0, sizeof(hosts_said));
 	connect_names();
 }
 
@@ -132,7 +161,7 @@ was_asked(void)
 }
 
 /* Until it was asked for the first time. */
-static void
+__attribute__((unused)) static void
 await_question(void)
 {
 	until = was_asked;

@@ -114,7 +114,7 @@ START_TEST(requiretls)
 	deliver(&m);
 	for (size_t i = 0; i < 3; i++)
 		expect(i, OUTCOME_FAILED, 0, "5.7.30");
-	ck_assert_str_eq(told[0].reply, "REQUIRETLS support required");
+	ck_assert_str_eq(told[0].reply, "the next hop does not offer STARTTLS");
 	ck_assert_ptr_null(strstr(heard(&servers[0]), "MAIL"));
 }
 

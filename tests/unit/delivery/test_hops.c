@@ -2,6 +2,7 @@
 #include "delivery/hops.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,16 @@ place_of(const char *text)
 	struct hop_url url;
 
 	ck_assert_int_eq(hop_url_parse(str_of(text), &url, NULL), 0);
-	return (struct hop_addr){ url.addr, url.port };
+	struct hop_addr at = { .addr = url.addr, .port = url.port };
+	if (url.kind == HOP_LOCAL)
+		snprintf(at.path, sizeof(at.path), "%.*s", (int)url.name.len,
+		    url.name.p);
+	return at;
 }
 
 START_TEST(test_texts)
 {
-	struct place p = { place_of("smtp://192.0.2.1:2525"), NULL };
+	struct place p = { .at = place_of("smtp://192.0.2.1:2525") };
 	char text[PLACE_TEXT_MAX], host[256];
 
 	ck_assert_str_eq(place_format(&p, text), "192.0.2.1:2525");
@@ -61,6 +66,22 @@ START_TEST(test_memory)
 
 END_TEST
 
+START_TEST(test_paths)
+{
+	struct hop_addr one = place_of("lmtp+unix:///run/a"),
+			two = place_of("lmtp+unix:///run/b");
+	struct place p = { .at = one };
+	char text[PLACE_TEXT_MAX];
+
+	ck_assert_str_eq(place_format(&p, text), "/run/a");
+	hop_mark_dead(&one, 1000);
+	ck_assert(hop_is_dead(&one, 1001));
+	ck_assert(!hop_is_dead(&two, 1001));
+	ck_assert(!hop_is_dead(&one, 1000 + HOP_DEAD_MS));
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -71,6 +92,7 @@ main(void)
 
 	tcase_add_test(tc, test_texts);
 	tcase_add_test(tc, test_memory);
+	tcase_add_test(tc, test_paths);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -22,6 +22,35 @@ static struct {
 
 static size_t nhosts;
 
+/* What is said of which host's TLSA, when it is asked for. */
+static struct {
+	const char *host, *base;
+	enum way_dane is;
+	size_t nrecords;
+} said[4];
+
+static size_t nsaid;
+
+static void
+tell_dane(struct channel *ch, uint64_t id)
+{
+	for (size_t i = 0; i < nsaid; i++) {
+		struct tell_way_dane m = { .host = str_of(said[i].host),
+			.dane = (uint8_t)said[i].is,
+			.base = str_of(said[i].base) };
+
+		channel_tell(ch, TYPE_tell_way_dane, &m, id);
+		for (size_t j = 0; j < said[i].nrecords; j++) {
+			struct tell_way_tlsa t = { .usage = 3,
+				.selector = 1,
+				.matching = (uint8_t)(j % 3),
+				.data = STR("0123456789abcdef") };
+
+			channel_tell(ch, TYPE_tell_way_tlsa, &t, id);
+		}
+	}
+}
+
 static void
 on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
@@ -29,7 +58,6 @@ on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	char host[32], address[32];
 
 	(void)ctx;
-	(void)msg;
 	nquestions++;
 	for (unsigned int i = 0; i < nhosts; i++)
 		for (unsigned int j = 0; j < hosts[i].naddrs; j++) {
@@ -42,6 +70,8 @@ on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 			m.address = str_of(address);
 			channel_tell(ch, TYPE_tell_way_addr, &m, id);
 		}
+	if (((const struct ask_way *)msg)->dane)
+		tell_dane(ch, id);
 	channel_tell(ch, TYPE_answer_way, &end, id);
 }
 
@@ -69,7 +99,7 @@ setup(void)
 	    handlers, on_closed, NULL);
 	from_resolver_open(sv[1]);
 	nquestions = 0;
-	nhosts = 0;
+	nhosts = nsaid = 0;
 	ttl_s = 300;
 }
 
@@ -110,6 +140,12 @@ url_of(const char *text)
 	return url;
 }
 
+static const char *
+host_name(const struct route *r, size_t addr)
+{
+	return route_host_of(r, addr)->name;
+}
+
 static void
 on_route(void *ctx, struct route *r)
 {
@@ -119,19 +155,25 @@ on_route(void *ctx, struct route *r)
 
 /* With a reference. */
 static struct route *
-get(const char *text)
+get_with(const char *text, bool dane)
 {
 	struct hop_url url = url_of(text);
 	struct route *r = NULL, *known;
 	struct route_wait w = { .fn = on_route, .ctx = &r };
 
-	known = routes_get(&url, &w);
+	known = routes_get(&url, dane, &w);
 	if (known != NULL)
 		return known;
 	ck_assert_ptr_eq(r, NULL);
 	loop_run(loop);
 	ck_assert_ptr_ne(r, NULL);
 	return r;
+}
+
+static struct route *
+get(const char *text)
+{
+	return get_with(text, false);
 }
 
 static void
@@ -171,8 +213,8 @@ START_TEST(test_order)
 	for (int round = 0; round < 300; round++) {
 		n = route_draw(r, order);
 		ck_assert_uint_eq(n, 8);
-		ck_assert_str_eq(route_host_of(r, order[0]), "h4.test");
-		ck_assert_str_eq(route_host_of(r, order[7]), "h0.test");
+		ck_assert_str_eq(host_name(r, order[0]), "h4.test");
+		ck_assert_str_eq(host_name(r, order[7]), "h0.test");
 		for (size_t i = 1; i < n; i++) {
 			ck_assert_uint_le(preference_of(r, order[i - 1]),
 			    preference_of(r, order[i]));
@@ -180,14 +222,14 @@ START_TEST(test_order)
 			 * often */
 			if (r->hosts[3].first <= order[i] &&
 			    order[i] < r->hosts[3].first + 3U &&
-			    strcmp(route_host_of(r, order[i - 1]), "h3.test") !=
+			    strcmp(host_name(r, order[i - 1]), "h3.test") !=
 				0) {
 				of_three[order[i] - r->hosts[3].first]++;
 				ck_assert_str_eq(
-				    route_host_of(r, order[i + 2]), "h3.test");
+				    host_name(r, order[i + 2]), "h3.test");
 			}
 		}
-		first[route_host_of(r, order[1])[1] - '1']++;
+		first[host_name(r, order[1])[1] - '1']++;
 	}
 	for (int i = 0; i < 3; i++) {
 		ck_assert_uint_gt(first[i], 40);
@@ -247,7 +289,7 @@ START_TEST(test_keys)
 	ck_assert_uint_eq(routes_count(), 4);
 	/* who holds one keeps it */
 	routes_clear();
-	ck_assert_str_eq(route_host_of(r, 0), "h0.test");
+	ck_assert_str_eq(host_name(r, 0), "h0.test");
 	route_unref(&r);
 	touch("mx://a.test");
 	ck_assert_uint_eq(nquestions, 5);
@@ -314,8 +356,8 @@ START_TEST(test_cancel)
 			  two = { .fn = on_route, .ctx = &r };
 
 	add_host(10, 1);
-	ck_assert_ptr_eq(routes_get(&url, &one), NULL);
-	ck_assert_ptr_eq(routes_get(&url, &two), NULL);
+	ck_assert_ptr_eq(routes_get(&url, false, &one), NULL);
+	ck_assert_ptr_eq(routes_get(&url, false, &two), NULL);
 	routes_cancel(&one);
 	routes_cancel(&one);
 	if (_i == 0) {
@@ -330,6 +372,71 @@ START_TEST(test_cancel)
 	ck_assert_uint_eq(routes_count(), 1);
 	touch("mx://a.test");
 	ck_assert_uint_eq(routes_count(), 2);
+}
+
+END_TEST
+
+/* --- DANE --- */
+
+START_TEST(test_dane)
+{
+	struct route *r;
+
+	add_host(10, 1);
+	add_host(20, 1);
+	add_host(30, 1);
+	said[0].host = "h0.test";
+	said[0].base = "base.test";
+	said[0].is = DANE_RECORDS;
+	said[0].nrecords = 3;
+	said[1].host = "H1.test";
+	said[1].is = DANE_FAULT;
+	said[2].host = "other.test"; /* nobody's */
+	said[2].is = DANE_RECORDS;
+	said[2].nrecords = 1;
+	nsaid = 3;
+	r = get_with("mx://a.test", true);
+	ck_assert_int_eq(r->hosts[0].dane.is, DANE_RECORDS);
+	ck_assert_str_eq(r->hosts[0].dane.base, "base.test");
+	ck_assert_uint_eq(r->hosts[0].dane.ntlsas, 3);
+	ck_assert_uint_eq(r->hosts[0].dane.tlsas[2].matching, 2);
+	ck_assert_uint_eq(r->hosts[0].dane.tlsas[0].len, 16);
+	ck_assert_int_eq(
+	    memcmp(r->hosts[0].dane.tlsas[1].data, "0123456789abcdef", 16), 0);
+	ck_assert_int_eq(r->hosts[1].dane.is, DANE_FAULT);
+	ck_assert_int_eq(r->hosts[2].dane.is, DANE_NONE);
+	route_unref(&r);
+	/* who does not ask for it is told nothing, and the other way round */
+	r = get("mx://a.test");
+	ck_assert_int_eq(r->hosts[0].dane.is, DANE_NONE);
+	route_unref(&r);
+	ck_assert_uint_eq(nquestions, 2);
+	ck_assert_uint_eq(routes_count(), 2);
+	r = get_with("mx://a.test", true);
+	ck_assert_int_eq(r->hosts[0].dane.is, DANE_RECORDS);
+	route_unref(&r);
+	ck_assert_uint_eq(nquestions, 2);
+}
+
+END_TEST
+
+/* Records that do not come are no reason to do without. */
+START_TEST(test_dane_without_records)
+{
+	struct route *r;
+
+	add_host(10, 1);
+	said[0].host = "h0.test";
+	said[0].is = DANE_RECORDS;
+	nsaid = 1;
+	r = get_with("mx://a.test", true);
+	ck_assert_int_eq(r->hosts[0].dane.is, DANE_FAULT);
+	route_unref(&r);
+	said[0].nrecords = WAY_TLSAS_MAX + 5;
+	r = get_with("mx://b.test", true);
+	ck_assert_uint_eq(r->hosts[0].dane.ntlsas, WAY_TLSAS_MAX);
+	ck_assert_str_eq(r->hosts[0].dane.base, "h0.test");
+	route_unref(&r);
 }
 
 END_TEST
@@ -350,6 +457,8 @@ main(void)
 	tcase_add_test(tc, test_bounded);
 	tcase_add_test(tc, test_expires);
 	tcase_add_loop_test(tc, test_cancel, 0, 2);
+	tcase_add_test(tc, test_dane);
+	tcase_add_test(tc, test_dane_without_records);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -10,10 +10,7 @@
 static void
 use_vrfy(void)
 {
-	config->actions = xcalloc(1, sizeof(*config->actions));
-	config->actions[0].name = xstrdup("out");
 	config->actions[0].vrfy = true;
-	config->nactions = 1;
 }
 
 static void

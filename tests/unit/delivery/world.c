@@ -7,6 +7,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "delivery/conn.h"
 #include "delivery/from_queue.h"
 #include "delivery/from_resolver.h"
+#include "delivery/race.h"
 #include "delivery/routes.h"
 #include "edges/control_all.h"
 #include "edges/edges.h"
@@ -245,7 +247,7 @@ server_stop(struct fake *s)
 	memset(s, 0, sizeof(*s));
 }
 
-static const char *
+__attribute__((unused)) static const char *
 heard(const struct fake *s)
 {
 	static char text[100000];
@@ -349,6 +351,7 @@ use_numbers(void)
 static void
 setup(void)
 {
+	(void)signal(SIGPIPE, SIG_IGN); /* as in every process */
 	loop = loop_new();
 	watchdog = timer_new(loop, on_watchdog, NULL);
 	timer_set(watchdog, 20000);
@@ -356,6 +359,10 @@ setup(void)
 	free(config->hostname);
 	config->hostname = xstrdup("mx.test");
 	config_deliver_numbers(config, STR("x"), &numbers);
+	config->actions = xcalloc(1, sizeof(*config->actions));
+	config->nactions = 1;
+	config->actions[0].name = xstrdup("out");
+	config->actions[0].kind = ACTION_RELAY;
 	config->delivers = xcalloc(1, sizeof(*config->delivers));
 	config->ndelivers = 1;
 	config->delivers[0].set = UINT64_MAX;

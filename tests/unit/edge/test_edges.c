@@ -14,8 +14,10 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
+#include "edges/delivery_fetch.h"
 #include "edges/delivery_resolver.h"
 #include "edges/dialer_resolver.h"
+#include "edges/fetch_resolver.h"
 #include "edges/queue_delivery.h"
 #include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
@@ -28,7 +30,8 @@ enum { HEADER = 16, ROUNDS = 50, SHORT = 12 };
 
 static const struct edge *const edges[] = { &all_parent_edge, &smtpd_queue_edge,
 	&queue_delivery_edge, &control_all_edge, &smtpd_resolver_edge,
-	&delivery_resolver_edge, &smtpd_dialer_edge, &dialer_resolver_edge };
+	&delivery_resolver_edge, &smtpd_dialer_edge, &dialer_resolver_edge,
+	&delivery_fetch_edge, &fetch_resolver_edge };
 
 enum { NEDGES = sizeof(edges) / sizeof(edges[0]) };
 

@@ -1,6 +1,7 @@
 /* A configuration goes through a channel and comes out the same. */
 #include <check.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -98,7 +99,7 @@ add_front(struct config *c)
 static void
 add_actions(struct config *c)
 {
-	c->nactions = 4;
+	c->nactions = 6;
 	c->actions = xcalloc(c->nactions, sizeof(*c->actions));
 	c->actions[0] = (struct action){ .id = 0,
 		.line = 20,
@@ -125,6 +126,39 @@ add_actions(struct config *c)
 		.kind = ACTION_RELAY,
 		.mx_port = 2525,
 		.vrfy = true };
+	c->actions[4] = (struct action){ .id = 4,
+		.line = 24,
+		.name = xstrdup("hub"),
+		.kind = ACTION_RELAY,
+		.hops = xstrdup("smtps://hub.example.com"),
+		.tls = ACTION_TLS_REQUIRE | ACTION_TLS_UNVERIFIED,
+		.auth = c->tables[1],
+		.auth_label = xstrdup("hub"),
+		.pki = &c->pkis[1],
+		.nsources = ACTION_SOURCES_MAX };
+	for (size_t i = 0; i < ACTION_SOURCES_MAX; i++) {
+		char text[ADDR_TEXT_MAX];
+		snprintf(
+		    text, sizeof(text), i % 2 == 0 ? "10.0.0.%zu" : "::%zu", i);
+		ck_assert_int_eq(
+		    addr_parse(str_of(text), &c->actions[4].sources[i]), 0);
+	}
+	c->actions[5] = (struct action){ .id = 5,
+		.line = 25,
+		.name = xstrdup("pipe"),
+		.kind = ACTION_MDA,
+		.command = xstrdup("/bin/lda -d '%{rcpt}'"),
+		.user = xstrdup("vmail"),
+		.timeout_ms = UINT64_C(5000000000) };
+}
+
+static void
+add_tls_reports(struct config *c)
+{
+	c->tls_reports = xcalloc(1, sizeof(*c->tls_reports));
+	c->tls_reports->from = xstrdup("noreply@example.com");
+	c->tls_reports->organization = xstrdup("Example");
+	c->tls_reports->contact = xstrdup("tls@example.com");
 }
 
 static void
@@ -268,6 +302,9 @@ make_config(void)
 	c->domain = xstrdup("example.com");
 	c->postmaster = xstrdup("admin@example.com");
 	c->submit_path = xstrdup("/run/postern/submit.sock");
+	c->dnssec_signed = xstrdup("signed.example");
+	c->dnssec_bogus = xstrdup("bogus.example");
+	add_tls_reports(c);
 	add_table(c, "domains", "example.com", NULL);
 	add_table(c, "routes", "example.com", "smtp://10.0.0.9:25");
 	add_table(c, "old", "192.0.2.0/24", NULL);
@@ -326,6 +363,7 @@ take(uint16_t type, const void *msg)
 	C(tell_conf_action)        \
 	C(tell_conf_rule)          \
 	C(tell_conf_cond)          \
+	C(tell_conf_tls_reports)   \
 	C(tell_conf_end)
 #define HANDLER(name)                                                    \
 	static void on_##name(                                           \
@@ -506,6 +544,30 @@ same_rules(const struct config *a, const struct config *b)
 }
 
 static void
+same_way(const struct action *x, const struct action *y)
+{
+	ck_assert_uint_eq(x->tls, y->tls);
+	same_table(x->auth, y->auth);
+	same_text(x->auth_label, y->auth_label);
+	same_text(x->pki == NULL ? NULL : x->pki->name,
+	    y->pki == NULL ? NULL : y->pki->name);
+	ck_assert_uint_eq(x->nsources, y->nsources);
+	for (size_t i = 0; i < x->nsources; i++)
+		ck_assert(addr_eq(&x->sources[i], &y->sources[i]));
+	same_text(x->command, y->command);
+	ck_assert_uint_eq(x->timeout_ms, y->timeout_ms);
+}
+
+static void
+same_tls_reports(const struct tls_reports *x, const struct tls_reports *y)
+{
+	ck_assert_ptr_nonnull(y);
+	same_text(x->from, y->from);
+	same_text(x->organization, y->organization);
+	same_text(x->contact, y->contact);
+}
+
+static void
 same_actions(const struct config *a, const struct config *b)
 {
 	ck_assert_uint_eq(a->nactions, b->nactions);
@@ -524,6 +586,7 @@ same_actions(const struct config *a, const struct config *b)
 		same_text(x->base, y->base);
 		same_text(x->user, y->user);
 		same_table(x->routes, y->routes);
+		same_way(x, y);
 	}
 }
 
@@ -626,6 +689,9 @@ START_TEST(round_trip)
 	same_text(c->domain, got->domain);
 	same_text(c->postmaster, got->postmaster);
 	same_text(c->submit_path, got->submit_path);
+	same_text(c->dnssec_signed, got->dnssec_signed);
+	same_text(c->dnssec_bogus, got->dnssec_bogus);
+	same_tls_reports(c->tls_reports, got->tls_reports);
 	same_numbers(c, got);
 	same_servers(c, got);
 	ck_assert_uint_eq(c->ntables, got->ntables);
@@ -703,6 +769,8 @@ START_TEST(defaults_round_trip)
 	same_numbers(c, got);
 	ck_assert_ptr_null(got->domain);
 	ck_assert_ptr_null(got->bare_newline_except);
+	ck_assert_ptr_null(got->tls_reports);
+	ck_assert_ptr_null(got->dnssec_signed);
 	ck_assert_uint_eq(got->nrules, 0);
 	config_unref(&c);
 	config_unref(&got);

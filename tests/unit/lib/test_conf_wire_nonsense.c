@@ -52,7 +52,10 @@ START_TEST(refuses_nonsense)
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
 	l.address = STR("");
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_listener, &l), -1);
-	struct tell_conf_action a = { .name = STR("x"), .routes = 0 };
+	struct tell_conf_action a = { .name = STR("x"),
+		.routes = 0,
+		.auth = UINT32_MAX,
+		.pki = UINT32_MAX };
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
 	/* Name servers without a port, a time or an address; too many. */
 	struct tell_conf_server s = {
@@ -108,7 +111,10 @@ START_TEST(refuses_rules_that_do_not_add_up)
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), 0);
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cond, &k), -1);
 	/* No actions behind rules; no table of exceptions that is not there. */
-	struct tell_conf_action a = { .name = STR("x"), .routes = UINT32_MAX };
+	struct tell_conf_action a = { .name = STR("x"),
+		.routes = UINT32_MAX,
+		.auth = UINT32_MAX,
+		.pki = UINT32_MAX };
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
 	end.bare_newline_except = 0;
 	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_end, &end), -1);
@@ -292,6 +298,87 @@ START_TEST(refuses_too_many_dnsbls)
 
 END_TEST
 
+/* --- ways out that make no sense --- */
+
+static const struct tell_conf_action no_action = { .name = { "x", 1 },
+	.routes = UINT32_MAX,
+	.auth = UINT32_MAX,
+	.pki = UINT32_MAX };
+
+START_TEST(refuses_nonsense_of_actions)
+{
+	static const uint8_t v4[17] = { ADDR_V4, 10, 0, 0, 1 };
+	static const uint8_t local[17] = { ADDR_LOCAL };
+	static const uint8_t many[(ACTION_SOURCES_MAX + 1) * 17] = { ADDR_V4 };
+	struct tell_conf_action a = no_action;
+	struct tell_conf_pki p = { .id = 0, .name = STR("mx") };
+	struct tell_conf_cert cert = { .chain = STR("PEM") };
+	struct config *c = begun();
+
+	/* Credentials of no table; a table without a label, a label without
+	 * one. */
+	a.auth = 0;
+	a.auth_label = STR("hub");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	give_table(&c, 0);
+	a.auth_label = STR("");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	a.auth = UINT32_MAX;
+	a.auth_label = STR("hub");
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	/* A certificate of nobody, or one that is still to come. */
+	a = no_action;
+	a.pki = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), 0);
+	/* Addresses cut off, of no network, too many. */
+	a.sources = (struct str){ (const char *)v4, sizeof(v4) - 1 };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	a.sources = (struct str){ (const char *)local, sizeof(local) };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	a.sources = (struct str){ (const char *)many, sizeof(many) };
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	a.sources = (struct str){ (const char *)v4, sizeof(v4) };
+	/* A command that is none. */
+	a.kind = ACTION_MDA;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), -1);
+	a.kind = ACTION_RELAY;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_action, &a), 0);
+	/* What it points at may not move any more. */
+	p.id = 1;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_pki, &p), -1);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_cert, &cert), -1);
+	config_unref(&c);
+}
+
+END_TEST
+
+START_TEST(refuses_nonsense_of_tls_reports)
+{
+	const struct tell_conf_tls_reports whole = { .organization = STR("O"),
+		.contact = STR("c@example.com"),
+		.from = STR("f@example.com") };
+	struct tell_conf_tls_reports r = whole;
+	struct config *c = begun();
+
+	r.organization.len = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_tls_reports, &r), -1);
+	r = whole;
+	r.contact.len = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_tls_reports, &r), -1);
+	r = whole;
+	r.from.len = 0;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_tls_reports, &r), -1);
+	r = whole;
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_tls_reports, &r), 0);
+	ck_assert_int_eq(conf_receive(&c, TYPE_tell_conf_tls_reports, &r), -1);
+	config_unref(&c);
+}
+
+END_TEST
+
 /* --- filters that make no sense --- */
 
 static int
@@ -414,6 +501,8 @@ main(void)
 	tcase_add_test(tc, refuses_listeners_of_unknown_tables);
 	tcase_add_test(tc, refuses_nonsense_of_dnsbls);
 	tcase_add_test(tc, refuses_too_many_dnsbls);
+	tcase_add_test(tc, refuses_nonsense_of_actions);
+	tcase_add_test(tc, refuses_nonsense_of_tls_reports);
 	tcase_add_test(tc, refuses_nonsense_of_milters);
 	tcase_add_test(tc, refuses_nonsense_of_sets);
 	suite_add_tcase(suite, tc);

@@ -172,7 +172,8 @@ relay_needs(char *urls, struct table *routes)
 START_TEST(needs_names)
 {
 	char addresses[] = "smtp://10.0.0.2 smtp+notls://[::1]:25";
-	char mixed[] = "smtp://10.0.0.2 smtp://mx.example.com";
+	char mixed[] = "smtp://10.0.0.2 smtps://mx.example.com";
+	char local[] = "lmtp+unix:///run/lmtp smtp+unix:///run/smtp";
 	char name[] = "box";
 	struct table *plain = one("example.com", addresses);
 	struct table *named = one("example.com", mixed);
@@ -183,6 +184,7 @@ START_TEST(needs_names)
 	ck_assert(relay_needs(NULL, NULL));
 	ck_assert(!relay_needs(addresses, NULL));
 	ck_assert(relay_needs(mixed, NULL));
+	ck_assert(!relay_needs(local, NULL));
 	ck_assert(!relay_needs(NULL, plain));
 	ck_assert(relay_needs(NULL, named));
 	ck_assert_ptr_null(needs(&box, NULL));

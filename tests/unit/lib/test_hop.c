@@ -2,6 +2,7 @@
 #include "lib/rules/hop.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,7 @@ START_TEST(good_urls)
 			ck_assert(str_eq(hop.name, str_of(good[i].text)));
 			continue;
 		}
-		struct hop_addr at = { hop.addr, hop.port };
+		struct hop_addr at = { .addr = hop.addr, .port = hop.port };
 		ck_assert_str_eq(hop_format(&at, text), good[i].text);
 	}
 }
@@ -85,10 +86,16 @@ START_TEST(bad_urls)
 		{ "mx://[192.0.2.1", "bad port" },
 		{ "mx://[banana]:25", "bad address or host name" },
 		{ "mx://ex\xc3\xa4mple.com:25", "bad address or host name" },
-		{ "lmtp://192.0.2.1", "not available yet" },
-		{ "smtps://192.0.2.1", "not available yet" },
-		{ "smtp+tls://192.0.2.1", "not available yet" },
-		{ "lmtp+unix:///run/x", "not available yet" },
+		{ "lmtp+tls://192.0.2.1", "not a next hop" },
+		{ "smtps://", "bad address or host name" },
+		{ "lmtp://192.0.2.1:0", "bad port" },
+		{ "smtp+tls://[192.0.2.1]x", "bad port" },
+		{ "lmtp+unix://", "absolute path" },
+		{ "lmtp+unix:///", "absolute path" },
+		{ "lmtp+unix://run/x", "absolute path" },
+		{ "smtp+unix:///run/x/", "absolute path" },
+		{ "smtp+unix:///run/a b", "absolute path" },
+		{ "smtp+unix:///run/\n", "absolute path" },
 	};
 	struct hop_url hop;
 	struct fault why;
@@ -101,6 +108,64 @@ START_TEST(bad_urls)
 		ck_assert_msg(strstr(why.text, bad[i].why) != NULL, "%s: %s",
 		    bad[i].url, why.text);
 	}
+}
+
+END_TEST
+
+/* How it is secured, and what is spoken there. */
+START_TEST(schemes)
+{
+	static const struct {
+		const char *url;
+		enum hop_kind kind;
+		uint16_t port;
+		enum hop_tls tls;
+		bool lmtp;
+	} all[] = {
+		{ "smtp://a", HOP_HOST, 25, HOP_TLS_BY_ACTION, false },
+		{ "smtp+tls://a", HOP_HOST, 25, HOP_TLS_STARTTLS, false },
+		{ "smtp+tls://a:587", HOP_HOST, 587, HOP_TLS_STARTTLS, false },
+		{ "SMTPS://192.0.2.1", HOP_ADDRESS, 465, HOP_TLS_AT_ONCE,
+		    false },
+		{ "smtps://a:4465", HOP_HOST, 4465, HOP_TLS_AT_ONCE, false },
+		{ "smtp+notls://a", HOP_HOST, 25, HOP_TLS_NEVER, false },
+		{ "lmtp://[::1]", HOP_ADDRESS, 24, HOP_TLS_BY_ACTION, true },
+		{ "lmtp://a:2424", HOP_HOST, 2424, HOP_TLS_BY_ACTION, true },
+		{ "mx://a", HOP_MX, 25, HOP_TLS_BY_ACTION, false },
+		{ "smtp+unix:///run/s", HOP_LOCAL, 0, HOP_TLS_NEVER, false },
+		{ "lmtp+unix:///run/s", HOP_LOCAL, 0, HOP_TLS_NEVER, true },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct hop_url hop;
+
+		ck_assert_msg(
+		    hop_url_parse(str_of(all[i].url), &hop, NULL) == 0, "%s",
+		    all[i].url);
+		ck_assert_int_eq(hop.kind, all[i].kind);
+		ck_assert_uint_eq(hop.port, all[i].port);
+		ck_assert_int_eq(hop.tls, all[i].tls);
+		ck_assert(hop.lmtp == all[i].lmtp);
+	}
+}
+
+END_TEST
+
+/* What fits into the address of a socket, to the byte. */
+START_TEST(paths)
+{
+	char url[12 + HOP_PATH_MAX + 2] = "lmtp+unix:///";
+	struct hop_url hop;
+	struct fault why;
+
+	memset(url + 13, 'x', HOP_PATH_MAX - 1);
+	ck_assert_int_eq(hop_url_parse(str_of(url), &hop, NULL), 0);
+	ck_assert_int_eq(hop.addr.family, ADDR_LOCAL);
+	ck_assert_uint_eq(hop.name.len, HOP_PATH_MAX);
+	ck_assert_ptr_eq(hop.name.p, url + 12);
+	url[12 + HOP_PATH_MAX] = 'x';
+	ck_assert_int_eq(hop_url_parse(str_of(url), &hop, &why), -1);
+	ck_assert_ptr_nonnull(strstr(why.text, "longer than 107 bytes"));
 }
 
 END_TEST
@@ -157,6 +222,41 @@ place(const char *address, uint16_t port)
 	ck_assert_int_eq(addr_parse(str_of(address), &at.addr), 0);
 	return at;
 }
+
+/* A mail that we hand to our own socket comes back. */
+START_TEST(our_paths)
+{
+	static const struct {
+		const char *path;
+		bool is;
+	} cases[] = {
+		{ "/run/submit", true },
+		{ "/run/control", true },
+		{ "/run/listener", true },
+		{ "/run/lmtp", false },
+		{ "/run/submit2", false },
+	};
+	struct listener l = { .addr = { .family = ADDR_LOCAL },
+		.path = (char[]){ "/run/listener" } };
+	struct config c = { .listeners = &l,
+		.nlisteners = 1,
+		.submit_path = (char[]){ "/run/submit" },
+		.control_path = (char[]){ "/run/control" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct hop_addr at = { .addr = { .family = ADDR_LOCAL } };
+		char text[HOP_TEXT_MAX];
+
+		snprintf(at.path, sizeof(at.path), "%s", cases[i].path);
+		ck_assert_str_eq(hop_format(&at, text), cases[i].path);
+		ck_assert_msg(
+		    hop_is_ours(&at, &c) == cases[i].is, "%s", cases[i].path);
+		ck_assert(!hop_may_be_ours(&at, &c));
+		ck_assert(!hop_is_ours(&at, NULL));
+	}
+}
+
+END_TEST
 
 START_TEST(ours)
 {
@@ -280,9 +380,12 @@ main(void)
 
 	tcase_add_test(c, good_urls);
 	tcase_add_test(c, bad_urls);
+	tcase_add_test(c, schemes);
+	tcase_add_test(c, paths);
 	tcase_add_test(c, lists);
 	tcase_add_test(c, host_names);
 	tcase_add_test(c, ours);
+	tcase_add_test(c, our_paths);
 	tcase_add_test(c, our_names);
 	tcase_add_test(c, unusable);
 	tcase_add_test(c, here);

@@ -42,7 +42,7 @@ struct one {
 enum signer { SIGNER_ANSWERS, SIGNER_FAILS, SIGNER_REFUSES, SIGNER_SLEEPS };
 
 /* A question to the signer. */
-struct question {
+struct sign_question {
 	struct tls_job *job;
 	uint64_t id;
 	struct one *one;
@@ -57,7 +57,7 @@ static size_t nones;
 
 static struct {
 	enum signer how;
-	struct question asked[JOBS_MAX];
+	struct sign_question asked[JOBS_MAX];
 	size_t nasked, nsigned, ncancelled;
 	uint64_t next_id;
 	struct deferred answer;
@@ -128,7 +128,7 @@ one_new(enum kind kind, const char *cn, const char *names, struct one *by)
 /* --- the signer --- */
 
 static inline void
-sign_one(struct question *q)
+sign_one(struct sign_question *q)
 {
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new(q->one->key, NULL);
 	uint8_t out[TLS_SIGN_MAX];
@@ -151,7 +151,7 @@ on_answer(void *ctx)
 {
 	(void)ctx;
 	for (size_t i = 0; i < signer.nasked; i++) {
-		struct question *q = &signer.asked[i];
+		struct sign_question *q = &signer.asked[i];
 
 		if (q->job == NULL)
 			continue;
@@ -167,7 +167,7 @@ static inline int
 world_sign(struct tls_job *job, const uint8_t key[static TLS_KEY_ID],
     enum tls_scheme scheme, struct str input, uint64_t *cancel_id)
 {
-	struct question *q = &signer.asked[signer.nasked];
+	struct sign_question *q = &signer.asked[signer.nasked];
 
 	if (signer.how == SIGNER_REFUSES)
 		return -1;

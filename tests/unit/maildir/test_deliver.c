@@ -19,8 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "delivery/agents/from_queue.h"
 #include "delivery/maildir/boxes.h"
-#include "delivery/maildir/from_queue.h"
 #include "lib/base/alloc.h"
 
 static char room[64];
@@ -96,6 +96,11 @@ on_closed(void *ctx, struct channel *ch)
 	loop_stop(loop);
 }
 
+static const struct from_queue_ops ops = {
+	.capacity = 16,
+	.on_work = deliver,
+};
+
 static void
 setup(void)
 {
@@ -119,6 +124,7 @@ setup(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	queue = channel_new(loop, sv[0], &queue_delivery_edge, EDGE_A, handlers,
 	    on_closed, NULL);
+	from_queue_init(&ops);
 	from_queue_open(loop, sv[1]);
 	from_queue_go();
 }

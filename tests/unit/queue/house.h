@@ -526,8 +526,10 @@ stop_queue(bool orderly)
 	channel_free(&t.smtpd);
 	channel_free(&t.control);
 	channel_free(&t.agent);
-	if (orderly)
+	if (orderly) {
+		tls_report_stop(t.q);
 		pace_now(&t.q->pace);
+	}
 	/* It is not freed: nothing of it may come back, nor hear that its
 	 * agents are gone. */
 	LIST_FOREACH(a, &t.q->agents, next)
@@ -537,6 +539,8 @@ stop_queue(bool orderly)
 	loop_after_cancel(t.loop, &t.q->pace.now);
 	timer_stop(t.q->reports.timer);
 	timer_stop(t.q->blocks.timer);
+	timer_stop(t.q->tls_reporting.save);
+	timer_stop(t.q->tls_reporting.look);
 	loop_after_cancel(t.loop, &t.q->refilter.run);
 	timer_stop(t.q->refilter.go_on);
 	timer_stop(t.q->due_timer);

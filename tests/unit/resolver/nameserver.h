@@ -1,12 +1,13 @@
 /*
  * A name server on the loopback, in the loop of the test: it answers from a
- * list of records, over UDP.
+ * list of records, over UDP, and follows CNAMEs.
  */
 #ifndef POSTERN_TESTS_NAMESERVER_H
 #define POSTERN_TESTS_NAMESERVER_H
 
 #include <check.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,7 +24,10 @@ enum ns_rcode {
 	NS_SERVFAIL = 2,
 	NS_NXDOMAIN = 3,
 	NS_REFUSED = 5,
-	NS_MUTE = 16 /* no answer at all */
+	NS_MUTE = 16, /* no answer at all */
+	/* NS_OK, authenticated; then it is also authenticated that there is
+	 * nothing of another type */
+	NS_AD = 32
 };
 
 /* One record, or with an rcode what the question for it is answered with. A
@@ -32,7 +36,8 @@ enum ns_rcode {
 struct ns_record {
 	const char *name;
 	enum dns_type type;
-	const char *data; /* address, name, "10 name" of an MX; TXT: text */
+	const char *data; /* address, name, "10 name" of an MX; TXT: text; TLSA:
+			   * three digits and hexadecimal */
 	uint32_t ttl_s;   /* 0: 300 */
 	enum ns_rcode rcode;
 };
@@ -70,6 +75,22 @@ ns_put16(uint8_t *p, unsigned int v)
 	p[1] = (uint8_t)v;
 }
 
+/* "311ab…" */
+static inline size_t
+ns_put_tlsa(uint8_t *p, const char *text)
+{
+	size_t n = 0;
+
+	for (; n < 3; n++)
+		p[n] = (uint8_t)(text[n] - '0');
+	for (text += 3; *text != '\0'; text += 2) {
+		const char digits[3] = { text[0], text[1], '\0' };
+
+		p[n++] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	return n;
+}
+
 /* The data of a record. Returns its length. */
 static inline size_t
 ns_put_data(uint8_t *p, const struct ns_record *r)
@@ -86,7 +107,10 @@ ns_put_data(uint8_t *p, const struct ns_record *r)
 	case DNS_MX:
 		ns_put16(p, (unsigned int)strtoul(r->data, &name, 10));
 		return 2 + ns_put_name(p + 2, name + 1);
+	case DNS_TLSA:
+		return ns_put_tlsa(p, r->data);
 	case DNS_CNAME:
+	case DNS_NS:
 	case DNS_PTR:
 		return ns_put_name(p, r->data);
 	case DNS_TXT:
@@ -99,19 +123,71 @@ ns_put_data(uint8_t *p, const struct ns_record *r)
 
 /* The record behind the first n bytes. Returns how many there are then. */
 static inline size_t
-ns_add(uint8_t *packet, size_t n, const struct ns_record *r)
+ns_add(uint8_t *packet, size_t n, const struct ns_record *r, const char *asked)
 {
 	uint32_t ttl = r->ttl_s == 0 ? 300 : r->ttl_s;
 
-	ns_put16(packet + n, 0xc000 | NS_HEADER); /* the question's name */
-	ns_put16(packet + n + 2, r->type);
-	ns_put16(packet + n + 4, 1);
-	ns_put16(packet + n + 6, ttl >> 16);
-	ns_put16(packet + n + 8, ttl & 0xffff);
-	size_t len = ns_put_data(packet + n + 12, r);
-	ns_put16(packet + n + 10, (unsigned int)len);
+	if (strcasecmp(r->name, asked) == 0) {
+		ns_put16(packet + n, 0xc000 | NS_HEADER);
+		n += 2;
+	} else {
+		n += ns_put_name(packet + n, r->name);
+	}
+	ns_put16(packet + n, r->type);
+	ns_put16(packet + n + 2, 1);
+	ns_put16(packet + n + 4, ttl >> 16);
+	ns_put16(packet + n + 6, ttl & 0xffff);
+	size_t len = ns_put_data(packet + n + 10, r);
+	ns_put16(packet + n + 8, (unsigned int)len);
 	packet[7]++;
-	return n + 12 + len;
+	return n + 10 + len;
+}
+
+/* Its CNAME, unless that was asked for; or NULL. */
+static inline const struct ns_record *
+ns_alias(const struct nameserver *ns, const char *name, unsigned int type)
+{
+	const struct ns_record *r;
+
+	for (r = ns->records; r->name != NULL && type != DNS_CNAME; r++)
+		if (r->type == DNS_CNAME && strcasecmp(r->name, name) == 0)
+			return r;
+	return NULL;
+}
+
+struct ns_reply {
+	unsigned int rcode;
+	bool is_mute, ad;
+	const char *asked;
+	size_t len;
+};
+
+/* What is there of this very name; rp->ad says what was before. */
+static inline void
+ns_collect(const struct nameserver *ns, uint8_t *packet, const char *name,
+    unsigned int type, struct ns_reply *rp)
+{
+	bool any_ad = false, all_ad = true, found = false;
+
+	rp->rcode = NS_NXDOMAIN;
+	for (const struct ns_record *r = ns->records; r->name != NULL; r++) {
+		if (strcasecmp(r->name, name) != 0)
+			continue;
+		if (rp->rcode == NS_NXDOMAIN)
+			rp->rcode = NS_OK;
+		any_ad |= r->rcode == NS_AD;
+		if (r->type != type)
+			continue;
+		found = true;
+		all_ad &= r->rcode == NS_AD;
+		if (r->rcode == NS_MUTE)
+			rp->is_mute = true;
+		else if (r->rcode != NS_OK && r->rcode != NS_AD)
+			rp->rcode = r->rcode;
+		else if (rp->len < NS_PACKET_MAX - 600)
+			rp->len = ns_add(packet, rp->len, r, rp->asked);
+	}
+	rp->ad &= found ? all_ad : any_ad;
 }
 
 /* Answers the question in packet (n bytes, cut behind it) in its place.
@@ -120,25 +196,17 @@ static inline size_t
 ns_answer(const struct nameserver *ns, uint8_t *packet, size_t n,
     const char *name, unsigned int type)
 {
-	unsigned int rcode = NS_NXDOMAIN;
-	const struct ns_record *r;
+	struct ns_reply rp = { .len = n, .ad = true, .asked = name };
+	const struct ns_record *alias;
 
-	for (r = ns->records; r->name != NULL; r++) {
-		if (strcasecmp(r->name, name) != 0)
-			continue;
-		if (rcode == NS_NXDOMAIN)
-			rcode = NS_OK;
-		if (r->type != type)
-			continue;
-		if (r->rcode == NS_MUTE)
-			return 0;
-		if (r->rcode != NS_OK)
-			rcode = r->rcode;
-		else if (n < NS_PACKET_MAX - 600)
-			n = ns_add(packet, n, r);
+	while ((alias = ns_alias(ns, name, type)) != NULL) {
+		rp.len = ns_add(packet, rp.len, alias, rp.asked);
+		rp.ad &= alias->rcode == NS_AD;
+		name = alias->data;
 	}
-	packet[3] = (uint8_t)(0x80 | rcode);
-	return n;
+	ns_collect(ns, packet, name, type, &rp);
+	packet[3] = (uint8_t)(0x80 | rp.rcode | (rp.ad ? 0x20 : 0));
+	return rp.is_mute ? 0 : rp.len;
 }
 
 static inline void

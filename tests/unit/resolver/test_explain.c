@@ -304,6 +304,7 @@ setup(void)
 
 	loop = loop_new();
 	query_init(loop);
+	way_init(loop);
 	peer_init(loop);
 	ns_start(&ns, loop, records);
 	query_set_servers(&ns.address, 1);
@@ -349,7 +350,7 @@ START_TEST(single_questions)
 	expect_resolved(
 	    "fault.example", "MX", "fault.example MX servfail\nok ");
 	expect_resolved("a.example", "ANY",
-	    "refused unknown type; there are A AAAA CNAME MX PTR TXT");
+	    "refused unknown type; there are A AAAA CNAME MX NS PTR TLSA TXT");
 }
 
 END_TEST

@@ -215,6 +215,7 @@ setup(void)
 {
 	loop = loop_new();
 	query_init(loop);
+	way_init(loop);
 	peer_init(loop);
 	ns_start(&ns, loop, records);
 	query_set_servers(&ns.address, 1);

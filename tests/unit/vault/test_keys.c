@@ -101,10 +101,8 @@ static size_t
 sign_block(EVP_PKEY *key, const uint8_t *block, size_t len)
 {
 	uint8_t out[VAULT_SIGN_MAX];
-	struct ask_sign m = { .key = id_of(key),
-		.scheme = VAULT_RSA_RAW,
-		.input = { (const char *)block, len } };
-	return signing_make(&m, out);
+	return signing_make(id_of(key), VAULT_RSA_RAW,
+	    (struct str){ (const char *)block, len }, out);
 }
 
 static size_t
@@ -112,13 +110,11 @@ sign(EVP_PKEY *key, enum vault_scheme scheme, size_t len,
     uint8_t out[static VAULT_SIGN_MAX])
 {
 	static char input[VAULT_SIGN_MAX];
-	struct ask_sign m = { .key = id_of(key),
-		.scheme = (uint8_t)scheme,
-		.input = { input, len } };
 	memset(input, 0x11, sizeof(input));
 	if (scheme == VAULT_RSA_RAW && len == 256)
 		pad(rsa, RSA_PKCS1_PADDING, EVP_sha256(), (uint8_t *)input);
-	return signing_make(&m, out);
+	return signing_make(
+	    id_of(key), scheme, (struct str){ input, len }, out);
 }
 
 START_TEST(signs_rsa)
@@ -227,8 +223,8 @@ START_TEST(refuses)
 	static const size_t no_digest[] = { 0, 1, 16, 20, 28, 31, 33, 47, 65,
 		256, VAULT_SIGN_MAX };
 	uint8_t out[VAULT_SIGN_MAX];
-	struct ask_sign m = { .scheme = VAULT_RSA_RAW };
 	static char high[256];
+	struct str block = { high, sizeof(high) };
 	bring(rsa, NULL);
 	bring(ec, NULL);
 	keys_change();
@@ -241,13 +237,11 @@ START_TEST(refuses)
 	ck_assert_uint_eq(sign(ec, VAULT_RSA_RAW, 32, out), 0);
 	/* Not padded at all. */
 	memset(high, 0xff, sizeof(high));
-	m.key = id_of(rsa);
-	m.input = (struct str){ high, sizeof(high) };
-	ck_assert_uint_eq(signing_make(&m, out), 0);
-	m.key = STR("short");
-	ck_assert_uint_eq(signing_make(&m, out), 0);
-	m.key = STR("");
-	ck_assert_uint_eq(signing_make(&m, out), 0);
+	ck_assert_uint_eq(
+	    signing_make(id_of(rsa), VAULT_RSA_RAW, block, out), 0);
+	ck_assert_uint_eq(
+	    signing_make(STR("short"), VAULT_RSA_RAW, block, out), 0);
+	ck_assert_uint_eq(signing_make(STR(""), VAULT_RSA_RAW, block, out), 0);
 }
 
 END_TEST

@@ -1,24 +1,26 @@
-#include "delivery/maildir/from_queue.h"
+#include "delivery/agents/from_queue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
-#include "delivery/maildir/deliver.h"
 #include "edges/edges.h"
 #include "lib/base/log.h"
 
-enum { CAPACITY = 16 }; /* one is worked on, the others wait in the channel */
-
+static const struct from_queue_ops *ops;
 static struct channel *queue;
-static struct delivery *coming; /* one mail's messages come in a row */
+static struct local_work *coming; /* one mail's messages come in a row */
 static bool going, stopping;
 
 void
 from_queue_close(void)
 {
-	delivery_free(&coming);
+	bool had = queue != NULL;
+
+	local_work_free(&coming);
 	channel_free(&queue);
+	if (had && ops->on_lost != NULL)
+		ops->on_lost();
 }
 
 static void
@@ -32,13 +34,12 @@ breach(const char *what)
 static void
 came(void)
 {
-	struct delivery *d = coming;
+	struct local_work *w = coming;
 
-	if (!delivery_is_complete(d))
+	if (!local_work_is_complete(w))
 		return;
 	coming = NULL;
-	delivery_run(d, queue);
-	delivery_free(&d);
+	ops->on_work(w, queue);
 }
 
 static void
@@ -49,7 +50,7 @@ on_work(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	if (stopping)
 		return;
 	if (coming == NULL)
-		coming = delivery_new(msg, id);
+		coming = local_work_new(msg, id);
 	if (coming == NULL || coming->id != id || coming->nrcpts > 0)
 		breach("malformed work");
 }
@@ -74,7 +75,7 @@ on_rcpt(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ch;
 	if (!is_part(id))
 		return;
-	if (delivery_add_rcpt(coming, msg) == -1)
+	if (local_work_add_rcpt(coming, msg) == -1)
 		breach("more recipients than announced");
 	else
 		came();
@@ -91,7 +92,7 @@ on_file(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		(void)close(m->file);
 		return;
 	}
-	if (delivery_add_file(coming, m->file) == -1) {
+	if (local_work_add_file(coming, m->file) == -1) {
 		(void)close(m->file);
 		breach("a file that was not announced");
 		return;
@@ -108,7 +109,7 @@ on_content(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ch;
 	if (!is_part(id))
 		return;
-	if (delivery_add_content(coming, m->bytes) == -1)
+	if (local_work_add_content(coming, m->bytes) == -1)
 		breach("more content than announced");
 	else
 		came();
@@ -133,10 +134,16 @@ on_closed(void *ctx, struct channel *ch)
 static void
 tell_capacity(void)
 {
-	struct tell_capacity m = { .mails = CAPACITY };
+	struct tell_capacity m = { .mails = ops->capacity };
 
 	if (going && !stopping && queue != NULL)
 		(void)channel_tell(queue, TYPE_tell_capacity, &m, 0);
+}
+
+void
+from_queue_init(const struct from_queue_ops *o)
+{
+	ops = o;
 }
 
 struct channel *
@@ -161,5 +168,5 @@ void
 from_queue_stop(void)
 {
 	stopping = true;
-	delivery_free(&coming);
+	local_work_free(&coming);
 }

@@ -1,0 +1,627 @@
+/* What a connection has to be: every demand with every other. */
+#include "delivery/policy.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/alloc.h"
+
+static struct config *config;
+static struct action *action;
+static char base[] = "tlsa.d.test";
+static uint8_t digest[32] = { 0xab, 0xcd };
+static struct tls_tlsa record = { 3, 1, 1, digest, sizeof(digest) };
+
+static void
+setup(void)
+{
+	config = config_new();
+	free(config->hostname);
+	config->hostname = xstrdup("gw.test");
+	config->actions = xcalloc(1, sizeof(*config->actions));
+	config->nactions = 1;
+	action = &config->actions[0];
+	action->name = xstrdup("out");
+	action->kind = ACTION_RELAY;
+}
+
+static void
+teardown(void)
+{
+	policies_clear();
+	ck_assert_uint_eq(config->refs, 1);
+	config_unref(&config);
+}
+
+/* --- parts --- */
+
+/* clang-format off */
+static const struct { const char *word; unsigned int tls; } words[] = {
+	{ "-", 0 },
+	{ "opportunistic", ACTION_TLS_MAY },
+	{ "require", ACTION_TLS_REQUIRE },
+	{ "require no-verify", ACTION_TLS_REQUIRE | ACTION_TLS_UNVERIFIED },
+	{ "no-verify", ACTION_TLS_UNVERIFIED },
+	{ "dane", ACTION_TLS_DANE },
+	{ "mta-sts", ACTION_TLS_STS },
+	{ "dane mta-sts", ACTION_TLS_DANE | ACTION_TLS_STS },
+};
+
+static const char *const urls[] = {
+	"mx://d.test", "smtp://h.test", "smtp://192.0.2.1", "lmtp://h.test",
+	"smtp+tls://h.test", "smtp+tls://192.0.2.1", "smtps://h.test",
+	"smtps://192.0.2.1", "smtp+notls://h.test", "smtp+notls://192.0.2.1",
+	"smtp+unix:///run/x", "lmtp+unix:///run/x",
+};
+
+static const struct { const char *name; enum way_dane is; } danes[] = {
+	{ "none", DANE_NONE }, { "records", DANE_RECORDS },
+	{ "unusable", DANE_UNUSABLE }, { "fault", DANE_FAULT },
+};
+
+/* The MX host is mx1.d.test. */
+static const struct { const char *name; enum sts_mode mode; const char *mxs; }
+stss[] = {
+	{ "-", STS_NONE, NULL },
+	{ "none", STS_NONE, "" },
+	{ "testing", STS_TESTING, "*.d.test" },
+	{ "testing other", STS_TESTING, "other.test" },
+	{ "enforce", STS_ENFORCE, "mx1.d.test" },
+	{ "enforce other", STS_ENFORCE, "other.test" },
+};
+
+/* clang-format on */
+
+enum {
+	NWORDS = sizeof(words) / sizeof(words[0]),
+	NURLS = sizeof(urls) / sizeof(urls[0]),
+	NDANES = sizeof(danes) / sizeof(danes[0]),
+	NSTSS = sizeof(stss) / sizeof(stss[0])
+};
+
+static struct sts_policy *
+sts_of(size_t i)
+{
+	struct sts_policy *p;
+
+	if (stss[i].mxs == NULL)
+		return NULL;
+	p = xcalloc(1, sizeof(*p));
+	p->refs = 1;
+	p->mode = stss[i].mode;
+	p->id = xstrdup("1");
+	p->mxs = xstrdup(stss[i].mxs);
+	return p;
+}
+
+static bool
+is_by_name(const struct hop_url *url)
+{
+	return url->kind == HOP_MX || url->kind == HOP_HOST;
+}
+
+/* One of them, as the walk would ask: what is not wanted is not known. */
+static struct policy *
+make(size_t word, const char *text, size_t dane, size_t sts, bool require_tls,
+    enum policy_refusal *no)
+{
+	struct host_dane host = { .is = danes[dane].is,
+		.base = base,
+		.tlsas = &record,
+		.ntlsas = danes[dane].is == DANE_RECORDS };
+	struct sts_policy *domain = sts_of(sts);
+	struct hop_url url;
+	struct policy *p;
+
+	ck_assert_int_eq(hop_url_parse(str_of(text), &url, NULL), 0);
+	action->tls = words[word].tls;
+	struct policy_parts q = { .config = config,
+		.action = action,
+		.url = &url,
+		.require_tls = require_tls,
+		.host = url.kind == HOP_MX   ? "mx1.d.test" :
+			url.kind == HOP_HOST ? "canonical.test" :
+					       NULL,
+		.dane = policy_wants_dane(action, &url) ? &host : NULL,
+		.sts = policy_wants_sts(action, &url) ? domain : NULL };
+	p = policy_make(&q, no);
+	sts_unref(&domain);
+	return p;
+}
+
+/* "verified+requiretls mx1.d.test d.test" */
+static const char *
+shown(const struct policy *p, enum policy_refusal no)
+{
+	static const char *const levels[] = { "never", "may", "must",
+		"verified", "dane" };
+	static const char *const refusals[] = { "", "refused: dane",
+		"refused: sts", "refused: clear", "refused: requiretls" };
+	static char text[512];
+	int n;
+
+	if (p == NULL)
+		return refusals[no];
+	n = snprintf(text, sizeof(text), "%s%s%s%s", levels[p->level],
+	    p->require_tls ? "+requiretls" : "", p->at_once ? "+at-once" : "",
+	    p->testing ? "+testing" : "");
+	for (size_t i = 0; i < p->nnames; i++)
+		n += snprintf(
+		    text + n, sizeof(text) - (size_t)n, " %s", p->names[i]);
+	return text;
+}
+
+/* --- by example --- */
+
+/* clang-format off */
+static const struct {
+	const char *tls, *url, *dane, *sts;
+	bool require_tls;
+	const char *want;
+} cases[] = {
+	/* by MX without a word: DANE where there is */
+	{ "-", "mx://d.test", "none", "-", false, "may" },
+	{ "-", "mx://d.test", "records", "-", false, "dane tlsa.d.test d.test" },
+	{ "-", "mx://d.test", "unusable", "-", false, "must" },
+	{ "-", "mx://d.test", "fault", "-", false, "refused: dane" },
+	{ "-", "mx://d.test", "none", "enforce", false, "may" },
+	{ "-", "smtp://h.test", "records", "-", false, "may" },
+	{ "-", "smtp://h.test", "fault", "-", false, "may" },
+	{ "-", "smtp://192.0.2.1", "none", "-", false, "may" },
+	{ "-", "lmtp://h.test", "none", "-", false, "may" },
+	{ "opportunistic", "mx://d.test", "records", "enforce other", false, "may" },
+	{ "opportunistic", "mx://d.test", "fault", "-", false, "may" },
+	/* require */
+	{ "require", "mx://d.test", "none", "-", false, "verified mx1.d.test d.test" },
+	{ "require", "smtp://h.test", "none", "-", false, "verified h.test" },
+	{ "require", "lmtp://h.test", "none", "-", false, "verified h.test" },
+	{ "require", "smtp://192.0.2.1", "none", "-", false, "verified" },
+	{ "require no-verify", "mx://d.test", "none", "-", false, "must" },
+	{ "require no-verify", "smtp://192.0.2.1", "none", "-", false, "must" },
+	{ "require", "smtp+notls://h.test", "none", "-", false, "refused: clear" },
+	{ "require no-verify", "smtp+notls://h.test", "none", "-", false, "refused: clear" },
+	{ "require", "smtp+unix:///run/x", "none", "-", false, "never" },
+	/* dane */
+	{ "dane", "smtp://h.test", "none", "-", false, "may" },
+	{ "dane", "smtp://h.test", "records", "-", false, "dane tlsa.d.test h.test" },
+	{ "dane", "smtp://h.test", "unusable", "-", false, "must" },
+	{ "dane", "smtp://h.test", "fault", "-", false, "refused: dane" },
+	{ "dane", "smtp+tls://h.test", "none", "-", false, "verified h.test" },
+	{ "dane", "smtp+tls://h.test", "records", "-", false, "dane tlsa.d.test h.test" },
+	{ "dane", "smtps://h.test", "records", "-", false, "dane+at-once tlsa.d.test h.test" },
+	{ "dane", "smtp+tls://h.test", "unusable", "-", false, "verified h.test" },
+	{ "dane", "smtp+tls://h.test", "fault", "-", false, "refused: dane" },
+	{ "dane", "smtp+notls://h.test", "records", "-", false, "never" },
+	{ "dane", "smtp://192.0.2.1", "records", "-", false, "may" },
+	/* the URL */
+	{ "-", "smtp+tls://h.test", "none", "-", false, "verified h.test" },
+	{ "opportunistic", "smtp+tls://h.test", "none", "-", false, "verified h.test" },
+	{ "no-verify", "smtp+tls://h.test", "none", "-", false, "must" },
+	{ "-", "smtps://h.test", "none", "-", false, "verified+at-once h.test" },
+	{ "no-verify", "smtps://192.0.2.1", "none", "-", false, "must+at-once" },
+	{ "-", "smtp+tls://192.0.2.1", "none", "-", false, "verified" },
+	{ "-", "smtp+notls://h.test", "none", "-", false, "never" },
+	{ "-", "lmtp+unix:///run/x", "none", "-", false, "never" },
+	/* mta-sts */
+	{ "mta-sts", "mx://d.test", "none", "none", false, "may" },
+	{ "mta-sts", "mx://d.test", "none", "testing", false, "may+testing mx1.d.test" },
+	{ "mta-sts", "mx://d.test", "none", "testing other", false, "may+testing mx1.d.test" },
+	{ "mta-sts", "mx://d.test", "none", "enforce", false, "verified mx1.d.test" },
+	{ "mta-sts", "mx://d.test", "none", "enforce other", false, "refused: sts" },
+	{ "mta-sts", "mx://d.test", "records", "enforce", false, "verified mx1.d.test" },
+	{ "mta-sts", "smtp://h.test", "none", "enforce other", false, "may" },
+	/* both: DANE wins */
+	{ "dane mta-sts", "mx://d.test", "records", "enforce", false, "dane tlsa.d.test d.test" },
+	{ "dane mta-sts", "mx://d.test", "records", "enforce other", false, "dane tlsa.d.test d.test" },
+	{ "dane mta-sts", "mx://d.test", "unusable", "enforce", false, "verified mx1.d.test" },
+	{ "dane mta-sts", "mx://d.test", "unusable", "enforce other", false, "refused: sts" },
+	{ "dane mta-sts", "mx://d.test", "unusable", "testing", false, "must" },
+	{ "dane mta-sts", "mx://d.test", "fault", "enforce", false, "refused: dane" },
+	{ "dane mta-sts", "mx://d.test", "none", "enforce", false, "verified mx1.d.test" },
+	{ "dane mta-sts", "mx://d.test", "none", "testing", false, "may+testing mx1.d.test" },
+	{ "dane mta-sts", "mx://d.test", "none", "-", false, "may" },
+	/* REQUIRETLS */
+	{ "-", "mx://d.test", "none", "-", true, "verified+requiretls mx1.d.test d.test" },
+	{ "-", "mx://d.test", "records", "-", true, "dane+requiretls tlsa.d.test d.test" },
+	{ "-", "mx://d.test", "unusable", "-", true, "verified+requiretls mx1.d.test d.test" },
+	{ "-", "mx://d.test", "fault", "-", true, "refused: dane" },
+	{ "mta-sts", "mx://d.test", "none", "testing", true, "verified+requiretls mx1.d.test" },
+	{ "mta-sts", "mx://d.test", "none", "enforce", true, "verified+requiretls mx1.d.test" },
+	{ "require no-verify", "mx://d.test", "none", "-", true, "verified+requiretls mx1.d.test d.test" },
+	{ "no-verify", "smtps://h.test", "none", "-", true, "verified+requiretls+at-once h.test" },
+	{ "-", "smtp://192.0.2.1", "none", "-", true, "verified+requiretls" },
+	{ "-", "smtp+notls://h.test", "none", "-", true, "refused: requiretls" },
+	{ "-", "smtp+unix:///run/x", "none", "-", true, "refused: requiretls" },
+	{ "-", "lmtp+unix:///run/x", "none", "-", true, "never" },
+};
+
+/* clang-format on */
+
+enum { NCASES = sizeof(cases) / sizeof(cases[0]) };
+
+/* The row that begins with that name. */
+static size_t
+row(const void *rows, size_t n, size_t size, const char *name)
+{
+	const char *p = rows, *at;
+
+	for (size_t i = 0; i < n; i++, p += size) {
+		memcpy(&at, p, sizeof(at));
+		if (strcmp(at, name) == 0)
+			return i;
+	}
+	ck_abort_msg("no %s", name);
+	return 0;
+}
+
+#define ROW(rows, name) \
+	row(rows, sizeof(rows) / sizeof(rows[0]), sizeof(rows[0]), name)
+
+START_TEST(test_cases)
+{
+	enum policy_refusal no;
+	struct policy *p = make(ROW(words, cases[_i].tls), cases[_i].url,
+	    ROW(danes, cases[_i].dane), ROW(stss, cases[_i].sts),
+	    cases[_i].require_tls, &no);
+
+	ck_assert_msg(strcmp(shown(p, no), cases[_i].want) == 0,
+	    "tls %s, %s, TLSA %s, MTA-STS %s%s: %s, not %s", cases[_i].tls,
+	    cases[_i].url, cases[_i].dane, cases[_i].sts,
+	    cases[_i].require_tls ? ", REQUIRETLS" : "", shown(p, no),
+	    cases[_i].want);
+	policy_unref(&p);
+}
+
+END_TEST
+
+/* --- all of them --- */
+
+struct combination {
+	size_t word, dane, sts;
+	const char *text;
+	struct hop_url url;
+	bool require_tls;
+};
+
+/* Whatever is demanded holds, or mail does not go there. */
+static void
+check_demands(
+    const struct combination *m, const struct policy *p, enum policy_refusal no)
+{
+	unsigned int tls = words[m->word].tls;
+	bool secret = m->url.tls != HOP_TLS_NEVER;
+	bool by_dane = is_by_name(&m->url) && secret &&
+		       ((tls & ACTION_TLS_DANE) != 0 ||
+			   (tls == 0 && m->url.kind == HOP_MX));
+	bool by_sts = m->url.kind == HOP_MX && (tls & ACTION_TLS_STS) != 0;
+	bool unverified = (tls & ACTION_TLS_UNVERIFIED) != 0;
+	enum secure_level least = SECURE_NEVER;
+
+	if (p == NULL) {
+		ck_assert_int_ne(no, POLICY_FINE);
+		return;
+	}
+	ck_assert_int_eq(no, POLICY_FINE);
+	if ((tls & ACTION_TLS_REQUIRE) != 0 && m->url.kind != HOP_LOCAL)
+		least = unverified ? SECURE_MUST : SECURE_VERIFIED;
+	if (m->url.tls == HOP_TLS_STARTTLS || m->url.tls == HOP_TLS_AT_ONCE)
+		least = unverified ? SECURE_MUST : SECURE_VERIFIED;
+	if (by_dane && danes[m->dane].is == DANE_UNUSABLE &&
+	    least < SECURE_MUST)
+		least = SECURE_MUST;
+	if (by_sts && stss[m->sts].mode == STS_ENFORCE)
+		least = SECURE_VERIFIED;
+	if (m->require_tls && !(m->url.kind == HOP_LOCAL && m->url.lmtp))
+		least = SECURE_VERIFIED;
+	if (by_dane && danes[m->dane].is == DANE_RECORDS)
+		least = SECURE_DANE;
+	ck_assert_msg(p->level >= least, "%s %s %s %s: %s", words[m->word].word,
+	    m->text, danes[m->dane].name, stss[m->sts].name, shown(p, no));
+	ck_assert(!by_dane || danes[m->dane].is != DANE_FAULT);
+	if (m->require_tls && least > SECURE_NEVER)
+		ck_assert(p->require_tls);
+	/* who is verified by a name has one */
+	if (p->level == SECURE_VERIFIED && is_by_name(&m->url))
+		ck_assert_uint_gt(p->nnames, 0);
+	ck_assert_int_eq(p->level == SECURE_DANE, p->ntlsas > 0);
+	ck_assert(!p->testing || p->level == SECURE_MAY);
+	if (m->url.tls == HOP_TLS_NEVER)
+		ck_assert_int_eq(p->level, SECURE_NEVER);
+	else
+		ck_assert_int_ge(p->level, SECURE_MAY);
+}
+
+START_TEST(test_every_combination)
+{
+	struct combination m = { .text = urls[_i % NURLS],
+		.require_tls = _i >= NURLS };
+	enum policy_refusal no;
+	struct policy *p;
+
+	ck_assert_int_eq(hop_url_parse(str_of(m.text), &m.url, NULL), 0);
+	for (m.word = 0; m.word < NWORDS; m.word++)
+		for (m.dane = 0; m.dane < NDANES; m.dane++)
+			for (m.sts = 0; m.sts < NSTSS; m.sts++) {
+				p = make(m.word, m.text, m.dane, m.sts,
+				    m.require_tls, &no);
+				check_demands(&m, p, no);
+				policy_unref(&p);
+			}
+}
+
+END_TEST
+
+/* --- keys --- */
+
+static struct policy *
+made(const char *url, const char *host, bool require_tls)
+{
+	enum policy_refusal no;
+	struct hop_url parsed;
+	struct policy *p;
+
+	ck_assert_int_eq(hop_url_parse(str_of(url), &parsed, NULL), 0);
+	struct policy_parts q = { .config = config,
+		.action = action,
+		.url = &parsed,
+		.require_tls = require_tls,
+		.host = host };
+	p = policy_make(&q, &no);
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+static bool
+alike(struct policy *a, struct policy *b)
+{
+	bool is = strcmp(a->key, b->key) == 0;
+
+	policy_unref(&a);
+	policy_unref(&b);
+	return is;
+}
+
+/* Who may use whose connection. */
+START_TEST(test_keys)
+{
+	struct policy *p;
+
+	/* unverified: whatever name led there */
+	ck_assert(alike(
+	    made("mx://a.test", "x", false), made("mx://b.test", "y", false)));
+	ck_assert(alike(made("smtp://192.0.2.1", NULL, false),
+	    made("mx://b.test", "y", false)));
+	ck_assert(!alike(made("smtp://192.0.2.1", NULL, false),
+	    made("lmtp://192.0.2.1", NULL, false)));
+	ck_assert(!alike(made("smtp://192.0.2.1", NULL, false),
+	    made("smtp+notls://192.0.2.1", NULL, false)));
+	ck_assert(!alike(made("smtp+tls://192.0.2.1", NULL, false),
+	    made("smtps://192.0.2.1", NULL, false)));
+	ck_assert(!alike(made("smtps://h.test", "h", false),
+	    made("smtps://h.test", "h", true)));
+	/* verified: one name is not another */
+	ck_assert(!alike(made("smtp+tls://a.test", "x", false),
+	    made("smtp+tls://b.test", "x", false)));
+	ck_assert(alike(made("smtp+tls://a.test", "x", false),
+	    made("smtp+tls://a.test", "y", false)));
+	p = made("smtp://192.0.2.1", NULL, false);
+	ck_assert_str_eq(p->helo, "gw.test");
+	action->helo = xstrdup("other.test");
+	ck_assert(!alike(p, made("smtp://192.0.2.1", NULL, false)));
+}
+
+END_TEST
+
+START_TEST(test_secrets_tell_keys_apart)
+{
+	struct pki pki = { .certs = { { .chain = xstrdup("one") } },
+		.ncerts = 1 };
+	struct policy *p = made("smtp://192.0.2.1", NULL, false);
+	struct table_builder *b = table_builder_new("creds");
+	struct fault why;
+
+	ck_assert_int_eq(table_builder_add(b, STR("hub"), NULL, &why), 0);
+	action->auth = table_open(table_builder_seal(&b, &why), "creds", &why);
+	ck_assert_ptr_nonnull(action->auth);
+	action->auth_label = xstrdup("hub");
+	ck_assert(!alike(p, made("smtp://192.0.2.1", NULL, false)));
+	p = made("smtp://192.0.2.1", NULL, false);
+	ck_assert_str_eq(p->auth_table, "creds");
+	action->pki = &pki;
+	ck_assert(!alike(p, made("smtp://192.0.2.1", NULL, false)));
+	/* the same name, renewed */
+	p = made("smtp://192.0.2.1", NULL, false);
+	free(pki.certs[0].chain);
+	pki.certs[0].chain = xstrdup("two");
+	ck_assert(!alike(p, made("smtp://192.0.2.1", NULL, false)));
+	free(pki.certs[0].chain);
+	action->pki = NULL;
+	table_free(&action->auth);
+}
+
+END_TEST
+
+START_TEST(test_records_tell_keys_apart)
+{
+	enum policy_refusal no;
+	struct policy *p = make(5, "mx://d.test", 1, 0, false, &no);
+
+	digest[31] ^= 1;
+	ck_assert(!alike(p, make(5, "mx://d.test", 1, 0, false, &no)));
+	ck_assert(alike(make(5, "mx://d.test", 1, 0, false, &no),
+	    make(5, "mx://d.test", 1, 0, false, &no)));
+}
+
+END_TEST
+
+/* --- whose reports --- */
+
+START_TEST(test_reported)
+{
+	enum policy_refusal no;
+	struct policy *p = make(7, "mx://d.test", 1, 4, false, &no);
+
+	ck_assert_int_eq(p->from, TLS_POLICY_TLSA);
+	ck_assert_str_eq(p->domain, "tlsa.d.test");
+	ck_assert_str_eq(p->sni, "tlsa.d.test");
+	policy_unref(&p);
+	p = make(7, "mx://d.test", 0, 4, false, &no);
+	ck_assert_int_eq(p->from, TLS_POLICY_STS);
+	ck_assert_str_eq(p->domain, "d.test");
+	ck_assert_str_eq(p->sni, "mx1.d.test");
+	ck_assert_str_eq(p->sts->mxs, "mx1.d.test");
+	policy_unref(&p);
+	p = make(0, "smtp://h.test", 0, 0, false, &no);
+	ck_assert_int_eq(p->from, TLS_POLICY_NONE);
+	ck_assert_str_eq(p->domain, "h.test");
+	ck_assert_str_eq(p->sni, "h.test");
+	policy_unref(&p);
+	p = make(0, "smtp://192.0.2.1", 0, 0, false, &no);
+	ck_assert_ptr_null(p->domain);
+	ck_assert_ptr_null(p->sni);
+	policy_unref(&p);
+}
+
+END_TEST
+
+/* --- made once --- */
+
+START_TEST(test_made_once)
+{
+	enum policy_refusal no;
+	struct hop_url url;
+	struct policy *first, *p;
+	struct policy_parts q = {
+		.config = config, .action = action, .url = &url
+	};
+	struct str text = STR("smtp://192.0.2.1");
+
+	ck_assert_int_eq(hop_url_parse(text, &url, NULL), 0);
+	first = policy_get_by_url(text, &q, &no);
+	p = policy_get_by_url(text, &q, &no);
+	ck_assert_ptr_eq(p, first);
+	policy_unref(&p);
+	q.require_tls = true;
+	p = policy_get_by_url(text, &q, &no);
+	ck_assert_ptr_ne(p, first);
+	ck_assert_int_eq(p->level, SECURE_VERIFIED);
+	policy_unref(&p);
+	q.require_tls = false;
+	p = policy_get_by_url(STR("smtp://192.0.2.2"), &q, &no);
+	ck_assert_ptr_ne(p, first);
+	policy_unref(&p);
+	/* kept by who uses it */
+	policies_clear();
+	p = policy_get_by_url(text, &q, &no);
+	ck_assert_ptr_ne(p, first);
+	ck_assert_str_eq(p->key, first->key);
+	policy_unref(&p);
+	policy_unref(&first);
+}
+
+END_TEST
+
+/* Reports about TLS that has failed get through (RFC 8460 3), but for what the
+ * administrator demands. */
+START_TEST(test_optional)
+{
+	struct host_dane host = { .is = DANE_FAULT, .base = base };
+	struct sts_policy *sts = sts_of(5);
+	enum policy_refusal no;
+	struct hop_url url;
+	struct policy *p;
+	struct policy_slot slot = { 0 };
+	struct policy_parts q = { .config = config,
+		.action = action,
+		.url = &url,
+		.tls_optional = true,
+		.host = "mx1.d.test",
+		.dane = &host,
+		.sts = sts };
+
+	ck_assert_int_eq(hop_url_parse(STR("mx://d.test"), &url, NULL), 0);
+	action->tls = ACTION_TLS_DANE | ACTION_TLS_STS;
+	p = policy_get(&slot, &q, &no);
+	ck_assert_str_eq(shown(p, no), "may");
+	ck_assert_ptr_null(p->domain);
+	policy_unref(&p);
+	/* other mail is not let off with it */
+	q.tls_optional = false;
+	ck_assert_ptr_null(policy_get(&slot, &q, &no));
+	ck_assert_int_eq(no, POLICY_DANE_FAULT);
+	q.tls_optional = true;
+	action->tls = ACTION_TLS_REQUIRE;
+	policy_slot_clear(&slot);
+	p = policy_get(&slot, &q, &no);
+	ck_assert_str_eq(shown(p, no), "verified mx1.d.test d.test");
+	policy_unref(&p);
+	policy_slot_clear(&slot);
+	sts_unref(&sts);
+}
+
+END_TEST
+
+START_TEST(test_kept_with_a_host)
+{
+	struct policy_slot slot = { 0 };
+	enum policy_refusal no;
+	struct hop_url url, other;
+	struct policy *first, *p;
+	struct policy_parts q = { .config = config,
+		.action = action,
+		.url = &url,
+		.host = "mx1.d.test" };
+
+	ck_assert_int_eq(hop_url_parse(STR("smtp://h.test"), &url, NULL), 0);
+	ck_assert_int_eq(
+	    hop_url_parse(STR("smtp+tls://h.test"), &other, NULL), 0);
+	first = policy_get(&slot, &q, &no);
+	p = policy_get(&slot, &q, &no);
+	ck_assert_ptr_eq(p, first);
+	policy_unref(&p);
+	q.url = &other;
+	p = policy_get(&slot, &q, &no);
+	ck_assert_int_eq(p->level, SECURE_VERIFIED);
+	policy_unref(&p);
+	/* what is refused changes nothing, and is asked again */
+	q.require_tls = true;
+	ck_assert_int_eq(
+	    hop_url_parse(STR("smtp+notls://h.test"), &other, NULL), 0);
+	ck_assert_ptr_null(policy_get(&slot, &q, &no));
+	ck_assert_int_eq(no, POLICY_NO_REQUIRE);
+	q.require_tls = false;
+	p = policy_get(&slot, &q, &no);
+	ck_assert_int_eq(p->level, SECURE_NEVER);
+	policy_unref(&p);
+	policy_unref(&first);
+	policy_slot_clear(&slot);
+}
+
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("policy");
+	TCase *tc = tcase_create("policy");
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_loop_test(tc, test_cases, 0, NCASES);
+	tcase_add_loop_test(tc, test_every_combination, 0, 2 * NURLS);
+	tcase_add_test(tc, test_keys);
+	tcase_add_test(tc, test_secrets_tell_keys_apart);
+	tcase_add_test(tc, test_records_tell_keys_apart);
+	tcase_add_test(tc, test_reported);
+	tcase_add_test(tc, test_made_once);
+	tcase_add_test(tc, test_optional);
+	tcase_add_test(tc, test_kept_with_a_host);
+	suite_add_tcase(s, tc);
+	srunner_run_all(sr, CK_NORMAL);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed == 0 ? 0 : 1;
+}
