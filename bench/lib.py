@@ -236,11 +236,11 @@ class PeakPss:
         return self.peak
 
 
-def load(server, count, reuse, sessions=SESSIONS):
+def load(server, count, reuse, sessions=SESSIONS, size=SIZE):
     """smtp-source; returns when all was accepted."""
     p = subprocess.run(
         [peer("smtp-source"), *(["-d"] if reuse else []), "-s", str(sessions),
-         "-m", str(count), "-l", str(SIZE), "-f", "s@client.example", "-t",
+         "-m", str(count), "-l", str(size), "-f", "s@client.example", "-t",
          "r@example.net", f"{server.address}:{server.port}"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600)
     if p.returncode != 0 or p.stdout:

@@ -39,7 +39,8 @@ struct multipart {
 
 struct downgrade {
 	enum state state;
-	bool mid; /* what comes is not at the beginning of a line */
+	bool mid;   /* what comes is not at the beginning of a line */
+	bool whole; /* and it is all of its line */
 	size_t nline;
 	char line[LINE_ROOM];
 	SLIST_HEAD(, multipart) parts; /* the innermost first */
@@ -286,6 +287,7 @@ begin_composite(
     struct downgrade *d, enum mime_type type, enum mime_encoding encoding)
 {
 	put_fields(d, encoding == MIME_8BIT ? "7bit" : NULL);
+	d->blank = true; /* what is put behind it is not to be a field of it */
 	put_blank(d);
 	if (type == MIME_MESSAGE) {
 		begin_fields(d, true, false);
@@ -326,7 +328,7 @@ begin_body(struct downgrade *d)
 
 /* --- lines, by state; end: the CRLF is here too --- */
 
-static void on_text(struct downgrade *d, struct str s, bool end);
+static void take_text(struct downgrade *d, struct str s, bool end);
 
 static bool
 is_eight_bit(struct str s)
@@ -450,7 +452,7 @@ on_fields(struct downgrade *d, struct str s, bool end)
 	}
 	if (!d->mid && !begin_line(d, s)) {
 		begin_body(d);
-		on_text(d, s, end);
+		take_text(d, s, end);
 		return;
 	}
 	d->first = false;
@@ -537,6 +539,17 @@ take_delimiter(struct downgrade *d, struct str s)
 
 /* --- in --- */
 
+/* Again for the line that ends a header block: it may be a delimiter of what
+ * has begun by it. */
+static void
+take_text(struct downgrade *d, struct str s, bool end)
+{
+	if (d->whole && take_delimiter(d, s))
+		put(d, eol, end ? 2 : 0);
+	else
+		on_text(d, s, end);
+}
+
 /* What the line has, all of it (end: with its CRLF; whole: it is the last,
  * without) or the part there is room for. */
 static void
@@ -545,11 +558,8 @@ take_line(struct downgrade *d, bool end, bool whole)
 	struct str s = { d->line, d->nline };
 
 	d->nline = 0;
-	if (!d->mid && (end || whole) && take_delimiter(d, s)) {
-		put(d, eol, end ? 2 : 0);
-		return;
-	}
-	on_text(d, s, end);
+	d->whole = !d->mid && (end || whole);
+	take_text(d, s, end);
 	d->mid = !end;
 }
 

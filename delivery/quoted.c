@@ -11,8 +11,9 @@ put(struct quoted *q, const char *p, unsigned int len, char *out)
 	size_t n = 0;
 
 	if (q->column + len > LINE_MAX_BYTES) {
-		memcpy(out, "=\r\n", 3);
-		n = 3;
+		out[n++] = '=';
+		out[n++] = '\r';
+		out[n++] = '\n';
 		q->column = 0;
 		q->soft = true;
 	}
@@ -68,8 +69,8 @@ quoted_line_end(struct quoted *q, bool crlf, char *out)
 	size_t n = q->blank != '\0' ? put_hex(q, q->blank, out) : 0;
 
 	if (crlf) {
-		memcpy(out + n, "\r\n", 2);
-		n += 2;
+		out[n++] = '\r';
+		out[n++] = '\n';
 	}
 	*q = (struct quoted){ 0 };
 	return n;

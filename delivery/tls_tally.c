@@ -85,8 +85,10 @@ drop_count(struct reported *d, struct count *c)
 static void
 drop_counts(struct reported *d)
 {
-	while (!TAILQ_EMPTY(&d->counts))
-		drop_count(d, TAILQ_FIRST(&d->counts));
+	struct count *c, *next;
+
+	TAILQ_FOREACH_SAFE(c, &d->counts, entry, next)
+		drop_count(d, c);
 }
 
 static void
@@ -403,9 +405,9 @@ tell(const struct reported *d, const struct count *c)
 static int
 tell_domain(struct reported *d)
 {
-	struct count *c;
+	struct count *c, *next;
 
-	while ((c = TAILQ_FIRST(&d->counts)) != NULL) {
+	TAILQ_FOREACH_SAFE(c, &d->counts, entry, next) {
 		if (tell(d, c) == -1)
 			return -1;
 		drop_count(d, c);
@@ -450,9 +452,13 @@ tls_tally_init(struct loop *l)
 void
 tls_tally_set_config(const struct config *c)
 {
+	struct reported *d, *next;
+
 	on = c->tls_reports != NULL;
-	while (!on && ndomains > 0)
-		drop(TAILQ_FIRST(&used));
+	if (on)
+		return;
+	TAILQ_FOREACH_SAFE(d, &used, used, next)
+		drop(d);
 }
 
 size_t

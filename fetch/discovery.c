@@ -222,13 +222,11 @@ on_texts(struct name_question *q)
 		free(d->id);
 		d->id = str_dup(id);
 	}
-	if (d->anyway)
-		ask_addrs(d);
-	else if (q->fault)
+	if (!d->anyway && q->fault)
 		end_as(d, DISCOVERY_UNKNOWN);
-	else if (id.len == 0)
+	else if (!d->anyway && id.len == 0)
 		end_as(d, DISCOVERY_NOTHING);
-	else if (str_eq(id, str_of(d->known)))
+	else if (!d->anyway && str_eq(id, str_of(d->known)))
 		end_as(d, DISCOVERY_SAME);
 	else
 		ask_addrs(d);

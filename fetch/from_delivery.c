@@ -45,9 +45,9 @@ end_question(struct sts_question *q)
 static void
 drop(struct agent *a)
 {
-	struct sts_question *q;
+	struct sts_question *q, *next;
 
-	while ((q = LIST_FIRST(&a->questions)) != NULL) {
+	LIST_FOREACH_SAFE(q, &a->questions, next, next) {
 		policies_cancel(&q->wait);
 		end_question(q);
 	}

@@ -1,7 +1,6 @@
 #include "fetch/policy_text.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "lib/mail/path.h"
 
@@ -39,7 +38,8 @@ is_key(struct str s)
 	if (s.len == 0 || s.len > KEY_MAX || !is_alnum(s.p[0]))
 		return false;
 	for (size_t i = 1; i < s.len; i++)
-		if (!is_alnum(s.p[i]) && memchr("_-.", s.p[i], 3) == NULL)
+		if (!is_alnum(s.p[i]) && s.p[i] != '_' && s.p[i] != '-' &&
+		    s.p[i] != '.')
 			return false;
 	return true;
 }
@@ -179,14 +179,17 @@ policy_text_clear(struct policy_text *p)
 
 /* --- the record --- */
 
-static const struct str record_version = { "v=STSv1", 7 };
-
 /* Other records may stand at the name, too. */
 static bool
 is_record(struct str text)
 {
-	return str_eq(str_head(text, record_version.len), record_version) &&
-	       memchr("; \t", text.len > 7 ? text.p[7] : ';', 3) != NULL;
+	struct str version = str_cut(&text, ';');
+
+	/* Blanks may stand before the `;', not before the version. */
+	while (version.len > 0 && (version.p[version.len - 1] == ' ' ||
+				      version.p[version.len - 1] == '\t'))
+		version.len--;
+	return str_eq(version, STR("v=STSv1"));
 }
 
 static bool

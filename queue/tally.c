@@ -231,34 +231,37 @@ whole(struct str s)
 }
 
 int
-tallies_add(struct tallies *t, const struct tell_tls_tally *told)
+tallies_add(struct tallies *t, const struct tell_tls_tally *m)
 {
-	struct tell_tls_tally m = *told;
+	struct tell_tls_tally n = *m;
 	struct tally *tally;
 	struct tally_policy *p;
 
-	m.domain = whole(m.domain);
-	m.rua = whole(m.rua);
-	m.mx = whole(m.mx);
-	m.mx_address = whole(m.mx_address);
-	m.our_address = whole(m.our_address);
-	m.reason = whole(m.reason);
-	tally = tallies_find(t, m.day, m.domain);
+	n.domain = whole(n.domain);
+	n.rua = whole(n.rua);
+	n.mx = whole(n.mx);
+	n.mx_address = whole(n.mx_address);
+	n.our_address = whole(n.our_address);
+	n.reason = whole(n.reason);
+	tally = tallies_find(t, n.day, n.domain);
 	if (tally == NULL)
-		tally = add_tally(t, m.day, m.domain, m.rua);
+		tally = add_tally(t, n.day, n.domain, n.rua);
 	if (tally == NULL || tally->over || tally->told != 0 ||
 	    tally->nsending > 0)
 		return -1;
-	set_rua(t, tally, m.rua);
-	p = add_policy(t, tally, (enum tls_policy)m.policy,
-	    whole(m.policy_text), whole(m.mx_patterns));
-	if (p == NULL)
+	set_rua(t, tally, n.rua);
+	p = add_policy(t, tally, (enum tls_policy)n.policy,
+	    whole(n.policy_text), whole(n.mx_patterns));
+	if (p == NULL) {
+		if (tally->npolicies == 0)
+			tallies_del(t, &tally);
 		return -1;
-	if (m.result == TLS_RESULT_SUCCESS) {
-		count(&p->successes, m.count);
+	}
+	if (n.result == TLS_RESULT_SUCCESS) {
+		count(&p->successes, n.count);
 	} else {
-		count(&p->failures, m.count);
-		add_failure(t, p, &m, m.count);
+		count(&p->failures, n.count);
+		add_failure(t, p, &n, n.count);
 	}
 	return 0;
 }
@@ -337,6 +340,15 @@ hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
+/* Of two digits; -1: they are none. */
+static int
+hex_pair(const char *p)
+{
+	int high = hex_digit(p[0]), low = hex_digit(p[1]);
+
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 /* Into the room behind *used. */
 static int
 decode(struct line *l, size_t *used, struct str word, struct str *out)
@@ -349,17 +361,13 @@ decode(struct line *l, size_t *used, struct str word, struct str *out)
 	if (str_eq(word, STR("-")))
 		word = STR("");
 	for (size_t i = 0; i < word.len; i++) {
-		int c = word.p[i];
+		int c = (unsigned char)word.p[i];
 
 		if (c == '%') {
-			if (i + 2 >= word.len || hex_digit(word.p[i + 1]) < 0 ||
-			    hex_digit(word.p[i + 2]) < 0)
-				return -1;
-			c = hex_digit(word.p[i + 1]) << 4 |
-			    hex_digit(word.p[i + 2]);
+			c = word.len - i < 3 ? -1 : hex_pair(word.p + i + 1);
 			i += 2;
 		}
-		if (c == 0 || *used + n == sizeof(l->decoded))
+		if (c <= 0 || *used + n == sizeof(l->decoded))
 			return -1;
 		begin[n++] = (char)c;
 	}

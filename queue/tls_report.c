@@ -296,6 +296,9 @@ send_day(struct queue *q, struct tally *t)
 		log_info(NULL, "tls-report-unsent", "domain=%s rua=%s why=%s",
 		    log_cstr(t->domain), log_cstr(t->rua),
 		    log_cstr("reports go to mailto: addresses only"));
+	/* Of nothing there is nothing to tell. */
+	if (t->npolicies == 0)
+		n = 0;
 	for (size_t i = 0; i < n; i++) {
 		uint32_t bit = UINT32_C(1) << i;
 

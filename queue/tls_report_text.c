@@ -342,6 +342,15 @@ hex_value(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Of two digits; -1: they are none. */
+static int
+hex_pair(const char *p)
+{
+	int high = hex_value(p[0]), low = hex_value(p[1]);
+
+	return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
 /* RFC 3986 2.1; appended. 0/-1 */
 static int
 add_unescaped(struct buf *out, struct str s)
@@ -351,11 +360,11 @@ add_unescaped(struct buf *out, struct str s)
 			buf_add_char(out, s.p[i]);
 			continue;
 		}
-		if (s.len - i < 3 || hex_value(s.p[i + 1]) == -1 ||
-		    hex_value(s.p[i + 2]) == -1)
+		int c = s.len - i < 3 ? -1 : hex_pair(s.p + i + 1);
+
+		if (c == -1)
 			return -1;
-		buf_add_char(out,
-		    (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2])));
+		buf_add_char(out, (char)c);
 		i += 2;
 	}
 	return 0;

@@ -18,8 +18,9 @@ enum {
 void jobs_init(struct loop *l);
 /* A command that runs keeps what it was started with. */
 void jobs_set_config(struct config *c);
-/* The work is the jobs' from here on; queue gets its results. */
-void jobs_add(struct local_work *w, struct channel *queue);
+/* The work is the jobs' from here on; ch, to the queue, gets its
+ * results. */
+void jobs_add(struct local_work *w, struct channel *ch);
 /* Nobody to tell any more: works are forgotten, commands are ended, since
  * their mail comes again. */
 void jobs_lose(void);

@@ -243,6 +243,19 @@ on_readable(void *ctx, int what)
 
 /* --- its end --- */
 
+/* Asked, since the loop may be wrong: a new process has our descriptors until
+ * it execs, and for so long the kernel tells of one that we have closed, under
+ * its number, which is another's by now. */
+static bool
+has_exited(const struct run *r)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)r->pid, &info,
+		   WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == r->pid;
+}
+
 static void
 on_exited(void *ctx, int what)
 {
@@ -250,6 +263,8 @@ on_exited(void *ctx, int what)
 	int status = 0;
 
 	(void)what;
+	if (!has_exited(r))
+		return;
 	/* What it has left running keeps its output open, and may. */
 	for (int i = 0; i < READS_MAX && r->output != -1; i++)
 		if (!read_output(r))

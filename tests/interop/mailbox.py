@@ -176,12 +176,10 @@ def the_whole_journey():
             with cls(gw.address, gw.ports[listener], **words) as s:
                 if not words:
                     s.starttls(context=context())
-                try:
-                    s.mail("luke@sender.com")
-                    code, text = s.rcpt("c3po@receiver.com")
-                except smtplib.SMTPException as e:
-                    code, text = e.smtp_code, e.smtp_error
-                equal(code, 530, text)
+                s.ehlo("luke.example")
+                codes = [s.mail("luke@sender.com")[0],
+                         s.rcpt("c3po@receiver.com")[0]]
+                assert 530 in codes, codes
                 s.rset()
                 s.login("luke", "force")
                 s.sendmail("luke@sender.com",

@@ -128,11 +128,21 @@ def where_it_could_be_in_the_clear():
     for words, scheme in (("", "smtp"), ("tls opportunistic", "smtp"),
                           ("", "smtp+notls")):
         gw = Login(words, hub=mx, scheme=scheme)
-        p = subprocess.run(gw.command("-n"), stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT)
-        equal(p.returncode, 1, p.stdout)
-        match(p.stdout, rb"could go in the clear", "the error")
-        gw.remove()
+        wrong(gw, rb"could go in the clear")
+
+
+@test
+def a_label_that_is_not_there():
+    wrong(Login(creds={"other": "luke:force"}, hub=hub()), rb"has no `hub'")
+
+
+def wrong(gw, why):
+    """It does not start, and says so."""
+    p = subprocess.run(gw.command("-n"), stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    equal(p.returncode, 1, p.stdout)
+    match(p.stdout, why, "the error")
+    gw.remove()
 
 
 @test
@@ -149,10 +159,6 @@ def refused():
     mx = hub()
     mx.auth_words = "CRAM-MD5 GSSAPI"
     refused_by(mx, r"4\.7\.\d")
-    # A label that the table does not have.
-    mx = hub()
-    refused_by(mx, creds={"other": "luke:force"})
-    equal(mx.said("auth"), [], "AUTH")
 
 
 @test

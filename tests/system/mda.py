@@ -202,6 +202,30 @@ echo "session: $(cut -d" " -f5,6 "/proc/$$/stat") $$" >>"$box/look.$1"
 
 
 @test
+def each_by_its_own_user():
+    """Commands and Maildirs of two users beside each other."""
+    if not ROOT:
+        raise Skip("only root can be others")
+    conf = "".join(
+        f'action do-{u} mda "/usr/bin/id -un" user "{u}"\n'
+        f'action box-{u} maildir "$dir/{u}/%{{rcpt.user}}" user "{u}"\n'
+        f'match for domain {{ "do.{u}.example" }} action do-{u}\n'
+        f'match for domain {{ "box.{u}.example" }} action box-{u}\n'
+        for u in ("mail", "news", "lp"))
+    with Gateway(conf) as gw:
+        equal(len(gw.role_pids("mda")), 3, "processes")
+        for u in ("lp", "mail", "news"):
+            event, line = gw.fate(send(gw, "x", domain=f"do.{u}.example"))
+            equal(event, "delivered", line)
+            match(line, rf'by the command: {u}"', "its user")
+            event, line = gw.fate(send(gw, "x", domain=f"box.{u}.example"))
+            equal(event, "delivered", line)
+            (name,) = os.listdir(f"{gw.dir}/{u}/x/new")
+            st = os.stat(f"{gw.dir}/{u}/x/new/{name}")
+            equal(pwd.getpwuid(st.st_uid).pw_name, u, "owner")
+
+
+@test
 def a_large_mail():
     with gateway('sha256sum >"$box/sum.$1"\n') as gw:
         data = letter("large", 40 << 20)

@@ -4,6 +4,7 @@
  * hop says, in pieces (a byte of length before each), over a socket pair.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -182,6 +183,7 @@ prepare(void)
 
 	if (loop != NULL)
 		return;
+	signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_WARN);
 	log_set_fd(open("/dev/null", O_WRONLY | O_CLOEXEC), LOG_SINK_STREAM);
 	loop = loop_new();

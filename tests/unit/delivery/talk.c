@@ -392,6 +392,7 @@ talk(const struct step *script, const struct mail *mail)
 __attribute__((unused)) static void
 talk_on(const struct mail *mail)
 {
+	ck_assert(conn != NULL);
 	make_work(mail);
 	conn->work = work;
 	conn->reused = true;

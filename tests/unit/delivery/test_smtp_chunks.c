@@ -254,7 +254,7 @@ START_TEST(test_mute)
 		NOTHING };
 
 	talk(script, &to_one);
-	ck_assert(ready);
+	ck_assert(ready && conn != NULL);
 	conn->numbers.mail_timeout = 100;
 	talk_on(&to_one);
 	ck_assert(lost);

@@ -42,7 +42,7 @@ START_TEST(test_mailmax)
 	talk(script, &to_four);
 	ck_assert(ready);
 	ck_assert_uint_eq(ntold, 1);
-	ck_assert(client_is_used_up(conn));
+	ck_assert(conn != NULL && client_is_used_up(conn));
 	ck_assert_uint_eq(work->nopen, 3);
 	ck_assert_uint_eq(count("MAIL FROM"), 1);
 }
@@ -82,7 +82,7 @@ START_TEST(test_no_limits)
 	ck_assert(ready);
 	ck_assert_uint_eq(ntold, 4);
 	ck_assert_uint_eq(count("MAIL FROM"), 1);
-	ck_assert(!client_is_used_up(conn));
+	ck_assert(conn != NULL && !client_is_used_up(conn));
 }
 
 END_TEST

@@ -87,7 +87,7 @@ open_resolver(void)
 static void
 setup(void)
 {
-	memcpy(path + sizeof(path) - 7, "XXXXXX", 6);
+	snprintf(path, sizeof(path), "%s", "/tmp/postern-policies-XXXXXX");
 	ck_assert_ptr_ne(mkdtemp(path), NULL);
 	dir = open(path, O_RDONLY | O_DIRECTORY);
 	policy_store_init(dup(dir));
