@@ -87,11 +87,13 @@ def one(kind, args, count, cold):
         peak = PeakPss(server)
         start = time.monotonic()
         server.flush()
+        sink.wait(1)
+        first = time.monotonic() - start
         sink.wait(count)
         seconds = time.monotonic() - start
         cpu = {r: s - cpu.get(r, 0) for r, s in server.cpu().items()}
         return {"rate": count / seconds, "pss": peak.stop() / (1 << 20),
-                "cpu": cpu, "anew": anew}
+                "cpu": cpu, "anew": anew, "first": first}
     finally:
         server.stop()
         if sink:
@@ -105,14 +107,15 @@ def drain(args):
                   if k.name == (args.only or "postern")}
     print(f"\nmails of {BYTES} bytes, queued while the next hop is down, and "
           f"then all at once\n{'server':10} {'page cache':14} {'mails':>7} "
-          f"{'drained/s':>10} {'peak PSS MiB':>13}")
+          f"{'drained/s':>10} {'first after':>12} {'peak PSS MiB':>13}")
     rates = {}
     for cold in (False, True):
         for kind, count in counts.items():
             found = one(kind, args, count, cold)
             rates[kind.name, cold] = found["rate"]
             print(f"{kind.name:10} {'dropped' if cold else 'as it is':14} "
-                  f"{count:7} {found['rate']:10.0f} {found['pss']:13.1f}" +
+                  f"{count:7} {found['rate']:10.0f} {found['first']:10.2f} s "
+                  f"{found['pss']:13.1f}" +
                   (f"  started anew in {found['anew']:.1f} s"
                    if cold and kind is Ours else ""))
             if found["cpu"]:

@@ -6,10 +6,12 @@ DEPS_CHECK := python3 swaks openssl strace clang-14 libclang-rt-14-dev \
 	clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
 	e2fsprogs xz-utils ca-certificates iproute2
 
-# Real filters, clients and balancers, that tests/interop starts.
+# Real filters, clients, balancers, mailboxes and name servers, that
+# tests/interop starts.
 DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
 	spamass-milter spamassassin spamd python3-milter openssl \
-	testssl.sh haproxy swaks
+	testssl.sh haproxy swaks dovecot-core dovecot-lmtpd dovecot-imapd \
+	unbound ldnsutils
 
 FUZZ_TIME ?= 60
 CRASH_ROUNDS ?= 100
@@ -50,11 +52,11 @@ asan:
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined \
 		B=$(B)/asan check-only T='$(T)'
 
-# With the filters, clients and balancers that people run, started for real;
-# their services stay off.
+# With the filters, clients, next hops and name servers that people run,
+# started for real; their services stay off.
 interop: deps
 	@tools/install-packages python3 util-linux $(DEPS_INTEROP)
-	@tests/fetch postfix exim gsasl
+	@tests/fetch nsd postfix exim gsasl opensmtpd
 	@$(MAKE) --no-print-directory B=$(B) all
 	@tests/run -j 1 -b $(B) interop
 

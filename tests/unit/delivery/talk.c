@@ -69,6 +69,14 @@ static struct {
 	bool secured;
 } server;
 
+/* Over what stands there, without an end. */
+__attribute__((unused)) static void
+put(char *to, const char *text)
+{
+	while (*text != '\0')
+		*to++ = *text++;
+}
+
 /* --- the server --- */
 
 static void

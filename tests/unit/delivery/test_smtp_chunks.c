@@ -80,9 +80,9 @@ START_TEST(test_size)
 	struct mail m = to_one;
 
 	memset(content, 'x', SIZE);
-	memcpy(content, "A: b\r\n\r\n", 8);
+	put(content, "A: b\r\n\r\n");
 	/* one byte too long */
-	memcpy(content + SIZE - 2 + _i, "\r\n", 3);
+	put(content + SIZE - 2 + _i, "\r\n");
 	m.content = content;
 	talk(_i == 0 ? by_bdat : by_data, &m);
 	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");

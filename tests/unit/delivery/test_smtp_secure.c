@@ -147,12 +147,12 @@ START_TEST(test_injected_unread)
 	for (size_t i = 0; i < LINES; i++) {
 		size_t len = i + 1 < LINES ? each : READ - 10 - n;
 
-		memcpy(reply + n, "220-", 4);
+		put(reply + n, "220-");
 		memset(reply + n + 4, 'x', len - 6);
-		memcpy(reply + n + len - 2, "\r\n", 2);
+		put(reply + n + len - 2, "\r\n");
 		n += len;
 	}
-	memcpy(reply + n, "220 okay\r\n", 10);
+	put(reply + n, "220 okay\r\n");
 	strcpy(reply + READ, "250 mx");
 	talk(script, &to_one);
 	expect_lost(LOST_HOP, "4.7.5");
