@@ -78,6 +78,7 @@ def one(kind, args, count, cold):
     try:
         load(server, count, True, size=BYTES)
         pt.wait_until(lambda: server.queued() >= count, "all in the queue")
+        os.sync()  # an outage is long enough for that
         start = time.monotonic()
         if cold:
             server.start_anew()

@@ -122,7 +122,8 @@ reach(struct work *w, const struct place *place)
 	return -1;
 }
 
-/* An idle connection to there goes on with w. 0, or -1: there is none. */
+/* An idle connection to there goes on with w, which connects nowhere else any
+ * more. 0, or -1: there is none. */
 static int
 take_idle(struct work *w, const struct place *place)
 {
@@ -136,6 +137,7 @@ take_idle(struct work *w, const struct place *place)
 		return -1;
 	}
 	conn_set_host(c, place->host);
+	race_leave(w);
 	c->work = w;
 	c->reused = true;
 	c->heard = false;
@@ -148,23 +150,28 @@ take_idle(struct work *w, const struct place *place)
 	return 0;
 }
 
-/* A place as good as those under way, beside them. 0, or -1: there is none. */
+/* A place as good as those under way, beside them, or a connection to one
+ * instead of them. 0, or -1: there is none. */
 static int
 reach_beside(struct work *w)
 {
 	struct place place;
 
 	while (walk_next_beside(w, config, &place))
-		if (reach(w, &place) == 0)
+		if (take_idle(w, &place) == 0 || reach(w, &place) == 0)
 			return 0;
 	return -1;
 }
 
 /* --- the race for a connection --- */
 
+/* A slow one comes last for a while, as if it had failed: nobody else has to
+ * wait for it. */
 static void
-on_left(struct work *w, const struct place *place)
+on_left(struct work *w, const struct place *place, bool slow)
 {
+	if (slow)
+		hop_mark_dead(&place->at, loop_now_ms(loop));
 	walk_give_back(&w->walk, place);
 }
 

@@ -63,6 +63,7 @@ struct walk {
 	size_t nlater, later_at;
 	size_t nplaces;   /* given out */
 	bool bad;         /* there was a URL that is none */
+	bool sourceless;  /* an address, and none of ours to reach it from */
 	bool reached_out; /* the network was asked, and be it for the way */
 };
 

@@ -28,8 +28,6 @@ enum state {
 	IN_OPAQUE  /* one without 8-bit bytes, or no body: between parts */
 };
 
-enum field { FIELD_OTHER, FIELD_DECLARED, FIELD_TYPE, FIELD_VERSION };
-
 struct multipart {
 	SLIST_ENTRY(multipart) outer;
 	bool digest;
@@ -46,9 +44,9 @@ struct downgrade {
 	SLIST_HEAD(, multipart) parts; /* the innermost first */
 	unsigned int depth;
 	/* the present header block */
-	enum field field; /* whose lines come */
-	bool first;       /* its first line is to come */
-	bool at_top;      /* it is a message's, not a part's */
+	enum mime_field field; /* whose lines come */
+	bool first;            /* its first line is to come */
+	bool at_top;           /* it is a message's, not a part's */
 	bool has_version;
 	bool is_digest; /* without Content-Type it is of a message */
 	bool spilled;   /* more fields than can be held: they have left */
@@ -227,7 +225,7 @@ static void
 begin_fields(struct downgrade *d, bool at_top, bool digest)
 {
 	d->state = IN_FIELDS;
-	d->field = FIELD_OTHER;
+	d->field = MIME_FIELD_OTHER;
 	d->first = true;
 	d->at_top = at_top;
 	d->is_digest = digest;
@@ -370,30 +368,6 @@ on_look(struct downgrade *d, struct str s, bool end)
 		buf_add(&d->body, eol, 2);
 }
 
-/* Does a line begin a field (as header.h has it)? Which one? */
-static bool
-is_field(struct str s, enum field *field)
-{
-	static const struct {
-		struct str name;
-		enum field field;
-	} names[] = {
-		{ { "Content-Transfer-Encoding", 25 }, FIELD_DECLARED },
-		{ { "Content-Type", 12 }, FIELD_TYPE },
-		{ { "MIME-Version", 12 }, FIELD_VERSION },
-	};
-
-	size_t n = 0;
-
-	while (n < s.len && s.p[n] > ' ' && s.p[n] < 0x7f && s.p[n] != ':')
-		n++;
-	*field = FIELD_OTHER;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (str_eq_nocase(str_head(s, n), names[i].name))
-			*field = names[i].field;
-	return n > 0 && n < s.len && s.p[n] == ':';
-}
-
 /* The first line of a mailbox's mail, which some pass on with it. */
 static bool
 is_mbox_line(const struct downgrade *d, struct str s)
@@ -408,12 +382,12 @@ begin_line(struct downgrade *d, struct str s)
 {
 	if (s.p[0] == ' ' || s.p[0] == '\t')
 		return true;
-	if (!is_field(s, &d->field) && !is_mbox_line(d, s))
+	if (!mime_field_find(s, &d->field) && !is_mbox_line(d, s))
 		return false;
 	/* The first one counts. */
-	if (d->field == FIELD_TYPE && d->type.len > 0)
-		d->field = FIELD_OTHER;
-	if (d->field == FIELD_VERSION)
+	if (d->field == MIME_FIELD_TYPE && d->type.len > 0)
+		d->field = MIME_FIELD_OTHER;
+	if (d->field == MIME_FIELD_VERSION)
 		d->has_version = true;
 	return true;
 }
@@ -426,9 +400,9 @@ add_field_text(struct downgrade *d, struct str s, bool end)
 	size_t len = s.len + (end ? 2 : 0);
 	struct buf *held = &d->fields;
 
-	if (d->field == FIELD_TYPE)
+	if (d->field == MIME_FIELD_TYPE)
 		buf_add_str(&d->type, s);
-	if (d->field == FIELD_DECLARED)
+	if (d->field == MIME_FIELD_DECLARED)
 		held = &d->declared;
 	else if (len > FIELDS_MAX - d->fields.len)
 		d->spilled = true;

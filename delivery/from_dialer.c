@@ -7,17 +7,35 @@
 
 static struct loop *loop;
 static struct channel *dialer;
-/* Asked while there was no dialer. */
-static TAILQ_HEAD(, dial_wait) orphans = TAILQ_HEAD_INITIALIZER(orphans);
+TAILQ_HEAD(dial_waits, dial_wait);
+
+/* Asked of it; and those that nobody is there to answer. */
+static struct dial_waits asked = TAILQ_HEAD_INITIALIZER(asked);
+static struct dial_waits orphans = TAILQ_HEAD_INITIALIZER(orphans);
 static struct deferred refusal;
 
 static const char gone[] = "the dialer is not there";
 
 static void
+take_off(struct dial_wait *w)
+{
+	TAILQ_REMOVE(w->id == UINT64_MAX ? &orphans : &asked, w, entry);
+	w->id = 0;
+}
+
+static void
 end(struct dial_wait *w, int fd, const char *why)
 {
-	w->id = 0;
+	take_off(w);
 	w->fn(w->ctx, fd, why);
+}
+
+static void
+orphan(struct dial_wait *w)
+{
+	w->id = UINT64_MAX;
+	TAILQ_INSERT_TAIL(&orphans, w, entry);
+	loop_after(loop, &refusal);
 }
 
 static void
@@ -26,10 +44,8 @@ on_refusal(void *ctx)
 	struct dial_wait *w;
 
 	(void)ctx;
-	while ((w = TAILQ_FIRST(&orphans)) != NULL) {
-		TAILQ_REMOVE(&orphans, w, entry);
+	while ((w = TAILQ_FIRST(&orphans)) != NULL)
 		end(w, -1, gone);
-	}
 }
 
 static void
@@ -55,24 +71,22 @@ from_dialer_ask(const char *action, const char *path, struct dial_wait *w)
 	struct ask_dial_path m = { .action = str_of(action),
 		.path = str_of(path) };
 
-	if (dialer != NULL && channel_is_open(dialer)) {
-		w->id =
-		    channel_ask(dialer, TYPE_ask_dial_path, &m, on_answer, w);
+	if (dialer == NULL || !channel_is_open(dialer)) {
+		orphan(w);
 		return;
 	}
-	w->id = UINT64_MAX;
-	TAILQ_INSERT_TAIL(&orphans, w, entry);
-	loop_after(loop, &refusal);
+	w->id = channel_ask(dialer, TYPE_ask_dial_path, &m, on_answer, w);
+	TAILQ_INSERT_TAIL(&asked, w, entry);
 }
 
 void
 from_dialer_cancel(struct dial_wait *w)
 {
-	if (w->id == UINT64_MAX)
-		TAILQ_REMOVE(&orphans, w, entry);
-	else if (w->id != 0)
+	if (w->id == 0)
+		return;
+	if (w->id != UINT64_MAX)
 		channel_cancel(dialer, w->id);
-	w->id = 0;
+	take_off(w);
 }
 
 /* --- the channel --- */
@@ -106,9 +120,18 @@ from_dialer_open(int socket)
 	return dialer;
 }
 
-/* What is pending comes back through on_answer. */
+/* Who waits may go before he has heard of it: from now on he waits here. */
 void
 from_dialer_close(void)
 {
+	struct dial_wait *w;
+
+	if (dialer == NULL)
+		return;
+	while ((w = TAILQ_FIRST(&asked)) != NULL) {
+		channel_cancel(dialer, w->id);
+		take_off(w);
+		orphan(w);
+	}
 	channel_free(&dialer);
 }

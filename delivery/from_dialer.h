@@ -10,7 +10,8 @@
 
 /* One who waits for a connection; embedded in its owner. */
 struct dial_wait {
-	TAILQ_ENTRY(dial_wait) entry; /* of those nobody can answer */
+	TAILQ_ENTRY(dial_wait) entry; /* of those asked, or of those nobody
+				       * can answer */
 	uint64_t id; /* 0: waits for nothing; UINT64_MAX: nobody was there */
 	/* Once, from the loop. fd: connected or on its way, the callee's; -1:
 	 * why not. */

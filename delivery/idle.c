@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "delivery/secure.h"
 #include "delivery/smtp_client.h"
 
 static size_t nidle;
@@ -36,7 +37,7 @@ serves(const struct conn *c, const struct place *p)
 {
 	return (c->policy == p->policy ||
 		   strcmp(c->policy->key, p->policy->key) == 0) &&
-	       addr_eq(&c->source, &p->source);
+	       addr_eq(&c->source, &p->source) && secure_is_current(c);
 }
 
 struct conn *

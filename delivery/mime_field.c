@@ -116,6 +116,33 @@ find_boundary(struct str params, struct buf *out)
 	return false;
 }
 
+bool
+mime_field_find(struct str s, enum mime_field *field)
+{
+	static const struct {
+		struct str name;
+		enum mime_field field;
+	} names[] = {
+		{ { "Content-Transfer-Encoding", 25 }, MIME_FIELD_DECLARED },
+		{ { "Content-Type", 12 }, MIME_FIELD_TYPE },
+		{ { "MIME-Version", 12 }, MIME_FIELD_VERSION },
+	};
+
+	size_t n = 0;
+
+	while (n < s.len && s.p[n] > ' ' && s.p[n] < 0x7f && s.p[n] != ':')
+		n++;
+	*field = MIME_FIELD_OTHER;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eq_nocase(str_head(s, n), names[i].name))
+			*field = names[i].field;
+	if (n == 0)
+		return false;
+	while (n < s.len && (s.p[n] == ' ' || s.p[n] == '\t'))
+		n++;
+	return n < s.len && s.p[n] == ':';
+}
+
 enum mime_type
 mime_type_parse(struct str value, struct buf *boundary)
 {

@@ -59,20 +59,23 @@ policy_unref(struct policy **pp)
 /* --- what is asked for --- */
 
 bool
-policy_wants_dane(const struct action *a, const struct hop_url *url)
+policy_wants_dane(
+    const struct action *a, const struct hop_url *url, bool require_tls)
 {
 	if (url->tls == HOP_TLS_NEVER)
 		return false;
-	if (a->tls == 0)
-		return url->kind == HOP_MX;
+	if (a->tls == 0 || require_tls)
+		return url->kind == HOP_MX || (a->tls & ACTION_TLS_DANE) != 0;
 	return (a->tls & ACTION_TLS_DANE) != 0 &&
 	       (url->kind == HOP_MX || url->kind == HOP_HOST);
 }
 
 bool
-policy_wants_sts(const struct action *a, const struct hop_url *url)
+policy_wants_sts(
+    const struct action *a, const struct hop_url *url, bool require_tls)
 {
-	return (a->tls & ACTION_TLS_STS) != 0 && url->kind == HOP_MX;
+	return ((a->tls & ACTION_TLS_STS) != 0 || require_tls) &&
+	       url->kind == HOP_MX;
 }
 
 /* What the URL and the action say, before anything is known of the host. */
@@ -103,13 +106,38 @@ dane_of(const struct policy_parts *q)
 
 /* A host with records goes by these, whatever its domain's policy says
  * (RFC 8461 2). */
+static bool
+has_sts(const struct policy_parts *q)
+{
+	return q->sts != NULL && q->host != NULL && !q->tls_optional &&
+	       dane_of(q) != DANE_RECORDS;
+}
+
 static enum sts_mode
 sts_mode_of(const struct policy_parts *q)
 {
-	if (q->sts == NULL || q->host == NULL || q->tls_optional ||
-	    dane_of(q) == DANE_RECORDS)
-		return STS_NONE;
-	return q->sts->mode;
+	return has_sts(q) ? q->sts->mode : STS_NONE;
+}
+
+/* Whom a name is of that came by MX only DNSSEC or MTA-STS can say: a
+ * certificate for it proves nothing else (RFC 8689 4.2.1). */
+static bool
+is_vouched_for(const struct policy_parts *q)
+{
+	return q->url->kind != HOP_MX || q->mx_is_secure ||
+	       (sts_mode_of(q) != STS_NONE && sts_allows(q->sts, q->host));
+}
+
+/* May there be a policy that is not known? That one could not be had is no
+ * reason to return a mail for ever. */
+static bool
+is_sts_fault(const struct policy_parts *q)
+{
+	if (!has_sts(q))
+		return false;
+	return q->sts->fault == STS_UNANSWERED ||
+	       (q->sts->fault != STS_NO_FAULT && q->require_tls &&
+		   !is_vouched_for(q));
 }
 
 static enum policy_refusal
@@ -127,8 +155,12 @@ refusal(const struct policy_parts *q)
 	}
 	if (dane_of(q) == DANE_FAULT)
 		return POLICY_DANE_FAULT;
+	if (is_sts_fault(q))
+		return POLICY_STS_FAULT;
 	if (sts_mode_of(q) == STS_ENFORCE && !sts_allows(q->sts, q->host))
 		return POLICY_STS_DENIED;
+	if (q->require_tls && !is_vouched_for(q))
+		return POLICY_MX_UNSURE;
 	return POLICY_FINE;
 }
 

@@ -71,8 +71,12 @@ enum policy_refusal {
 	POLICY_FINE,
 	POLICY_DANE_FAULT, /* nobody knows what its TLSA records say */
 	POLICY_STS_DENIED, /* no host of the domain's policy (RFC 8461 5) */
+	POLICY_STS_FAULT,  /* nobody can tell the domain's policy, and it may
+			    * be one that holds (5.1) */
 	POLICY_IN_CLEAR,   /* never TLS by its URL, but the action wants it */
-	POLICY_NO_REQUIRE  /* the same, and the mail wants it (RFC 8689) */
+	POLICY_NO_REQUIRE, /* the same, and the mail wants it (RFC 8689) */
+	POLICY_MX_UNSURE   /* the mail wants it, and nothing vouches for it
+			    * that this is a host of the domain */
 };
 
 /* All that demands something. */
@@ -84,6 +88,7 @@ struct policy_parts {
 	bool tls_optional;            /* it is a report about TLS: neither TLSA
 				       * nor MTA-STS hold it up (RFC 8460 3) */
 	const char *host;             /* whose address it is; NULL: no name */
+	bool mx_is_secure;            /* the MX that named host (DNSSEC) */
 	const struct host_dane *dane; /* of the host; NULL: DANE_NONE */
 	struct sts_policy *sts;       /* of the domain; NULL: none is asked */
 };
@@ -115,7 +120,7 @@ void policy_slot_clear(struct policy_slot *s);
 struct policy *policy_make(
     const struct policy_parts *q, enum policy_refusal *no);
 /* The same from slot, or made and kept there, with a reference. A slot serves
- * one host: host and dane are not looked at. */
+ * one host: host, mx_is_secure and dane are not looked at. */
 struct policy *policy_get(struct policy_slot *slot,
     const struct policy_parts *q, enum policy_refusal *no);
 /* The same of a next hop without a name, kept by its URL. */
@@ -124,9 +129,11 @@ struct policy *policy_get_by_url(
 /* Forgets those. */
 void policies_clear(void);
 
-/* Is the host's TLSA to be asked for? */
-bool policy_wants_dane(const struct action *a, const struct hop_url *url);
-/* Is the domain's MTA-STS policy? */
-bool policy_wants_sts(const struct action *a, const struct hop_url *url);
+/* Is the host's TLSA to be asked for? And the domain's MTA-STS policy? By MX
+ * both are for a mail with REQUIRETLS, whatever the action says. */
+bool policy_wants_dane(
+    const struct action *a, const struct hop_url *url, bool require_tls);
+bool policy_wants_sts(
+    const struct action *a, const struct hop_url *url, bool require_tls);
 
 #endif

@@ -20,7 +20,7 @@ struct runner {
 	int fd;             /* -1: the dialer's turn */
 	struct loop_fd *watch;
 	struct dial_wait dial;
-	uint64_t late_ms; /* loop time */
+	uint64_t begun_ms, late_ms; /* loop time */
 };
 
 struct race {
@@ -105,15 +105,17 @@ race_stop(struct work *w)
 void
 race_leave(struct work *w)
 {
+	uint64_t now = loop_now_ms(loop);
 	struct runner *one, *next;
 
 	if (w->race == NULL)
 		return;
 	TAILQ_FOREACH_SAFE(one, &w->race->runners, entry, next) {
 		struct place p = take_place(one);
+		bool slow = now - one->begun_ms >= RACE_DELAY_MS;
 
 		runner_free(one);
-		ops->on_left(w, &p);
+		ops->on_left(w, &p, slow);
 		forget(&p);
 	}
 	end(w->race);
@@ -309,13 +311,14 @@ race_add(struct work *w, const struct place *p, uint64_t timeout_ms,
 	one->fd = fd;
 	one->dial.fn = on_dialed;
 	one->dial.ctx = one;
-	one->late_ms = loop_now_ms(loop) + timeout_ms;
+	one->begun_ms = loop_now_ms(loop);
+	one->late_ms = one->begun_ms + timeout_ms;
 	TAILQ_INSERT_TAIL(&one->race->runners, one, entry);
 	if (by_dialer)
 		from_dialer_ask(w->action, p->at.path, &one->dial);
 	else
 		watch(one);
-	one->race->slow_ms = loop_now_ms(loop) + RACE_DELAY_MS;
+	one->race->slow_ms = one->begun_ms + RACE_DELAY_MS;
 	arm(one->race);
 	return 0;
 }

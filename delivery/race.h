@@ -18,9 +18,9 @@ enum { RACE_DELAY_MS = 250 }; /* "Connection Attempt Delay" */
 /* What the owner hears, from the loop only. The place is good until it
  * returns; each may end the work. */
 struct race_ops {
-	/* This one did not answer in time to win: it is closed. Before on_won,
-	 * for each. */
-	void (*on_left)(struct work *w, const struct place *p);
+	/* Another one is taken: it is closed. Before on_won, for each. slow: it
+	 * had its time to answer. */
+	void (*on_left)(struct work *w, const struct place *p, bool slow);
 	/* The race is over: fd is connected, and the callee's. */
 	void (*on_won)(struct work *w, const struct place *p, int fd);
 	/* It cannot be reached; others may be under way still. */

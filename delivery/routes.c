@@ -224,6 +224,7 @@ on_answer(struct question *q, const struct answer_way *m)
 	if (r->result == WAY_FOUND && r->naddrs == 0)
 		r->result = WAY_NO_ADDRESS;
 	r->partial = m->partial;
+	r->mx_is_secure = m->ad;
 	check_dane(r);
 	r->text = str_dup(m->text);
 	r->refs++; /* until all have it */

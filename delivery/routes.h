@@ -45,6 +45,7 @@ struct route {
 	char *name; /* owned, lower case; that of the question */
 	enum way_result result;
 	bool partial;            /* found, but not all of it */
+	bool mx_is_secure;       /* its MX was authenticated (DNSSEC) */
 	struct route_host *told; /* of on_dane last; or NULL */
 	char *text;              /* owned; why there is none */
 	uint64_t expires_ms;

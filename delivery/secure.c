@@ -1,7 +1,7 @@
 /*
  * TLS of the connections to next hops. What all of them share (authorities,
  * kept sessions) is made anew with each set of authorities; connections that
- * began before keep theirs.
+ * began before keep theirs, and take nothing up by it.
  */
 #include "delivery/secure.h"
 
@@ -17,6 +17,22 @@
 enum { AUTHORITIES_MAX = 16 << 20, READ_SIZE = 65536 };
 
 static struct tls_client *client;
+
+static enum tls_proof
+proof_of(const struct policy *p)
+{
+	switch (p->level) {
+	case SECURE_NEVER:
+	case SECURE_MAY:
+	case SECURE_MUST:
+		break;
+	case SECURE_VERIFIED:
+		return TLS_PROOF_NAME;
+	case SECURE_DANE:
+		return TLS_PROOF_DANE;
+	}
+	return TLS_PROOF_NONE;
+}
 
 /* --- authorities --- */
 
@@ -71,7 +87,9 @@ secure_set_authorities(int fd)
 
 	buf_init(&b, AUTHORITIES_MAX);
 	if (read_file(fd, &b, &why) == 0)
-		next = make_client(buf_str(&b), &why);
+		next = tls_client_trusts(client, buf_str(&b)) ?
+			   tls_client_ref(client) :
+			   make_client(buf_str(&b), &why);
 	buf_clear(&b);
 	close(fd);
 	if (next == NULL) {
@@ -82,23 +100,16 @@ secure_set_authorities(int fd)
 	client = next;
 }
 
-/* --- the handshake --- */
-
-static enum tls_proof
-proof_of(const struct policy *p)
+bool
+secure_is_current(const struct conn *c)
 {
-	switch (p->level) {
-	case SECURE_NEVER:
-	case SECURE_MAY:
-	case SECURE_MUST:
-		break;
-	case SECURE_VERIFIED:
-		return TLS_PROOF_NAME;
-	case SECURE_DANE:
-		return TLS_PROOF_DANE;
-	}
-	return TLS_PROOF_NONE;
+	const struct tls *t = stream_tls(c->stream);
+
+	return proof_of(c->policy) != TLS_PROOF_NAME ||
+	       (t != NULL && tls_is_of(t, client));
 }
+
+/* --- the handshake --- */
 
 int
 secure_start(struct conn *c, struct fault *why)

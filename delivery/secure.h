@@ -13,6 +13,9 @@ void secure_init(void);
 /* Certificates of the authorities, read from fd (closed then), for
  * connections from now on. When it cannot be read the former ones stay. */
 void secure_set_authorities(int fd);
+/* What the authorities had to do with it, those of now would too: it may go on
+ * with another mail. */
+bool secure_is_current(const struct conn *c);
 /* Begins the handshake that c->policy demands on c->stream; its on_secure
  * follows. 0, or -1 with why: it cannot even begin (secure_ended says what
  * that is in a report). */

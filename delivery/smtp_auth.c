@@ -20,21 +20,18 @@
 enum {
 	/* user and password with a NUL before each */
 	PLAIN_MAX = 255 + VAULT_SECRET_MAX + 2,
-	LINE_MAX_ = 16 + (PLAIN_MAX + 2) / 3 * 4
+	LINE_MAX_ = 16 + (PLAIN_MAX + 2) / 3 * 4,
+	COMMAND_MAX = 512, /* RFC 5321 4.5.3.1.4, which RFC 4954 4 lets stand */
+	ECHO_MIN = 8       /* fewer bytes of base64 tell nothing */
 };
 
 /* What is still to say: lines that are whole but for how they begin. */
 struct auth {
 	struct buf plain, user, password;
+	bool is_long; /* plain, for a command: it stands alone */
 };
 
-static void
-wipe(struct buf *b)
-{
-	if (b->p != NULL)
-		explicit_bzero(b->p, b->cap);
-	buf_clear(b);
-}
+#define PLAIN "AUTH PLAIN "
 
 void
 auth_end(struct conn *c)
@@ -42,11 +39,39 @@ auth_end(struct conn *c)
 	from_vault_cancel(&c->credentials);
 	if (c->auth == NULL)
 		return;
-	wipe(&c->auth->plain);
-	wipe(&c->auth->user);
-	wipe(&c->auth->password);
+	buf_clear(&c->auth->plain);
+	buf_clear(&c->auth->user);
+	buf_clear(&c->auth->password);
 	free(c->auth);
 	c->auth = NULL;
+}
+
+/* Cuts text where secret's line, or the beginning of it, is repeated. */
+static void
+hide(struct reply *r, const struct buf *line, struct str word)
+{
+	struct str secret = str_trim(str_skip(buf_str(line), word.len));
+	char *at;
+
+	if (secret.len == 0)
+		return;
+	at = memmem(r->text, r->text_len, secret.p,
+	    secret.len < ECHO_MIN ? secret.len : ECHO_MIN);
+	if (at == NULL)
+		return;
+	*at = '\0';
+	r->text_len = (size_t)(at - r->text);
+}
+
+void
+auth_hide(struct conn *c)
+{
+	if (c->auth == NULL)
+		return;
+	hide(&c->reply, &c->auth->plain,
+	    c->auth->is_long ? STR("") : STR(PLAIN));
+	hide(&c->reply, &c->auth->user, STR(""));
+	hide(&c->reply, &c->auth->password, STR(""));
 }
 
 /* All other next hops get their chance, but not this one in the clear. */
@@ -63,38 +88,41 @@ fail(struct conn *c, const char *status, const char *what, const char *why)
 	client_lost(c, &v, LOST_LINE);
 }
 
-/* One line: word, then secret as base64. Its place is taken beforehand, so
- * that no copy is left behind by growing. */
+/* One line: word, then secret as base64. */
 static void
 make_line(struct buf *out, struct str word, struct str secret)
 {
 	buf_init(out, LINE_MAX_);
-	(void)buf_reserve(out, LINE_MAX_);
+	out->secret = true;
 	buf_add_str(out, word);
 	base64_encode(secret, out);
 	buf_add_str(out, STR("\r\n"));
 }
 
 static void
-make_plain(struct buf *out, struct str user, struct str password)
+make_plain(struct auth *a, struct str user, struct str password)
 {
 	struct buf raw;
 
 	buf_init(&raw, PLAIN_MAX);
-	(void)buf_reserve(&raw, PLAIN_MAX);
+	raw.secret = true;
 	buf_add_char(&raw, '\0');
 	buf_add_str(&raw, user);
 	buf_add_char(&raw, '\0');
 	buf_add_str(&raw, password);
-	make_line(out, STR("AUTH PLAIN "), buf_str(&raw));
-	wipe(&raw);
+	make_line(&a->plain, STR(PLAIN), buf_str(&raw));
+	a->is_long = a->plain.len > COMMAND_MAX;
+	if (a->is_long) {
+		buf_clear(&a->plain);
+		make_line(&a->plain, STR(""), buf_str(&raw));
+	}
+	buf_clear(&raw);
 }
 
 static void
 on_credentials(void *ctx, bool found, struct str user, struct str password)
 {
 	struct conn *c = ctx;
-	bool plain = (c->caps & CAP_AUTH_PLAIN) != 0;
 
 	if (!found) {
 		fail(c, "4.3.5", "no credentials are known for this next hop",
@@ -102,13 +130,15 @@ on_credentials(void *ctx, bool found, struct str user, struct str password)
 		return;
 	}
 	c->auth = xcalloc(1, sizeof(*c->auth));
-	if (plain) {
-		make_plain(&c->auth->plain, user, password);
+	if ((c->caps & CAP_AUTH_PLAIN) != 0) {
+		make_plain(c->auth, user, password);
+		client_say(
+		    c, c->auth->is_long ? STATE_AUTH_ALONE : STATE_AUTH_PLAIN);
 	} else {
 		make_line(&c->auth->user, STR(""), user);
 		make_line(&c->auth->password, STR(""), password);
+		client_say(c, STATE_AUTH_LOGIN);
 	}
-	client_say(c, plain ? STATE_AUTH_PLAIN : STATE_AUTH_LOGIN);
 }
 
 static bool
@@ -141,10 +171,15 @@ ask_credentials(struct conn *c)
 }
 
 void
+say_auth_alone(struct conn *c)
+{
+	stream_write(c->stream, "AUTH PLAIN\r\n", 12);
+}
+
+void
 say_auth_plain(struct conn *c)
 {
 	stream_write_secret(c->stream, buf_str(&c->auth->plain));
-	auth_end(c);
 }
 
 void
@@ -163,16 +198,17 @@ void
 say_auth_password(struct conn *c)
 {
 	stream_write_secret(c->stream, buf_str(&c->auth->password));
-	auth_end(c);
 }
 
-/* Of 3xx there may be more to say: the table knows. */
+/* Behind a 3xx there is more to say: the table knows. */
 void
 heard_auth(struct conn *c, enum client_heard what)
 {
-	if (what != HEARD_OK)
+	if (what != HEARD_OK) {
 		fail(c, what == HEARD_TEMP ? "4.7.0" : "4.7.8",
 		    "the next hop refuses our credentials: ", c->reply.text);
-	else if (c->auth == NULL)
+	} else if (c->reply.code / 100 == 2) {
+		auth_end(c);
 		c->has_auth = true;
+	}
 }

@@ -25,21 +25,44 @@ client_set_relay(const struct conn *c, struct verdict *v)
 	(void)secure_format(c, v->tls);
 }
 
-/* All of it may be there although nobody said so: the mail is written, and
- * whatever would have come back is lost. */
+/* The end of the mail is still here. */
 static bool
-is_in_doubt(const struct conn *c, const struct verdict *v, enum lost how)
+is_cut(const struct conn *c)
 {
+	return c->hearing == STATE_BODY ||
+	       ((c->hearing == STATE_DOT || c->chunk_said) &&
+		   stream_unsent(c->stream) > 0);
+}
+
+/* All of it may be there although nobody said so: the mail has left, and
+ * whatever would have come back is lost. Nobody can tell that from a kept
+ * connection that the server had closed before. */
+static bool
+is_in_doubt(const struct conn *c, const struct verdict *v)
+{
+	if (c->work->nopen == c->work->nleft || is_cut(c))
+		return false;
 	if (c->hearing == STATE_DOT)
 		return true;
-	if (!c->chunk_said || stream_unsent(c->stream) > 0)
+	if (!c->chunk_said)
 		return false;
-	if (c->hearing == STATE_BDAT)
-		return true;
-	/* 421 says that the rest was not read. And a kept connection that the
-	 * server had closed already read nothing. */
-	return (c->hearing == STATE_MAIL || c->hearing == STATE_RCPT) &&
-	       v->code == 0 && (c->heard || !c->reused || how != LOST_LINE);
+	/* A server that says 421 before it has a recipient reads no mail. */
+	return c->hearing == STATE_BDAT ||
+	       ((c->hearing == STATE_MAIL || c->hearing == STATE_RCPT) &&
+		   (v->code == 0 || c->ntaken > 0));
+}
+
+/* Who is in doubt gets no other next hop now, and no chunk from us for a
+ * while. */
+static void
+leave_in_doubt(struct conn *c, struct verdict *v)
+{
+	if (c->chunk_said)
+		hop_set_plain(c->hop, loop_now_ms(c->loop));
+	v->possible_duplicate = true;
+	result_tell_all(c->work, TO_ASKED, v);
+	result_tell_all(c->work, TO_TAKEN, v);
+	v->possible_duplicate = false;
 }
 
 /* v is why; the owner may give the work to another connection. */
@@ -51,15 +74,11 @@ client_lost(struct conn *c, struct verdict *v, enum lost how)
 	client_set_relay(c, v);
 	log_debug(NULL, "lost", "relay=%s why=%s", log_cstr(v->relay),
 	    log_cstr(v->text));
-	if (w != NULL && is_in_doubt(c, v, how)) {
-		v->possible_duplicate = true;
-		result_tell_all(w, TO_ASKED, v);
-		result_tell_all(w, TO_TAKEN, v);
-		v->possible_duplicate = false;
-	}
+	if (w != NULL && is_in_doubt(c, v))
+		leave_in_doubt(c, v);
 	if (w != NULL)
 		work_reopen(w);
-	if (c->hearing == STATE_BODY)
+	if (is_cut(c))
 		conn_abort(c);
 	else
 		conn_close(c);
@@ -267,12 +286,17 @@ resolve(struct conn *c, enum client_state next)
 	return next == STATE_HELLO ? client_hello(c) : next;
 }
 
+static bool
+is_about_mail(const struct conn *c)
+{
+	return c->hearing == STATE_DOT || c->hearing == STATE_BDAT;
+}
+
 /* Where the reply leads; what is said next waits for the end of input. */
 static void
 follow(struct conn *c, enum client_state next)
 {
-	if (c->nwaiting > 0 &&
-	    (c->hearing == STATE_DOT || c->hearing == STATE_BDAT)) {
+	if (c->nwaiting > 0 && is_about_mail(c)) {
 		expect(c, c->hearing);
 	} else if (next == STATE_LOST) {
 		lost_by_reply(c);
@@ -285,9 +309,20 @@ follow(struct conn *c, enum client_state next)
 	}
 }
 
-/* One whole reply. */
+/* A yes to the mail has to be the last word, and behind the last of ours. With
+ * one reply too many in a run nobody knows which was for what; that the server
+ * closes it may say. */
+static bool
+is_shifted(const struct conn *c, struct str rest)
+{
+	return stream_unsent(c->stream) > 0 ||
+	       (c->hearing == STATE_BDAT && c->nwaiting == 0 && rest.len > 0 &&
+		   !str_starts_nocase(rest, STR("421")));
+}
+
+/* One whole reply, and what lies there behind it. */
 static void
-hear(struct conn *c)
+hear(struct conn *c, struct str rest)
 {
 	const struct client_row *row = client_row(c->hearing);
 	unsigned int class = c->reply.code / 100U;
@@ -297,7 +332,9 @@ hear(struct conn *c)
 
 	c->nwaiting--;
 	c->heard = c->heard || c->reply.code != 421;
-	if (what == HEARD_PERM && class != 5) {
+	auth_hide(c);
+	if ((what == HEARD_PERM && class != 5) ||
+	    (what == HEARD_OK && is_about_mail(c) && is_shifted(c, rest))) {
 		client_breach(c, "an answer to something else");
 		return;
 	}
@@ -315,7 +352,7 @@ hear(struct conn *c)
 }
 
 static void
-on_line(struct conn *c, struct str line)
+on_line(struct conn *c, struct str line, struct str rest)
 {
 	enum reply_result got = reply_add_line(&c->reply, line);
 
@@ -327,7 +364,7 @@ on_line(struct conn *c, struct str line)
 	    (c->hearing == STATE_EHLO || c->hearing == STATE_LHLO))
 		client_learn(c, str_trim(str_skip(line, 4)));
 	if (got == REPLY_DONE) {
-		hear(c);
+		hear(c, rest);
 		reply_init(&c->reply);
 	}
 }
@@ -381,8 +418,8 @@ on_data(void *ctx, struct str in)
 		case LINE_MORE:
 			return at;
 		case LINE_OK:
-			on_line(c, line);
 			at += used;
+			on_line(c, line, str_skip(in, at));
 			break;
 		case LINE_BARE:
 			client_breach(

@@ -25,6 +25,7 @@ void say_helo(struct conn *c);
 void say_starttls(struct conn *c);
 void begin_tls(struct conn *c);
 void ask_credentials(struct conn *c);
+void say_auth_alone(struct conn *c);
 void say_auth_plain(struct conn *c);
 void say_auth_login(struct conn *c);
 void say_auth_user(struct conn *c);
@@ -79,6 +80,9 @@ void client_injected(struct conn *c);
 bool client_keeps_tls(const struct conn *c);
 
 /* --- smtp_auth.c --- */
+/* The credentials are not in the reply that was heard, however much the server
+ * repeats what we say. */
+void auth_hide(struct conn *c);
 /* Forgets the credentials; nothing happens without. */
 void auth_end(struct conn *c);
 

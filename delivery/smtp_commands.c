@@ -278,24 +278,24 @@ heard_dot(struct conn *c, enum client_heard what)
 /* A server that does not know the command has read the mail for commands:
  * nothing it says is about the mail, and it gets no chunk for a while. */
 static bool
-is_no_bdat(const struct reply *r)
+is_no_bdat(const struct conn *c)
 {
-	return r->code >= 500 && r->code <= 504;
+	uint16_t code = c->reply.code;
+
+	/* with nobody to get it 503 is right */
+	return code >= 500 && code <= 504 && (code != 503 || c->ntaken > 0);
 }
 
 void
 heard_bdat(struct conn *c, enum client_heard what)
 {
-	if (c->ntaken == 0) {
-		if (what == HEARD_OK)
-			client_breach(c, "a mail taken without a recipient");
-		return;
-	}
-	if (!is_no_bdat(&c->reply)) {
+	if (is_no_bdat(c)) {
+		hop_set_plain(c->hop, loop_now_ms(c->loop));
+		work_reopen(c->work); /* none of them has it */
+		client_breach(c, "it offers CHUNKING and knows no BDAT");
+	} else if (c->ntaken > 0) {
 		heard_dot(c, what);
-		return;
+	} else if (what == HEARD_OK) {
+		client_breach(c, "a mail taken without a recipient");
 	}
-	hop_set_plain(c->hop, loop_now_ms(c->loop));
-	c->chunk_said = false;
-	client_breach(c, "it offers CHUNKING and knows no BDAT");
 }

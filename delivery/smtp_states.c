@@ -22,6 +22,7 @@ static const struct client_row rows[] = {
 [STATE_STARTTLS]      = { "STARTTLS",       say_starttls,      2, T(starttls_timeout),   { STATE_SECURING,      STATE_ENTER,  STATE_ENTER  }, STATE_NONE, heard_starttls, false, false },
 [STATE_SECURING]      = { "TLS handshake",  begin_tls,         0, T(starttls_timeout),   { STATE_LOST,          STATE_LOST,   STATE_LOST   }, STATE_NONE, NULL,           false, true  },
 [STATE_CREDENTIALS]   = { "asking for credentials", ask_credentials, 0, T(helo_timeout), { STATE_LOST,          STATE_LOST,   STATE_LOST   }, STATE_NONE, NULL,           false, true  },
+[STATE_AUTH_ALONE]    = { "AUTH PLAIN (alone)", say_auth_alone, 3, T(helo_timeout),      { STATE_AUTH_PLAIN,    STATE_LOST,   STATE_LOST   }, STATE_NONE, heard_auth,     false, false },
 [STATE_AUTH_PLAIN]    = { "AUTH PLAIN",     say_auth_plain,    2, T(helo_timeout),       { STATE_ENTER,         STATE_LOST,   STATE_LOST   }, STATE_NONE, heard_auth,     false, false },
 [STATE_AUTH_LOGIN]    = { "AUTH LOGIN",     say_auth_login,    3, T(helo_timeout),       { STATE_AUTH_USER,     STATE_LOST,   STATE_LOST   }, STATE_NONE, heard_auth,     false, false },
 [STATE_AUTH_USER]     = { "AUTH LOGIN (user)", say_auth_user,  3, T(helo_timeout),       { STATE_AUTH_PASSWORD, STATE_LOST,   STATE_LOST   }, STATE_NONE, heard_auth,     false, false },

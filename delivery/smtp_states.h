@@ -18,6 +18,7 @@ enum client_state {
 	STATE_STARTTLS,
 	STATE_SECURING,    /* the handshake */
 	STATE_CREDENTIALS, /* those for AUTH are asked of the vault */
+	STATE_AUTH_ALONE,  /* what follows is too long for a command */
 	STATE_AUTH_PLAIN,
 	STATE_AUTH_LOGIN,
 	STATE_AUTH_USER,

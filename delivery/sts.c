@@ -60,7 +60,7 @@ static struct sts_policy *
 policy_of(const struct answer_sts *m)
 {
 	static const struct answer_sts nothing = { .mode = STS_NONE,
-		.fault = STS_FETCH_ERROR };
+		.fault = STS_UNANSWERED };
 	struct sts_policy *p = xcalloc(1, sizeof(*p));
 
 	if (m == NULL)

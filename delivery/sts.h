@@ -42,8 +42,7 @@ struct sts_wait {
 
 /* The policy of a domain (A-labels), with a reference; or NULL: then w->fn is
  * called with it once, never before this returned. When the fetcher is not
- * there, or does not answer in time, that is one with STS_NONE and
- * STS_FETCH_ERROR. */
+ * there, or does not answer in time, that is one with STS_UNANSWERED. */
 struct sts_policy *sts_get(struct str domain, struct sts_wait *w);
 /* w waits no longer, if it did. */
 void sts_cancel(struct sts_wait *w);

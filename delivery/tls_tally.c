@@ -363,13 +363,14 @@ tls_tally_sts(struct str domain, const struct sts_policy *p)
 		[STS_FETCH_ERROR] = TLS_RESULT_STS_FETCH_ERROR,
 		[STS_INVALID] = TLS_RESULT_STS_INVALID,
 		[STS_WEBPKI_INVALID] = TLS_RESULT_STS_WEBPKI_INVALID,
+		[STS_UNANSWERED] = TLS_RESULT_SUCCESS,
 	};
 	struct seen s = { .domain = domain,
 		.policy = TLS_POLICY_STS,
 		.result = results[p->fault] };
 	struct buf none;
 
-	if (!on || p->fault == STS_NO_FAULT)
+	if (!on || s.result == TLS_RESULT_SUCCESS)
 		return;
 	buf_init(&none, TEXT_MAX);
 	count_with(&s, &none, NULL, NULL, NULL);

@@ -136,6 +136,12 @@ walk_begin(struct work *w)
 
 /* --- URLs --- */
 
+static bool
+wants_tls(const struct work *w)
+{
+	return (w->flags & ENVELOPE_REQUIRETLS) != 0;
+}
+
 /* By MX the recipient's domain is what makes no sense: an address literal of
  * a kind we do not know, or letters beyond ASCII. Else our configuration. */
 static void
@@ -165,7 +171,7 @@ next_url(struct work *w, const struct action *a)
 	else if (k->url.kind == HOP_ADDRESS || k->url.kind == HOP_LOCAL)
 		k->step = STEP_ADDRESS;
 	else
-		k->step = policy_wants_sts(a, &k->url) &&
+		k->step = policy_wants_sts(a, &k->url, wants_tls(w)) &&
 				  (w->flags & ENVELOPE_TLS_OPTIONAL) == 0 ?
 			      STEP_STS :
 			      STEP_ROUTE;
@@ -193,8 +199,8 @@ static bool
 has_route(struct work *w, const struct action *a)
 {
 	struct walk *k = &w->walk;
-	struct route *r =
-	    routes_get(&k->url, policy_wants_dane(a, &k->url), &k->wait);
+	struct route *r = routes_get(
+	    &k->url, policy_wants_dane(a, &k->url, wants_tls(w)), &k->wait);
 
 	if (r == NULL)
 		return false;
@@ -262,10 +268,14 @@ static const struct {
 	    "its TLSA records cannot be told for now (DNSSEC)" },
 	[POLICY_STS_DENIED] = { "4.7.5",
 	    "the domain's MTA-STS policy does not know that host" },
+	[POLICY_STS_FAULT] = { "4.7.5",
+	    "the domain's MTA-STS policy cannot be told for now" },
 	[POLICY_IN_CLEAR] = { "4.7.5",
 	    "the next hop is never spoken to by TLS, which is required" },
 	[POLICY_NO_REQUIRE] = { "5.7.30",
 	    "REQUIRETLS, and the next hop is never spoken to by TLS" },
+	[POLICY_MX_UNSURE] = { "5.7.30",
+	    "REQUIRETLS, and neither DNSSEC nor MTA-STS vouches for the host" },
 };
 
 static bool
@@ -294,12 +304,9 @@ has_policy(struct work *w, struct policy_parts *q, struct route_host *h,
 static bool
 has_source(struct work *w, const struct action *a, struct place *place)
 {
-	struct verdict v = { 0 };
-
 	if (bind_addr_pick(a, &place->at.addr, &place->source) == 0)
 		return true;
-	verdict_set(&v, "4.4.1", "no source address is of its family");
-	bar(w, place, &v);
+	w->walk.sourceless = true;
 	return false;
 }
 
@@ -312,9 +319,10 @@ is_good(struct work *w, struct config *c, const struct action *a,
 	struct policy_parts q = { .config = c,
 		.action = a,
 		.url = &w->walk.url,
-		.require_tls = (w->flags & ENVELOPE_REQUIRETLS) != 0,
+		.require_tls = wants_tls(w),
 		.tls_optional = (w->flags & ENVELOPE_TLS_OPTIONAL) != 0,
 		.host = h == NULL ? NULL : h->name,
+		.mx_is_secure = h != NULL && w->walk.route->mx_is_secure,
 		.dane = h == NULL ? NULL : &h->dane,
 		.sts = w->walk.sts };
 
@@ -391,6 +399,9 @@ last_resort(struct work *w, struct place *out)
 		return WALK_END;
 	if (k->bad)
 		verdict_set(&v, "4.3.5", "the next hop is not smtp://HOST");
+	else if (k->sourceless)
+		verdict_set(&v, "4.4.1",
+		    "no source address is of the family of the next hop's");
 	else
 		verdict_set(
 		    &v, "4.4.4", "there is no next hop for %s", w->domain);

@@ -20,17 +20,19 @@ enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };
 /* Why there is no (new) policy, for reports (RFC 8460 4.3.2.2). */
 enum sts_fault {
 	STS_NO_FAULT,
-	STS_FETCH_ERROR,   /* sts-policy-fetch-error */
-	STS_INVALID,       /* sts-policy-invalid */
-	STS_WEBPKI_INVALID /* sts-webpki-invalid */
+	STS_FETCH_ERROR,    /* sts-policy-fetch-error */
+	STS_INVALID,        /* sts-policy-invalid */
+	STS_WEBPKI_INVALID, /* sts-webpki-invalid */
+	STS_UNANSWERED      /* nobody can tell whether there is one, for a fault
+			     * of ours: mail waits, no report has it */
 };
 
-#define ANSWER_STS(F)                                                     \
-	F(u8, mode, STS_ENFORCE) /* enum sts_mode; NONE: there is none */ \
-	F(u8, fault, STS_WEBPKI_INVALID) /* enum sts_fault */             \
-	F(u32, ttl_s, 86400) /* how long the answer may be remembered */  \
-	F(str, id, STS_ID_MAX)                                            \
-	F(u32, max_age_s, 31557600)                                       \
+#define ANSWER_STS(F)                                                         \
+	F(u8, mode, STS_ENFORCE)     /* enum sts_mode; NONE: there is none */ \
+	F(u8, fault, STS_UNANSWERED) /* enum sts_fault */                     \
+	F(u32, ttl_s, 86400) /* how long the answer may be remembered */      \
+	F(str, id, STS_ID_MAX)                                                \
+	F(u32, max_age_s, 31557600)                                           \
 	F(str, mxs, STS_MXS_MAX) /* "mx.example.com *.example.net" */
 WIRE_DECLARE(answer_sts, ANSWER_STS)
 

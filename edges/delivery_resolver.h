@@ -73,20 +73,20 @@ enum way_result {
 #define ANSWER_WAY(F)                                                       \
 	F(u8, result, WAY_LOOP)                                             \
 	F(u32, ttl_s, 86400) /* how long it may be remembered */            \
-	F(u8, ad, 1)         /* all of it was authenticated (DNSSEC) */     \
+	F(u8, ad, 1)         /* the MX was authenticated (DNSSEC) */        \
 	F(u8, partial, 1)    /* found, but a host has more that is not      \
 				known now: no answer, or a temporary one */ \
 	F(str, text, 200)    /* in words, for the reply, unless found */
 WIRE_DECLARE(answer_way, ANSWER_WAY)
 
 /* The TXT record of _smtp._tls below a domain that begins with v=TLSRPTv1
- * (RFC 8460 3): its whole text; empty: none, or several, or no answer. */
+ * (RFC 8460 3): its whole text; empty: none, or several. */
 #define ASK_TLS_RUA(F) F(str, domain, 255)
 WIRE_DECLARE(ask_tls_rua, ASK_TLS_RUA)
 
 #define ANSWER_TLS_RUA(F)  \
 	F(str, text, 1024) \
-	F(u32, ttl_s, 86400)
+	F(u32, ttl_s, 86400) /* 0: no answer, nothing is known */
 WIRE_DECLARE(answer_tls_rua, ANSWER_TLS_RUA)
 
 /* clang-format off */

@@ -8,10 +8,11 @@
 #include "lib/base/alloc.h"
 
 struct discovery {
-	TAILQ_ENTRY(discovery) entry; /* while it waits for its turn */
+	TAILQ_ENTRY(discovery) entry; /* while it waits or has its turn */
 	char *record, *host;          /* owned: where it is looked for */
 	char *known, *id;             /* owned */
-	bool anyway, waits;
+	bool anyway, waits, running;
+	uint64_t began_ms; /* its turn */
 	struct name_question question;
 	struct https_get *page;
 	uint64_t late_ms; /* the end of its time */
@@ -22,10 +23,15 @@ struct discovery {
 	void *ctx;
 };
 
+TAILQ_HEAD(discoveries, discovery);
+
 static struct loop *loop;
-/* Those that wait for one of the connections. */
-static TAILQ_HEAD(, discovery) waiting = TAILQ_HEAD_INITIALIZER(waiting);
+/* Those that wait for one of the connections, and those that have one, the
+ * longest first. */
+static struct discoveries waiting = TAILQ_HEAD_INITIALIZER(waiting);
+static struct discoveries running = TAILQ_HEAD_INITIALIZER(running);
 static size_t npages;
+static struct timer *turn; /* NULL: nobody waits */
 static uint64_t nfetches, nfailures;
 
 static void next_page(void);
@@ -49,13 +55,23 @@ discovery_failures(void)
 }
 
 static void
+end_turn(struct discovery *d)
+{
+	if (d->waits)
+		TAILQ_REMOVE(&waiting, d, entry);
+	d->waits = false;
+	if (!d->running)
+		return;
+	TAILQ_REMOVE(&running, d, entry);
+	d->running = false;
+	npages--;
+}
+
+static void
 let_go(struct discovery *d)
 {
 	from_resolver_cancel(&d->question);
-	if (d->waits)
-		TAILQ_REMOVE(&waiting, d, entry);
-	if (d->page != NULL)
-		npages--;
+	end_turn(d);
 	https_cancel(&d->page);
 	timer_free(&d->late);
 	buf_clear(&d->addrs);
@@ -143,7 +159,7 @@ on_page(void *ctx, const struct https_answer *a)
 	struct discovery *d = ctx;
 
 	d->page = NULL;
-	npages--;
+	end_turn(d);
 	if (a->result == HTTPS_OK)
 		take_policy(d, a->body);
 	else
@@ -156,6 +172,10 @@ get_page(struct discovery *d)
 	uint64_t now = loop_now_ms(loop);
 	uint64_t left = d->late_ms > now ? d->late_ms - now : 1;
 
+	end_turn(d);
+	TAILQ_INSERT_TAIL(&running, d, entry);
+	d->running = true;
+	d->began_ms = now;
 	npages++;
 	nfetches++;
 	d->page = https_get(str_of(d->host), "/.well-known/mta-sts.txt",
@@ -163,17 +183,36 @@ get_page(struct discovery *d)
 	    left < DISCOVERY_PAGE_MS ? left : DISCOVERY_PAGE_MS, on_page, d);
 }
 
+/* Who says nothing for long is not to keep the others from theirs. */
+static void
+on_turn(void *ctx)
+{
+	struct discovery *d = TAILQ_FIRST(&running);
+
+	(void)ctx;
+	if (d->began_ms + DISCOVERY_TURN_MS <= loop_now_ms(loop))
+		fail(d, STS_FETCH_ERROR, "it takes too long, others wait");
+	else
+		next_page();
+}
+
 static void
 next_page(void)
 {
+	uint64_t due_ms, now = loop_now_ms(loop);
 	struct discovery *d;
 
-	while (npages < DISCOVERY_PAGES_MAX &&
-	       (d = TAILQ_FIRST(&waiting)) != NULL) {
-		TAILQ_REMOVE(&waiting, d, entry);
-		d->waits = false;
+	while (
+	    npages < DISCOVERY_PAGES_MAX && (d = TAILQ_FIRST(&waiting)) != NULL)
 		get_page(d);
+	if (TAILQ_EMPTY(&waiting)) {
+		timer_free(&turn);
+		return;
 	}
+	due_ms = TAILQ_FIRST(&running)->began_ms + DISCOVERY_TURN_MS;
+	if (turn == NULL)
+		turn = timer_new(loop, on_turn, NULL);
+	timer_set(turn, due_ms > now ? due_ms - now : 0);
 }
 
 /* --- where it is --- */
@@ -194,7 +233,11 @@ on_addrs(struct name_question *q)
 		return;
 	}
 	d->waits = true;
-	TAILQ_INSERT_TAIL(&waiting, d, entry);
+	/* A policy must not end because others want theirs. */
+	if (d->known[0] != '\0')
+		TAILQ_INSERT_HEAD(&waiting, d, entry);
+	else
+		TAILQ_INSERT_TAIL(&waiting, d, entry);
 	next_page();
 }
 

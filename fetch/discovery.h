@@ -1,7 +1,8 @@
 /*
  * The policy of one domain, from its TXT record to the page (RFC 8461 3): a
  * look at the record, and when that has news, the page. All of it in a bounded
- * time, so many at once; the others wait for their turn.
+ * time, so many at once; the others wait for their turn, those behind whom a
+ * policy stands already before them, and who has had his gives way.
  */
 #ifndef POSTERN_FETCH_DISCOVERY_H
 #define POSTERN_FETCH_DISCOVERY_H
@@ -16,7 +17,8 @@
 enum {
 	DISCOVERY_MS = 65000, /* all of it; delivery waits a little longer */
 	DISCOVERY_PAGE_MS = 60000, /* the page (RFC 8461 3.3) */
-	DISCOVERY_PAGES_MAX = 32   /* connections at once */
+	DISCOVERY_PAGES_MAX = 32,  /* connections at once */
+	DISCOVERY_TURN_MS = 5000   /* of a connection while others wait */
 };
 
 enum discovery_result {

@@ -71,7 +71,7 @@ static void
 on_ask_sts(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	static const struct answer_sts too_many = { .mode = STS_NONE,
-		.fault = STS_FETCH_ERROR };
+		.fault = STS_UNANSWERED };
 	const struct ask_sts *ask = msg;
 	struct answer_sts m;
 	struct agent *a = ctx;
@@ -90,12 +90,23 @@ on_ask_sts(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		channel_tell(ch, TYPE_answer_sts, &m, id);
 		end_question(q);
 	}
+	/* Who does not read the answers gets no more of them. */
+	if (channel_is_full(ch))
+		channel_pause(ch);
 }
 
 static const struct handler handlers[] = {
 	{ TYPE_ask_sts, on_ask_sts },
 	{ 0, NULL },
 };
+
+static void
+on_drained(void *ctx)
+{
+	struct agent *a = ctx;
+
+	channel_resume(a->channel);
+}
 
 static void
 on_closed(void *ctx, struct channel *ch)
@@ -121,6 +132,7 @@ from_delivery_add(uint16_t instance, int socket)
 	snprintf(
 	    name, sizeof(name), "%s[%u]", role_name(ROLE_DELIVERY), instance);
 	channel_set_peer(a->channel, name);
+	channel_on_drained(a->channel, on_drained, a);
 	LIST_INSERT_HEAD(&agents, a, next);
 	return a->channel;
 }

@@ -23,6 +23,7 @@ struct https_get {
 	CURL *easy;
 	struct curl_slist *resolved;
 	struct buf body;
+	size_t head_len;
 	https_fn *fn;
 	void *ctx;
 	struct timer *refused; /* it never began: fn is called by this */
@@ -163,6 +164,17 @@ take_body(char *p, size_t size, size_t n, void *ctx)
 	return g->body.failed ? 0 : size * n;
 }
 
+/* Of all heads there are, of provisional answers and trailers too. */
+static size_t
+take_head(char *p, size_t size, size_t n, void *ctx)
+{
+	struct https_get *g = ctx;
+
+	(void)p;
+	g->head_len += size * n;
+	return g->head_len > HTTPS_HEAD_MAX ? 0 : size * n;
+}
+
 static const struct {
 	CURLoption option;
 	long value;
@@ -211,6 +223,8 @@ set_fixed(CURL *easy)
 		    easy, CURLOPT_RESOLVER_START_FUNCTION, refuse_lookup);
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
 	return rc == CURLE_OK;
 }
 
@@ -232,6 +246,7 @@ set_own(struct https_get *g, const char *url, const char *resolve,
 	       curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms) ==
 		   CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_WRITEDATA, g) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_HEADERDATA, g) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PRIVATE, g) == CURLE_OK;
 }
 
@@ -334,6 +349,21 @@ is_plain(const char *type)
 	return str_eq_nocase(str_trim(str_cut(&rest, ';')), STR("text/plain"));
 }
 
+/* Not by the end of the connection, which anybody between can bring about:
+ * libcurl does not mind whether TLS was ended first. */
+static bool
+has_end(const struct https_get *g)
+{
+	struct curl_header *h;
+	curl_off_t len = -1;
+
+	(void)curl_easy_getinfo(
+	    g->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &len);
+	return len >= 0 || (curl_easy_header(g->easy, "Transfer-Encoding", 0,
+				CURLH_HEADER, -1, &h) == CURLHE_OK &&
+			       str_eq_nocase(str_of(h->value), STR("chunked")));
+}
+
 static const char *
 bad_page(const struct https_get *g)
 {
@@ -346,7 +376,9 @@ bad_page(const struct https_get *g)
 		return "a redirect, which is not followed";
 	if (status != 200)
 		return "the status is not 200";
-	return is_plain(type) ? NULL : "it is not text/plain";
+	if (!is_plain(type))
+		return "it is not text/plain";
+	return has_end(g) ? NULL : "it does not say where it ends";
 }
 
 static void
@@ -354,7 +386,9 @@ finish(struct https_get *g, CURLcode rc)
 {
 	struct https_answer a = { .result = HTTPS_FAILED };
 
-	if (g->body.failed)
+	if (g->head_len > HTTPS_HEAD_MAX)
+		a.why = "its head does not end";
+	else if (g->body.failed)
 		a.why = "more than 64 KiB";
 	else if (rc != CURLE_OK)
 		a.why = curl_easy_strerror(rc);

@@ -14,7 +14,7 @@
 #include "lib/base/loop.h"
 #include "lib/base/str.h"
 
-enum { HTTPS_PORT = 443, HTTPS_BODY_MAX = 65536 };
+enum { HTTPS_PORT = 443, HTTPS_HEAD_MAX = 65536, HTTPS_BODY_MAX = 65536 };
 
 enum https_result {
 	HTTPS_OK,

@@ -397,7 +397,6 @@ on_failure(struct domain_policy *d, const struct discovered *found)
 	    (unsigned long long)life_left(d));
 }
 
-/* How long until the next question brings another look. */
 static uint32_t
 patience_for(const struct discovered *found)
 {
@@ -414,6 +413,18 @@ patience_for(const struct discovered *found)
 	return found->ttl_s;
 }
 
+/* How long until the next question brings another look: no longer than the
+ * policy lives, which may have ended while its record was looked at. */
+static void
+set_patience(struct domain_policy *d, const struct discovered *found)
+{
+	uint64_t s = patience_for(found), left = life_left(d);
+
+	if (s > left && (left > 0 || found->result == DISCOVERY_SAME))
+		s = left;
+	d->again_ms = loop_now_ms(loop) + s * 1000;
+}
+
 static void
 on_discovered(void *ctx, const struct discovered *found)
 {
@@ -421,13 +432,13 @@ on_discovered(void *ctx, const struct discovered *found)
 	bool refreshed = d->refreshes;
 
 	end_discovery(d);
-	d->again_ms = loop_now_ms(loop) + (uint64_t)patience_for(found) * 1000;
 	if (found->result == DISCOVERY_FOUND)
 		on_new_policy(d, found);
 	else if (found->result == DISCOVERY_FAILED)
 		on_failure(d, found);
 	else
 		d->fault = STS_NO_FAULT;
+	set_patience(d, found);
 	if (d->has && d->due_ms == 0 && refreshed)
 		plan_again(d);
 	set_timer();
@@ -496,7 +507,7 @@ policies_get(struct str domain, struct policy_wait *w, struct answer_sts *m)
 	d->asked_ms = loop_now_ms(loop);
 	unlist(d);
 	list(d);
-	if (d->discovery == NULL && d->again_ms > loop_now_ms(loop)) {
+	if (d->again_ms > loop_now_ms(loop)) {
 		*m = answer_of(d);
 		return true;
 	}

@@ -22,7 +22,7 @@ $(foreach t,$(FUZZ_SRC),$(eval $(call test_program,$(t),$(B)/tests/fuzz/replay.o
 # with a ledger.
 CRASH_SRC := $(wildcard tests/crash/*_crash.c)
 CRASH := $(CRASH_SRC:%.c=$(B)/%) $(B)/tests/crash/faultshim.so
-$(foreach t,$(CRASH_SRC),$(eval $(call test_program,$(t),$(filter-out %/main.o,$(OBJ_queue)),,)))
+$(foreach t,$(CRASH_SRC),$(eval $(call test_program,$(t),$(filter-out %/main.o,$(OBJ_queue)),,$(LIBS_queue))))
 $(B)/tests/crash/faultshim.so: tests/crash/faultshim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl

@@ -1,10 +1,18 @@
 #include "posternd/authorities.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
 #include "posternd/gateway.h"
 #include "posternd/tables.h"
+
+/* That there are none is to be told, too: who was told of some trusts them. */
+static int
+nobody(void)
+{
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 /* Who named one has been told when it could not be read; it may have gone
  * since. */
@@ -17,8 +25,10 @@ authorities_open(struct gateway *gw)
 	if (gw->authorities != -1)
 		close(gw->authorities);
 	gw->authorities = -1;
-	if (named == NULL && access(AUTHORITIES_PATH, F_OK) == -1)
+	if (named == NULL && access(AUTHORITIES_PATH, F_OK) == -1) {
+		gw->authorities = nobody();
 		return;
+	}
 	gw->authorities =
 	    conf_file_open(named != NULL ? named : AUTHORITIES_PATH, &why);
 	if (gw->authorities == -1)

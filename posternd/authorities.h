@@ -10,7 +10,7 @@ struct gateway;
 #define AUTHORITIES_PATH "/etc/ssl/certs/ca-certificates.crt"
 
 /* Opens what gw->conf names, as it is there now, as gw->authorities; -1:
- * there is none. */
+ * those told of before stay. */
 void authorities_open(struct gateway *gw);
 
 #endif

@@ -439,8 +439,9 @@ static void
 end(struct queue *q)
 {
 	if (q->started) {
-		tls_report_stop(q);
 		pace_now(&q->pace);
+		/* Behind it all reports of this round are known to be made. */
+		tls_report_stop(q);
 	}
 	store_close(&q->store);
 	child_exit();

@@ -50,6 +50,17 @@ take_room(struct tallies *t, size_t bytes)
 	return true;
 }
 
+/* The same for a failure: one domain does not take the room of all others, and
+ * nobody is sent more than is worth reading. */
+static bool
+take_room_for_details(struct tallies *t, struct tally *tally, size_t bytes)
+{
+	if (bytes > TALLY_DETAILS_MAX - tally->details || !take_room(t, bytes))
+		return false;
+	tally->details += bytes;
+	return true;
+}
+
 /* A text that is freed. */
 static void
 drop(struct tallies *t, char *text)
@@ -186,7 +197,7 @@ count(uint64_t *sum, uint64_t n)
 
 /* What there is no room for is counted without its details. */
 static void
-add_failure(struct tallies *t, struct tally_policy *p,
+add_failure(struct tallies *t, struct tally *tally, struct tally_policy *p,
     const struct tell_tls_tally *m, uint64_t n)
 {
 	struct tally_failure *f;
@@ -197,8 +208,9 @@ add_failure(struct tallies *t, struct tally_policy *p,
 			return;
 		}
 	if (p->nkinds == TALLY_FAILURES_MAX ||
-	    !take_room(t, m->mx.len + m->mx_address.len + m->our_address.len +
-			      m->reason.len))
+	    !take_room_for_details(t, tally,
+		m->mx.len + m->mx_address.len + m->our_address.len +
+		    m->reason.len))
 		return;
 	f = xcalloc(1, sizeof(*f));
 	f->result = (enum tls_result)m->result;
@@ -261,7 +273,7 @@ tallies_add(struct tallies *t, const struct tell_tls_tally *m)
 		count(&p->successes, n.count);
 	} else {
 		count(&p->failures, n.count);
-		add_failure(t, p, &n, n.count);
+		add_failure(t, tally, p, &n, n.count);
 	}
 	return 0;
 }
@@ -419,7 +431,7 @@ add_line_failure(struct line *l)
 	    l->numbers[0] > TLS_RESULT_STS_WEBPKI_INVALID)
 		return -1;
 	m.result = (uint8_t)l->numbers[0];
-	add_failure(l->t, l->policy, &m, l->numbers[1]);
+	add_failure(l->t, l->tally, l->policy, &m, l->numbers[1]);
 	return 0;
 }
 

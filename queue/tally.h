@@ -16,10 +16,12 @@
 #include "lib/base/tree.h"
 
 enum {
-	TALLY_ENTRIES_MAX = 50000, /* days of domains, policies, failures */
-	TALLY_BYTES_MAX = 4 << 20, /* of all their texts */
-	TALLY_POLICIES_MAX = 8,    /* of a domain's day */
-	TALLY_FAILURES_MAX = 200,  /* kinds of them, of a policy */
+	TALLY_ENTRIES_MAX = 50000,    /* days of domains, policies, failures */
+	TALLY_BYTES_MAX = 4 << 20,    /* of all their texts */
+	TALLY_POLICIES_MAX = 8,       /* of a domain's day */
+	TALLY_FAILURES_MAX = 200,     /* kinds of them, of a policy */
+	TALLY_DETAILS_MAX = 64 << 10, /* bytes of the texts of all those of a
+				       * domain's day */
 	/* More than tallies_format ever writes. */
 	TALLY_TEXT_MAX = 32 << 20
 };
@@ -38,7 +40,7 @@ struct tally_policy {
 	char *text;        /* its lines, LF between; or "" */
 	char *mx_patterns; /* a blank between; or "" */
 	uint64_t successes, failures;
-	size_t nkinds; /* of failures, in the list; what is above its bound
+	size_t nkinds; /* of failures, in the list; what is above the bounds
 			* is only counted */
 	STAILQ_HEAD(, tally_failure) kinds;
 };
@@ -54,6 +56,7 @@ struct tally {
 	bool over;       /* nothing is left to be told */
 	size_t nsending; /* reports on their way to the disk */
 	size_t npolicies;
+	size_t details; /* bytes of the texts of all their kinds of failures */
 	STAILQ_HEAD(, tally_policy) policies;
 };
 

@@ -17,6 +17,7 @@
 #include "lib/base/crc32c.h"
 #include "lib/base/log.h"
 #include "lib/mail/envelope.h"
+#include "lib/mail/path.h"
 #include "queue/own_mail.h"
 #include "queue/queue.h"
 #include "queue/side_file.h"
@@ -30,7 +31,7 @@ enum {
 	SPREAD_MS = 4 * 3600 * 1000,
 	KEPT_DAYS = 7, /* what could not be told until then is forgotten */
 	LOOK_MS = 30000,
-	SAVE_MS = 1000, /* and as many as there are entries */
+	SAVE_MS = 1000, /* and as many more as there are entries */
 	SENDING_MAX = 32,
 	FILE_MAX = TALLY_TEXT_MAX + 64
 };
@@ -59,9 +60,29 @@ static void
 set_save(struct queue *q)
 {
 	struct tls_reporting *t = &q->tls_reporting;
+	uint64_t now_ms = queue_now_ms(q);
 
 	if (t->changed && !t->saving)
-		timer_set(t->save, SAVE_MS + t->tallies.nentries);
+		timer_set(t->save, t->due_ms > now_ms ? t->due_ms - now_ms : 0);
+}
+
+/* What comes later does not put off what was there. */
+static void
+changed_until(struct queue *q, uint64_t within_ms)
+{
+	struct tls_reporting *t = &q->tls_reporting;
+	uint64_t due_ms = queue_now_ms(q) + within_ms;
+
+	if (!t->changed || due_ms < t->due_ms)
+		t->due_ms = due_ms;
+	t->changed = true;
+	set_save(q);
+}
+
+static void
+changed(struct queue *q)
+{
+	changed_until(q, SAVE_MS + q->tls_reporting.tallies.nentries);
 }
 
 static void
@@ -70,12 +91,13 @@ on_saved(void *ctx, const struct fault *why)
 	struct queue *q = ctx;
 
 	q->tls_reporting.saving = false;
-	if (why != NULL) {
-		log_warn(NULL, "spool", "tls-reports=unsaved error=%s",
-		    log_cstr(why->text));
-		q->tls_reporting.changed = true;
+	if (why == NULL) {
+		set_save(q);
+		return;
 	}
-	set_save(q);
+	log_warn(
+	    NULL, "spool", "tls-reports=unsaved error=%s", log_cstr(why->text));
+	changed_until(q, LOOK_MS);
 }
 
 static void
@@ -94,13 +116,6 @@ save(void *ctx)
 	t->changed = false;
 	t->saving = true;
 	side_file_write(q->store, file_name, &file, on_saved, q);
-}
-
-static void
-changed(struct queue *q)
-{
-	q->tls_reporting.changed = true;
-	set_save(q);
 }
 
 static int
@@ -149,8 +164,9 @@ tls_report_tally(struct queue *q, const struct tell_tls_tally *m)
 {
 	uint32_t now = today();
 
-	if (q->config->tls_reports == NULL || m->domain.len == 0 ||
-	    m->day + 2 < now || m->day > now + 1)
+	if (q->config->tls_reports == NULL ||
+	    !path_is_domain(m->domain, false) || m->day + 2 < now ||
+	    m->day > now + 1)
 		return;
 	if (tallies_add(&q->tls_reporting.tallies, m) == -1)
 		log_debug(NULL, "tls-tally-lost", "domain=%s day=%" PRIu32,
@@ -210,7 +226,9 @@ on_committed(void *ctx, bool ok, struct store_ref ref)
 		index_del(&q->index, &s->entry);
 	}
 	queue_check_limit(q);
-	changed(q);
+	/* Before it is on disk a crash would have it told again; and few are
+	 * made between two looks. */
+	changed_until(q, SAVE_MS);
 	sending_free(s);
 }
 
@@ -323,14 +341,18 @@ is_due(const struct queue *q, const struct tally *t, uint64_t now_ms)
 	       store_space(q->store, NULL) == SPACE_OK;
 }
 
-/* What was told is remembered for a while, so that what comes late is not told
- * as another report. */
-static bool
-is_old(const struct tally *t, uint32_t now)
+/* Nobody will be told. What was is remembered for a while, so that what comes
+ * late is not told as another report; what is of days to come is there since
+ * the clock was wrong. NULL, or why. */
+static const char *
+find_end(const struct tally *t, uint32_t now)
 {
 	if (t->nsending > 0)
-		return false;
-	return t->day + (t->over ? 2 : KEPT_DAYS) < now;
+		return NULL;
+	if (t->day > now + 1)
+		return "its day is not now";
+	return t->day + (t->over ? 2 : KEPT_DAYS) < now ? "it is too old" :
+							  NULL;
 }
 
 static void
@@ -342,12 +364,14 @@ look(void *ctx)
 	struct tally *t, *next;
 
 	for (t = tallies_next(all, NULL); t != NULL; t = next) {
+		const char *why = find_end(t, today());
+
 		next = tallies_next(all, t);
-		if (is_old(t, today())) {
+		if (why != NULL) {
 			if (!t->over)
 				log_warn(NULL, "tls-report-unsent",
 				    "domain=%s why=%s", log_cstr(t->domain),
-				    log_cstr("it is too old"));
+				    log_cstr(why));
 			tallies_del(all, &t);
 			changed(q);
 		} else if (is_due(q, t, now_ms)) {

@@ -21,6 +21,7 @@ struct tls_reporting {
 	struct timer *look; /* for days that are over */
 	bool saving;        /* a write is under way */
 	bool changed;       /* since the last one began */
+	uint64_t due_ms;    /* by when that is to be on disk */
 	size_t nsending;
 	uint64_t made; /* since the start */
 };

@@ -402,38 +402,59 @@ find_rua(struct str record)
 	return STR("");
 }
 
+/* The address of a URI, appended and checked. A size behind '!' was meant for
+ * others; headers behind '?' are not ours to set. 0/-1 */
+static int
+add_address(struct buf *text, struct str uri)
+{
+	struct str scheme = STR("mailto:"), address = str_skip(uri, scheme.len);
+	size_t begin = text->len;
+
+	address = str_head(address, str_find(address, '?'));
+	address = str_head(address, str_find(address, '!'));
+	if (str_starts_nocase(uri, scheme) &&
+	    add_unescaped(text, address) == 0 &&
+	    is_usable(str_skip(buf_str(text), begin)))
+		return 0;
+	text->len = begin;
+	return -1;
+}
+
+static bool
+is_listed(const struct str *list, size_t n, struct str address)
+{
+	for (size_t i = 0; i < n; i++)
+		if (str_eq_nocase(list[i], address))
+			return true;
+	return false;
+}
+
 size_t
 tls_report_addresses(struct str rua, struct buf *text,
     struct str out[static TLS_REPORT_TO_MAX], size_t *nother)
 {
-	struct str uris = find_rua(rua), scheme = STR("mailto:");
-	size_t ends[TLS_REPORT_TO_MAX], n = 0, begin;
+	struct str uris = find_rua(rua);
+	size_t n = 0, begin;
 
 	*nother = 0;
 	buf_reset(text);
+	/* It does not move: out points into it. */
+	(void)buf_reserve(text, uris.len);
 	while (uris.len > 0) {
 		struct str uri = str_trim(str_cut(&uris, ','));
 
 		if (uri.len == 0)
 			continue;
 		begin = text->len;
-		/* A size behind '!' was meant for others; headers behind '?'
-		 * are not ours to set. */
-		struct str address = str_skip(uri, scheme.len);
-		address = str_head(address, str_find(address, '?'));
-		address = str_head(address, str_find(address, '!'));
-		if (!str_starts_nocase(uri, scheme) || n == TLS_REPORT_TO_MAX ||
-		    add_unescaped(text, address) == -1 ||
-		    !is_usable(str_skip(buf_str(text), begin))) {
+		if (n == TLS_REPORT_TO_MAX || add_address(text, uri) == -1) {
 			(*nother)++;
-			text->len = begin;
 			continue;
 		}
-		ends[n++] = text->len;
-	}
-	for (size_t i = 0; i < n; i++) {
-		begin = i == 0 ? 0 : ends[i - 1];
-		out[i] = (struct str){ text->p + begin, ends[i] - begin };
+		out[n] = str_skip(buf_str(text), begin);
+		if (is_listed(out, n, out[n]))
+			text->len = begin;
+		else
+			n++;
 	}
 	return n;
 }

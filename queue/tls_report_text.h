@@ -35,8 +35,8 @@ int tls_report_json(const struct tls_report *r, struct buf *out);
 int tls_report_build(
     const struct tls_report *r, struct buf *out, uint32_t *header_size);
 
-/* The mail addresses of a TLSRPT record (RFC 8460 3), decoded, at most
- * TLS_REPORT_TO_MAX; out's texts are in text. *nother: addresses of other
+/* The mail addresses of a TLSRPT record (RFC 8460 3), decoded, each once, at
+ * most TLS_REPORT_TO_MAX; out's texts are in text. *nother: addresses of other
  * kinds, or of none that we know. Returns how many. */
 size_t tls_report_addresses(struct str rua, struct buf *text,
     struct str out[static TLS_REPORT_TO_MAX], size_t *nother);

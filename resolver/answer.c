@@ -512,6 +512,9 @@ answer_parse(struct str packet, struct str name, enum dns_type type,
 	if (rcode != RCODE_OK && rcode != RCODE_NXDOMAIN)
 		return dns_answer_fault(
 		    rcode_words[rcode] == NULL ? "rcode" : rcode_words[rcode]);
+	/* What is left out might be what matters. */
+	if (answer_is_truncated(packet))
+		return dns_answer_fault("truncated");
 	if (get16(p.p + 4) != 1 || name_parse(name, &n) == -1 ||
 	    read_question(&p, &n, type) == -1 || read_sections(&p) == -1)
 		a = dns_answer_fault("malformed");

@@ -127,7 +127,7 @@ on_ask_way(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 /* --- reports about TLS --- */
 
-enum { RUA_FAULT_TTL_S = 300, RUA_MAX = 1024 };
+enum { RUA_MAX = 1024 };
 
 struct rua_question {
 	struct question q;
@@ -173,9 +173,10 @@ static void
 on_rua(void *ctx, struct dns_answer *a)
 {
 	struct rua_question *r = ctx;
-	uint32_t ttl_s = a->status == DNS_FAULT ? RUA_FAULT_TTL_S : a->ttl_s;
+	uint32_t ttl_s = a->ttl_s > 0 ? a->ttl_s : 1;
 
-	answer_rua(r->q.peer->channel, r->q.id, find_rua(a), ttl_s);
+	answer_rua(r->q.peer->channel, r->q.id, find_rua(a),
+	    a->status == DNS_FAULT ? 0 : ttl_s);
 	question_end(&r->q);
 	free(r);
 }
@@ -196,7 +197,7 @@ on_ask_tls_rua(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	char name[280];
 
 	if (!path_is_domain(m->domain, false) || peer_has_too_many(ctx)) {
-		answer_rua(ch, id, STR(""), RUA_FAULT_TTL_S);
+		answer_rua(ch, id, STR(""), 0);
 		return;
 	}
 	struct rua_question *r = xcalloc(1, sizeof(*r));

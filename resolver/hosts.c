@@ -273,8 +273,6 @@ note(struct way_found *out, const struct dns_answer *a)
 		ttl_s = HOSTS_FAULT_TTL_S;
 	if (ttl_s < out->ttl_s)
 		out->ttl_s = ttl_s;
-	if (!a->ad)
-		out->ad = false;
 }
 
 /* No MX: the name itself is all there is. */
@@ -407,9 +405,9 @@ void
 hosts_finish(
     const struct hosts *h, enum way_result result, struct way_found *out)
 {
-	*out = (struct way_found){
-		.result = result, .ttl_s = DNS_TTL_MAX, .ad = true
-	};
+	*out = (struct way_found){ .result = result,
+		.ttl_s = DNS_TTL_MAX,
+		.ad = hosts_mx_is_secure(h) };
 	if (h->mx != NULL)
 		note(out, h->mx);
 	if (result == WAY_FOUND)

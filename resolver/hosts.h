@@ -58,7 +58,7 @@ struct way_host {
 struct way_found {
 	enum way_result result;
 	uint32_t ttl_s;
-	bool ad;
+	bool ad;      /* the MX was authenticated; always without one */
 	bool partial; /* addresses of a host could not be learned */
 	size_t naddrs;
 	struct way_addr addrs[WAY_ALL_MAX];

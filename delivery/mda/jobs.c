@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "delivery/mda/exit_status.h"
 #include "delivery/mda/expand.h"
@@ -14,6 +15,7 @@ struct job {
 	LIST_ENTRY(job) next;
 	struct local_work *work; /* NULL: the queue is gone */
 	uint32_t rcpt;           /* of the work's */
+	char *action;            /* whose command it is */
 	char *command;           /* its program */
 	struct run *run;
 };
@@ -70,6 +72,7 @@ job_free(struct job *j)
 {
 	LIST_REMOVE(j, next);
 	nruns--;
+	free(j->action);
 	free(j->command);
 	free(j);
 }
@@ -143,6 +146,7 @@ start_job(struct local_work *w, uint32_t rcpt, const struct action *a,
 		expanded_clear(&e);
 		return -1;
 	}
+	j->action = xstrdup(w->action);
 	j->command = xstrdup(e.argv[0]);
 	LIST_INSERT_HEAD(&jobs, j, next);
 	nruns++;
@@ -173,14 +177,27 @@ begin_rcpt(struct local_work *w)
 	end_rcpt(w);
 }
 
-/* The next work with a recipient left; it goes behind the others. */
+/* May one more of this action run? */
+static bool
+has_room(const char *action)
+{
+	const struct job *j;
+	unsigned int n = 0;
+
+	LIST_FOREACH(j, &jobs, next)
+		n += strcmp(j->action, action) == 0;
+	return n < JOBS_RUNS_MAX;
+}
+
+/* The next work that may begin with a recipient; it goes behind the
+ * others. */
 static struct local_work *
 next_work(void)
 {
 	struct local_work *w;
 
 	TAILQ_FOREACH(w, &works, entry)
-		if (w->begun < w->nrcpts) {
+		if (w->begun < w->nrcpts && has_room(w->action)) {
 			TAILQ_REMOVE(&works, w, entry);
 			TAILQ_INSERT_TAIL(&works, w, entry);
 			return w;
@@ -194,7 +211,7 @@ run_turns(void *unused)
 	struct local_work *w;
 
 	(void)unused;
-	while (!stopping && nruns < JOBS_RUNS_MAX && (w = next_work()) != NULL)
+	while (!stopping && (w = next_work()) != NULL)
 		begin_rcpt(w);
 	if (stopping && nruns == 0)
 		on_stopped();

@@ -1,7 +1,7 @@
 /*
  * The works of the queue that wait for commands or have some running: one
- * command for each recipient, a bounded number at the same time, works by
- * turns.
+ * command for each recipient, a bounded number of each action at the same time,
+ * so that one that hangs does not keep the others' mail; works by turns.
  */
 #ifndef POSTERN_MDA_JOBS_H
 #define POSTERN_MDA_JOBS_H
@@ -12,7 +12,7 @@
 
 enum {
 	JOBS_CAPACITY = 32, /* works */
-	JOBS_RUNS_MAX = 8   /* commands at the same time */
+	JOBS_RUNS_MAX = 8   /* commands of an action at the same time */
 };
 
 void jobs_init(struct loop *l);

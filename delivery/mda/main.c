@@ -9,8 +9,9 @@
  * Trusts: the queue.  Trusted by: the queue (delivered means: exit status 0).
  * Faces: addresses in arguments; what the commands write.
  * Edges: queue_delivery, control_all, all_parent.
- * If it dies: its commands die, and the queue gives what it had to the next
- * one; mail that a command has kept already comes twice.
+ * If it dies: its commands die (but not what they have started, to which their
+ * mail seems to end), and the queue gives what it had to the next one; mail
+ * that a command has kept already comes twice.
  * Read next: ../agents/from_queue.c, jobs.c, run.c, expand.c, exit_status.c.
  */
 #include "delivery/agents/from_queue.h"

@@ -87,9 +87,9 @@ become(const struct run_order *o, int input, int output, pid_t parent)
 	    getppid() != parent || setsid() == -1 ||
 	    dup2(input, STDIN_FILENO) == -1 ||
 	    dup2(output, STDOUT_FILENO) == -1 ||
-	    dup2(output, STDERR_FILENO) == -1)
+	    dup2(output, STDERR_FILENO) == -1 ||
+	    close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
 		_exit(127);
-	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	umask(077);
 	if (chdir(o->folder) == -1 && chdir("/") == -1)
 		_exit(127);
@@ -143,15 +143,31 @@ kill_group(const struct run *r, int sig)
 		(void)kill(r->pid, sig);
 }
 
+/* Asked, since the loop may be wrong: a new process has our descriptors until
+ * it execs, and for so long the kernel tells of one that we have closed, under
+ * its number, which is another's by now. */
+static bool
+has_exited(const struct run *r)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)r->pid, &info,
+		   WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == r->pid;
+}
+
 static void
 ask_to_end(struct run *r, enum run_end why)
 {
 	if (r->ending)
 		return;
-	r->ending = true;
 	/* The end of its input would look like the mail's: it stays open. */
 	if (r->on_input != NULL)
 		loop_fd_want(r->on_input, 0);
+	/* By itself, before we asked: what its status says holds. */
+	if (has_exited(r))
+		return;
+	r->ending = true;
 	r->end = why;
 	timer_set(r->timer, RUN_KILL_MS);
 	kill_group(r, SIGTERM);
@@ -242,19 +258,6 @@ on_readable(void *ctx, int what)
 }
 
 /* --- its end --- */
-
-/* Asked, since the loop may be wrong: a new process has our descriptors until
- * it execs, and for so long the kernel tells of one that we have closed, under
- * its number, which is another's by now. */
-static bool
-has_exited(const struct run *r)
-{
-	siginfo_t info = { .si_pid = 0 };
-
-	return waitid(P_PID, (id_t)r->pid, &info,
-		   WEXITED | WNOHANG | WNOWAIT) == 0 &&
-	       info.si_pid == r->pid;
-}
 
 static void
 on_exited(void *ctx, int what)

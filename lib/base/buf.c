@@ -14,9 +14,30 @@ buf_init(struct buf *b, size_t max)
 	*b = (struct buf){ .max = max };
 }
 
+static void
+wipe(struct buf *b)
+{
+	if (b->secret && b->p != NULL)
+		explicit_bzero(b->p, b->cap);
+}
+
+/* realloc would leave the former place as it was. */
+static void
+grow_secret(struct buf *b, size_t cap)
+{
+	char *p = xmalloc(cap);
+
+	if (b->len > 0)
+		memcpy(p, b->p, b->len);
+	wipe(b);
+	free(b->p);
+	b->p = p;
+}
+
 void
 buf_clear(struct buf *b)
 {
+	wipe(b);
 	free(b->p);
 	buf_init(b, b->max);
 }
@@ -41,7 +62,10 @@ buf_reserve(struct buf *b, size_t len)
 			cap *= 2;
 		if (cap > b->max)
 			cap = b->max;
-		b->p = xreallocarray(b->p, cap, 1);
+		if (b->secret)
+			grow_secret(b, cap);
+		else
+			b->p = xreallocarray(b->p, cap, 1);
 		b->cap = cap;
 	}
 	return b->p + b->len;

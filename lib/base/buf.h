@@ -14,11 +14,13 @@ struct buf {
 	size_t cap;  /* bytes allocated */
 	size_t max;  /* bound in bytes */
 	bool failed; /* something did not fit; sticky until buf_clear */
+	bool secret; /* set by the owner until buf_clear: no copy is left */
 };
 
 /* Starts empty without allocating; max is the bound in bytes. */
 void buf_init(struct buf *b, size_t max);
-/* Frees the memory; the buffer may be used again with the same bound. */
+/* Frees the memory, wiped if it is secret; the buffer may be used again with
+ * the same bound. */
 void buf_clear(struct buf *b);
 /* Keeps the memory, forgets the content and the failure. */
 void buf_reset(struct buf *b);

@@ -257,8 +257,9 @@ add_json_pairs(struct buf *b, struct str s)
 		s = str_skip(s, v.len + 1);
 		if (v.len > 0 && v.p[0] == MARK) {
 			char room[VALUE_MAX + 1];
-			struct buf plain = { room, 0, sizeof(room),
-				sizeof(room), false };
+			struct buf plain = { .p = room,
+				.cap = sizeof(room),
+				.max = sizeof(room) };
 			add_unquoted(&plain, str_skip(v, 1));
 			buf_add_json(b, buf_str(&plain));
 		} else if (v.len == 0) {
@@ -317,7 +318,9 @@ log_event(enum log_level level, const struct log_ctx *ctx, const char *event,
     const char *fmt, va_list ap)
 {
 	char room[8192];
-	struct buf pairs = { room, 0, sizeof(room), sizeof(room), false };
+	struct buf pairs = {
+		.p = room, .cap = sizeof(room), .max = sizeof(room)
+	};
 
 	if (level > l.level)
 		return;
@@ -417,7 +420,9 @@ log_str(struct str s)
 	static size_t next;
 
 	char *room = values[next++ % VALUES];
-	struct buf b = { room, 0, VALUE_MAX + 16, VALUE_MAX + 16, false };
+	struct buf b = {
+		.p = room, .cap = VALUE_MAX + 16, .max = VALUE_MAX + 16
+	};
 	buf_add_char(&b, MARK);
 	if (is_plain(s) && s.len <= VALUE_MAX) {
 		buf_add_str(&b, s);

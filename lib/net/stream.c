@@ -43,8 +43,7 @@ struct stream {
 	int error;      /* for the deferred end */
 	uint8_t phase;  /* enum phase */
 	uint8_t shakes; /* SHAKING: enum tls_want */
-	bool connecting, paused, ended, closed, tell_drained, peek, wipe,
-	    wipe_out;
+	bool connecting, paused, ended, closed, tell_drained, peek, wipe;
 	bool read_writes; /* reading waits until the socket can be written */
 	bool write_reads; /* and the other way round */
 };
@@ -105,16 +104,6 @@ on_end(void *arg)
 		s->ops->on_end(s->ctx, s->error);
 }
 
-/* A secret that was in it is nowhere here any more. */
-static void
-clear_out(struct stream *s)
-{
-	if (s->wipe_out && s->out.p != NULL)
-		explicit_bzero(s->out.p, s->out.cap);
-	s->wipe_out = false;
-	buf_clear(&s->out);
-}
-
 /* The connection is over; the owner hears of it once, after the round. */
 static void
 stream_ended(struct stream *s, int error)
@@ -122,7 +111,7 @@ stream_ended(struct stream *s, int error)
 	/* An error may follow the peer's own end: then nothing can be sent any
 	 * more, and to try it again and again would spin. */
 	if (error != 0) {
-		clear_out(s);
+		buf_clear(&s->out);
 		s->error = error;
 	}
 	if (!s->ended)
@@ -140,11 +129,8 @@ wipe_seen(struct stream *s, struct buf *kept, struct str fresh, size_t used)
 	if (!s->wipe)
 		return;
 	s->wipe = false;
-	if (kept->len > 0)
-		explicit_bzero(kept->p, used);
-	else
-		fresh.len = used;
-	explicit_bzero(room, fresh.len);
+	kept->secret = true;
+	explicit_bzero(room, kept->len > 0 ? fresh.len : used);
 }
 
 /* Shows the owner all there is; keeps what it leaves, but not when TLS begins
@@ -266,7 +252,7 @@ shake(struct stream *s)
 	case TLS_FAILED:
 		fault_set(&why, FAULT_PEER, "%s", s->layer->error(s->tls));
 		s->phase = SPOILED;
-		clear_out(s);
+		buf_clear(&s->out);
 		want(s);
 		s->ops->on_secure(s->ctx, &why);
 		break;
@@ -319,7 +305,7 @@ send_some(struct stream *s)
 	if (done < s->out.len)
 		buf_drop(&s->out, done);
 	else
-		clear_out(s);
+		buf_clear(&s->out);
 	return w;
 }
 
@@ -453,7 +439,7 @@ close_now(struct stream **p)
 	close(s->fd);
 	s->fd = -1;
 	buf_clear(&s->in);
-	clear_out(s);
+	buf_clear(&s->out);
 	loop_after_cancel(s->loop, &s->flush);
 	loop_after_cancel(s->loop, &s->again);
 	loop_after_cancel(s->loop, &s->end);
@@ -508,7 +494,7 @@ stream_write(struct stream *s, const void *p, size_t len)
 void
 stream_write_secret(struct stream *s, struct str secret)
 {
-	s->wipe_out = true;
+	s->out.secret = true;
 	stream_write(s, secret.p, secret.len);
 }
 

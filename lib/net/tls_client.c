@@ -17,9 +17,12 @@
 #include "lib/base/bytes.h"
 #include "lib/net/tls_own.h"
 
+enum { DIGEST = 32 };
+
 struct tls_client {
 	unsigned int refs;
-	SSL_CTX *proven, *any; /* with a proof; without */
+	SSL_CTX *proven, *any;  /* with a proof; without */
+	uint8_t trusts[DIGEST]; /* of the authorities */
 	struct tls_sessions *sessions;
 };
 
@@ -50,7 +53,7 @@ on_session(SSL *ssl, SSL_SESSION *session)
 
 	if (w->keeps && !t->doomed && SSL_SESSION_is_resumable(session) == 1)
 		tls_sessions_keep(w->client->sessions, w->id, session,
-		    SSL_session_reused(ssl) == 1 ? w->kept : w->found);
+		    SSL_session_reused(ssl) == 1 ? &w->kept : &w->look);
 	return 0;
 }
 
@@ -195,6 +198,25 @@ make_store(struct str authorities, size_t *nbad)
 	return store;
 }
 
+/* 0/-1 */
+static int
+digest_of(struct str authorities, uint8_t out[static DIGEST])
+{
+	return EVP_Digest(authorities.p, authorities.len, out, NULL,
+		   EVP_sha256(), NULL) == 1 ?
+		   0 :
+		   -1;
+}
+
+bool
+tls_client_trusts(const struct tls_client *c, struct str authorities)
+{
+	uint8_t digest[DIGEST];
+
+	return digest_of(authorities, digest) == 0 &&
+	       memcmp(digest, c->trusts, DIGEST) == 0;
+}
+
 struct tls_client *
 tls_client_new(struct str authorities, size_t *nbad, struct fault *why)
 {
@@ -205,7 +227,7 @@ tls_client_new(struct str authorities, size_t *nbad, struct fault *why)
 	c->sessions = tls_sessions_new();
 	ERR_clear_error();
 	store = make_store(authorities, nbad);
-	if (store != NULL) {
+	if (store != NULL && digest_of(authorities, c->trusts) == 0) {
 		c->proven = make_context(&proven_rules, store);
 		c->any = make_context(&any_rules, store);
 	}
@@ -319,7 +341,7 @@ tls_wish_ended(struct tls *t)
 	struct tls_wish *w = t->wish;
 
 	if (t->secured && SSL_session_reused(t->ssl) == 1)
-		w->found = w->kept;
+		w->look = w->kept;
 	else if (!t->secured && w->offered)
 		tls_sessions_drop(w->client->sessions, w->id);
 }
@@ -355,14 +377,20 @@ tls_connect(struct tls_client *c, const struct tls_demand *d, struct fault *why)
 	return t;
 }
 
+bool
+tls_is_of(const struct tls *t, const struct tls_client *c)
+{
+	return t->wish->client == c;
+}
+
 enum tls_failure
 tls_failure(const struct tls *t)
 {
 	const struct tls_wish *w = t->wish;
 
 	if (t->secured)
-		return w->found;
-	return w->proof != TLS_PROOF_NONE && w->found != TLS_FINE ?
-		   w->found :
+		return w->look.found;
+	return w->proof != TLS_PROOF_NONE && w->look.found != TLS_FINE ?
+		   w->look.found :
 		   TLS_NO_HANDSHAKE;
 }

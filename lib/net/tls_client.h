@@ -18,6 +18,8 @@ enum { TLS_SESSIONS_MAX = 4096 /* kept; the oldest goes */ };
  * with why. */
 struct tls_client *tls_client_new(
     struct str authorities, size_t *nbad, struct fault *why);
+/* These very bytes are its authorities. */
+bool tls_client_trusts(const struct tls_client *c, struct str authorities);
 struct tls_client *tls_client_ref(struct tls_client *c);
 void tls_client_unref(struct tls_client **c);
 
@@ -55,6 +57,9 @@ struct tls_demand {
  * does not bring the proof fails, with tls_failure saying how. */
 struct tls *tls_connect(
     struct tls_client *c, const struct tls_demand *d, struct fault *why);
+
+/* t was made by c. */
+bool tls_is_of(const struct tls *t, const struct tls_client *c);
 
 /* What went wrong with a handshake, or (TLS_PROOF_NONE) would have if a proof
  * had been asked for. */

@@ -38,6 +38,13 @@ enum { TLS_SESSION_ID = 32 };
 
 struct tls_sessions; /* kept, to be taken up again */
 
+/* A server's certificate was looked at: this was found. A session that is
+ * taken up, and what comes of it, stand on that look. */
+struct tls_look {
+	enum tls_failure found;
+	uint64_t at_ms; /* monotonic */
+};
+
 /* What a connection out wants, and what came of it. All else of the demand is
  * in its SSL. */
 struct tls_wish {
@@ -46,8 +53,8 @@ struct tls_wish {
 	uint8_t id[TLS_SESSION_ID]; /* of its sessions: a hash of the demand */
 	bool keeps;                 /* them */
 	bool offered;               /* a kept one */
-	enum tls_failure kept;      /* what was found when that was made */
-	enum tls_failure found;     /* by the check of the certificate */
+	struct tls_look kept;       /* what that stands on */
+	struct tls_look look;       /* at the certificate that was shown */
 };
 
 struct tls {
@@ -90,10 +97,11 @@ void tls_sessions_free(struct tls_sessions **s);
 /* Keeps it under id, in place of the one before. */
 void tls_sessions_keep(struct tls_sessions *s,
     const uint8_t id[static TLS_SESSION_ID], const SSL_SESSION *session,
-    enum tls_failure found);
-/* Has ssl offer the one under id; false: there is none. */
+    const struct tls_look *look);
+/* Has ssl offer the one under id; false: there is none whose look was not too
+ * long ago. */
 bool tls_sessions_offer(struct tls_sessions *s,
-    const uint8_t id[static TLS_SESSION_ID], SSL *ssl, enum tls_failure *found);
+    const uint8_t id[static TLS_SESSION_ID], SSL *ssl, struct tls_look *look);
 /* The one under id did no good. */
 void tls_sessions_drop(
     struct tls_sessions *s, const uint8_t id[static TLS_SESSION_ID]);

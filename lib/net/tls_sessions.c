@@ -2,7 +2,8 @@
  * Sessions of servers, to be taken up again: as bytes, which are a fraction of
  * what they are with all certificates around them. Each is found by a hash of
  * the whole demand that it was made for, so that it is never taken up for
- * another, be it one that asks for more.
+ * another, be it one that asks for more. One that comes of another's being
+ * taken up is no younger than that: some time the server has to show itself.
  */
 #include <bsd/sys/queue.h>
 #include <openssl/ssl.h>
@@ -23,8 +24,7 @@ struct kept {
 	RB_ENTRY(kept) entry;
 	TAILQ_ENTRY(kept) age;
 	uint8_t id[TLS_SESSION_ID];
-	uint64_t made_ms; /* monotonic */
-	enum tls_failure found;
+	struct tls_look look;
 	size_t len;
 	unsigned char der[];
 };
@@ -100,7 +100,7 @@ tls_sessions_free(struct tls_sessions **sp)
 void
 tls_sessions_keep(struct tls_sessions *s,
     const uint8_t id[static TLS_SESSION_ID], const SSL_SESSION *session,
-    enum tls_failure found)
+    const struct tls_look *look)
 {
 	int len = i2d_SSL_SESSION(session, NULL);
 	struct kept *k;
@@ -113,8 +113,7 @@ tls_sessions_keep(struct tls_sessions *s,
 		drop(s, TAILQ_FIRST(&s->by_age));
 	k = xcalloc(1, sizeof(*k) + (size_t)len);
 	memcpy(k->id, id, sizeof(k->id));
-	k->made_ms = clock_mono_ms();
-	k->found = found;
+	k->look = *look;
 	k->len = (size_t)len;
 	at = k->der;
 	i2d_SSL_SESSION(session, &at);
@@ -125,7 +124,7 @@ tls_sessions_keep(struct tls_sessions *s,
 
 bool
 tls_sessions_offer(struct tls_sessions *s,
-    const uint8_t id[static TLS_SESSION_ID], SSL *ssl, enum tls_failure *found)
+    const uint8_t id[static TLS_SESSION_ID], SSL *ssl, struct tls_look *look)
 {
 	struct kept *k = find(s, id);
 	const unsigned char *at;
@@ -134,7 +133,7 @@ tls_sessions_offer(struct tls_sessions *s,
 
 	if (k == NULL)
 		return false;
-	if (clock_mono_ms() - k->made_ms > LIFETIME_MS) {
+	if (clock_mono_ms() - k->look.at_ms > LIFETIME_MS) {
 		drop(s, k);
 		return false;
 	}
@@ -142,6 +141,6 @@ tls_sessions_offer(struct tls_sessions *s,
 	session = d2i_SSL_SESSION(NULL, &at, (long)k->len);
 	ok = session != NULL && SSL_set_session(ssl, session) == 1;
 	SSL_SESSION_free(session);
-	*found = k->found;
+	*look = k->look;
 	return ok;
 }

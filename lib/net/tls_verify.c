@@ -9,6 +9,7 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
+#include "lib/base/clock.h"
 #include "lib/net/tls_own.h"
 
 enum {
@@ -77,7 +78,7 @@ on_verify(X509_STORE_CTX *c, void *unused)
 		X509_STORE_CTX_set_error(c, X509_V_ERR_UNSPECIFIED);
 	error = X509_STORE_CTX_get_error(c);
 	ERR_clear_error();
-	t->wish->found = failure_of(error);
+	t->wish->look = (struct tls_look){ failure_of(error), clock_mono_ms() };
 	if (error == X509_V_OK || t->wish->proof == TLS_PROOF_NONE)
 		return 1;
 	t->error = X509_verify_cert_error_string(error);
@@ -94,10 +95,14 @@ tls_verify_use(SSL_CTX *ctx)
 
 /* --- what is wanted --- */
 
+/* To OpenSSL an empty one is no demand: whoever would be that. */
 static bool
 has_names(const struct tls_demand *d)
 {
-	return d->address != NULL || d->nnames > 0;
+	for (size_t i = 0; i < d->nnames; i++)
+		if (d->names[i][0] != '\0')
+			return true;
+	return d->address != NULL;
 }
 
 static int

@@ -47,8 +47,9 @@ struct child_ops {
 	void (*on_config)(struct config *c);
 	/* A socket to a peer with which it has an edge: the role makes its
 	 * channel with the edge and end of edges_between, and returns it (NULL:
-	 * none, and the socket is closed). A former channel to the same peer is dead. When this one
-	 * ends the parent hears of it, and there is a new one. */
+	 * none, and the socket is closed). A former channel to the same peer is
+	 * dead. When this one ends the parent hears of it, and there is a new
+	 * one. */
 	struct channel *(*on_peer)(
 	    enum role peer, uint16_t instance, int socket);
 	/* Everything was handed over: begin. Returns 0, or -1 with why: then

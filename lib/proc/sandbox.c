@@ -60,6 +60,16 @@ change_root(const struct jail *j, char *text, size_t size, struct fault *why)
 	return 0;
 }
 
+/* What a program that we start would have without its user's having it. */
+static int
+drop_ambient(struct fault *why)
+{
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
+	    errno != EINVAL)
+		return fault_errno(why, FAULT_OURS, "ambient capabilities");
+	return 0;
+}
+
 /* What a set-user-id program could ever gain again: nothing. */
 static int
 drop_bounds(struct fault *why)
@@ -69,10 +79,7 @@ drop_bounds(struct fault *why)
 		    errno != EINVAL && errno != EPERM)
 			return fault_errno(
 			    why, FAULT_OURS, "capability bounding set");
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 &&
-	    errno != EINVAL)
-		return fault_errno(why, FAULT_OURS, "ambient capabilities");
-	return 0;
+	return drop_ambient(why);
 }
 
 static bool
@@ -206,6 +213,8 @@ enter_unlocked(const struct jail *j, char *text, size_t size, struct fault *why)
 	} else {
 		say(text, size, "none");
 	}
+	if (drop_ambient(why) == -1)
+		return -1;
 	if (prctl(PR_SET_DUMPABLE, !sandbox_is_compiled_in(), 0, 0, 0) == -1)
 		return fault_errno(why, FAULT_OURS, "dumpable");
 	if (limit(RLIMIT_CORE, 0, "core", why) == -1 ||

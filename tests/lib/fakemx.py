@@ -352,7 +352,8 @@ class MX:
         else:
             self.listen_inet(address, port, scheme)
         self.sock.listen(1024)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self.accept, daemon=True)
+        self.acceptor.start()
 
     def listen_inet(self, address, port, scheme):
         from postern import own_address
@@ -506,6 +507,8 @@ class MX:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        # It must not accept what comes to the next socket of this number.
+        self.acceptor.join()
         self.sock.close()
         with self.changed:
             conns = list(self.conns)

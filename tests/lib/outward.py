@@ -10,11 +10,12 @@ whole name), is tried in that order, and has an address in the name server
 gw.dns. Mail for example.net goes to them.
 """
 from postern import *  # noqa: F401,F403
-from postern import DNS, MX, equal, letter, match, own_address, queued_id
+from postern import (DNS, MX, SANITIZED, equal, letter, match, own_address,
+                     queued_id)
 from secured import Secured, shared_ca
 from certs import Ca
 
-QUICK = "".join(f"deliver {n}-timeout 1s\n" for n in (
+QUICK = "".join(f"deliver {n}-timeout {4 if SANITIZED else 1}s\n" for n in (
     "connect", "greeting", "helo", "starttls", "mail", "rcpt", "data-init",
     "data-block", "data-end", "quit"))
 VERBS_OF_MAIL = ("mail", "rcpt", "data", "dot")

@@ -26,11 +26,13 @@ def policy(mode, *mxs, max_age=604800, version="STSv1", end="\n", more=""):
 
 
 class Page:
-    """stall: nothing is said; half: it ends in the middle."""
+    """stall: nothing is said; half: it ends in the middle; endless: so it
+    goes on, for ever."""
 
     def __init__(self, body, status="200 OK", kind="text/plain", headers=(),
-                 length=True, stall=False, half=False):
+                 length=True, stall=False, half=False, endless=b""):
         self.body, self.stall, self.half = body, stall, half
+        self.endless = endless
         lines = [f"HTTP/1.1 {status}", *headers, "Connection: close"]
         if kind:
             lines.append(f"Content-Type: {kind}")
@@ -124,6 +126,8 @@ class PolicyHost:
         if page.stall:
             self.free.wait()
             return
+        while page.endless:
+            tls.sendall(page.endless)
         tls.sendall(page.head + (page.body[:len(page.body) // 2]
                                  if page.half else page.body))
         if not page.half:

@@ -82,13 +82,13 @@ plain:
   driver = plaintext
   public_name = PLAIN
   server_prompts = :
-  server_condition = ${{if and{{{{eq{{$auth2}}{{luke}}}}{{eq{{$auth3}}{{force}}}}}}}}
+  server_condition = ${{if eq{{$auth2:$auth3}}{{luke:force}}}}
   server_set_id = $auth2
 login:
   driver = plaintext
   public_name = LOGIN
   server_prompts = Username:: : Password::
-  server_condition = ${{if and{{{{eq{{$auth1}}{{luke}}}}{{eq{{$auth2}}{{force}}}}}}}}
+  server_condition = ${{if eq{{$auth1:$auth2}}{{luke:force}}}}
   server_set_id = $auth1
 """
 

@@ -116,6 +116,20 @@ def a_record_that_does_not_match():
 
 
 @test
+def requiretls_by_an_authenticated_mx():
+    """Without records DNSSEC says at least who the host is (RFC 8689)."""
+    knows = ("PIPELINING", "REQUIRETLS")
+    for insecure, want in (((), "delivered"),
+                           (("one.example",), "delivered"),
+                           (("example.net",), "bounced")):
+        mx = MX(tls=ca().cert("one.example"), extensions=knows)
+        with Dane({}, one=mx, insecure=insecure) as gw:
+            gw.goes(want, "" if want == "delivered" else r"5\.7\.30",
+                    params=" REQUIRETLS")
+            mx.nothing_in_clear()
+
+
+@test
 def one_of_several():
     """A key that is about to change has its successor beside it."""
     cert = mine()

@@ -250,6 +250,72 @@ def a_report_of_a_missed_day():
     mx.close()
 
 
+# RFC 8460 4.4: what may stand where.
+TEXT, NUMBER, LIST = str, int, [str]
+SCHEMA = {
+    "organization-name": TEXT, "contact-info": TEXT, "report-id": TEXT,
+    "date-range": {"start-datetime": TEXT, "end-datetime": TEXT},
+    "policies": [{
+        "policy": {"policy-type": TEXT, "policy-string": LIST,
+                   "policy-domain": TEXT, "mx-host": LIST},
+        "summary": {"total-successful-session-count": NUMBER,
+                    "total-failure-session-count": NUMBER},
+        "failure-details": [{
+            "result-type": TEXT, "sending-mta-ip": TEXT,
+            "receiving-mx-hostname": TEXT, "receiving-ip": TEXT,
+            "failed-session-count": NUMBER, "failure-reason-code": TEXT}]}]}
+
+
+def fits(value, schema, where="report"):
+    if isinstance(schema, list):
+        assert isinstance(value, list), where
+        for v in value:
+            fits(v, schema[0], where)
+    elif isinstance(schema, dict):
+        unknown = set(value) - set(schema)
+        assert not unknown, f"{where}: {unknown}"
+        for key, v in value.items():
+            fits(v, schema[key], f"{where}.{key}")
+    else:
+        assert type(value) is schema, f"{where}: {value!r}"
+
+
+@test
+def hostile_texts_are_texts():
+    """What others write into names, policies and reasons adds nothing to the
+    mail or its JSON; and nobody gets a report twice."""
+    day = int(time.time() // 86400) - 2
+    evil = '"]},\\\r\nBcc: x@y.example\r\n\r\n{\x7f\xe9\ud83d'
+    word = "".join(f"%{b:02X}" for b in evil.encode("utf-8", "surrogatepass"))
+    rua = ("v=TLSRPTv1;rua=mailto:tls@far.example,mailto:TLS%40far.example,"
+           "mailto:tls@far.example?bcc=x@y.example,"
+           "mailto:a%0d%0abcc:x@y.example,mailto:%22a%20b%22@far.example,"
+           "mailto:a@[127.0.0.1],mailto:tls@far.example!1m"
+           ).replace("%", "%25")
+    mx = MX()
+    gw = Gateway(REPORTS, {"hop": mx.hop})
+    counted(gw, [f"D {day} 0 0 far.example {rua}",
+                 f"P 2 0 2 {word}%0Amx:%20x {word}%20mx.far.example",
+                 f"F 5 1 {word} {word} {word} {word}",
+                 "F 9 1 - - - -"])
+    with gw:
+        (mail,) = mx.wait(1)
+        gw.wait_empty()
+        equal(len(mx.mails()), 1, "mails")
+        equal(mail.rcpts, ["tls@far.example"], "recipients")
+        text = email.message_from_bytes(mail.data, policy=email.policy.default)
+        assert not [p for p in text.walk() if p.defects], "defects"
+        equal(text["Bcc"], None)
+        _, part = text.iter_parts()
+        report = json.loads(gzip.decompress(part.get_content()))
+        fits(report, SCHEMA)
+        (policy,) = report["policies"]
+        seen = evil.replace("\ud83d", "\ufffd\ufffd\ufffd")
+        equal(policy["failure-details"][0]["failure-reason-code"], seen)
+        equal(policy["policy"]["policy-domain"], "far.example")
+    mx.close()
+
+
 @test
 def a_damaged_count():
     """Set aside, and the queue comes up."""

@@ -117,17 +117,21 @@ class Matrix:
             self.check_clear()
             for mx in self.mxs.values():
                 mx.faults.clear()
-            gw.ctl("flush", "all")
             for cell, event in ends.items():
                 if event != "bounced":
-                    self.arrives(cell)
-            gw.wait_empty()
+                    self.arrives(gw, cell)
+            wait_until(lambda: gw.ctl("flush", "all") and
+                       gw.stats()["queue.messages"] == 0, "an empty queue")
             equal({r: gw.role_pids(r) for r in pids}, pids, "nobody died")
         for mx in self.mxs.values():
             mx.close()
 
-    def arrives(self, cell):
-        mails = self.mxs[cell].wait()
+    def arrives(self, gw, cell):
+        def there():
+            # Again: on a busy machine the short time-outs catch good hops.
+            return self.mxs[cell].mails() or gw.ctl("flush", "all") is None
+        wait_until(there, f"the mail of {cell}")
+        mails = self.mxs[cell].mails()
         equal({token_of(m.data) for m in mails}, {cell}, "the mail")
         # Once more after an end whose reply was not heard: it may be. With
         # BDAT the end is said before anything is heard.

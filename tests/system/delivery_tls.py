@@ -2,6 +2,7 @@
 """TLS towards next hops: what each policy takes, what it refuses, and that
 nobody strips it."""
 import os
+import signal
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from outward import *  # noqa: E402,F401,F403
@@ -304,6 +305,26 @@ def our_certificate():
 
 
 @test
+def our_certificate_without_its_key():
+    """A vault that gives no signature costs the connection, not the mail."""
+    mx = MX(tls=ca().cert("hub.example"), client_ca=ca())
+    mine = ca().cert("mx.test.example")
+    with Sending("tls require pki mine", hub=mx, quick=True, retry="1s",
+                 before=f"pki mine {mine.words()}\n") as gw:
+        (pid,) = [p["pid"] for p in gw.json("show", "status")["processes"]
+                  if (p["role"], p["instance"]) == ("vault", 0)]
+        os.kill(pid, signal.SIGSTOP)
+        with gw.plain() as c:
+            mid = queued_id(c.mail("", ("x@example.net",), letter("t")))
+        _, line = gw.fate(mid, event="deferred")
+        match(line, r"4\.7\.5", "the line")
+        os.kill(pid, signal.SIGCONT)
+        gw.fate(mid, event="delivered")
+        assert mx.wait()[0].tls.client, "our certificate"
+        mx.nothing_in_clear()
+
+
+@test
 def authorities_are_read_again():
     """A hop that nobody vouches for, until a reload brings its authority."""
     import shutil
@@ -320,6 +341,30 @@ def authorities_are_read_again():
         equal(gw.ctl("reload")[0], 0, "reload")
         gw.fate(mid, event="delivered")
         mx.wait()
+        mx.nothing_in_clear()
+
+
+@test
+def authorities_that_are_no_more():
+    """Connections left open and sessions are no better than the authority
+    that vouched for them."""
+    import shutil
+    mx = MX(tls=other_ca().cert("hub.example"))
+    conf = "deliver idle-timeout 1h\nworkers delivery 1\n"
+    gw = Sending("tls require", conf, hub=mx, retry="1h")
+    path = f"{gw.dir}/ca.pem"
+    shutil.copyfile(other_ca().root, path)
+    gw.conf_text = gw.conf_text.replace(ca().root, path)
+    gw.write_conf()
+    with gw:
+        gw.goes("delivered")
+        equal(gw.ctl("reload")[0], 0, "reload")
+        gw.goes("delivered")
+        equal(mx.total, 1, "connections while it is the same")
+        shutil.copyfile(ca().root, path)
+        equal(gw.ctl("reload")[0], 0, "reload")
+        gw.goes("deferred", r"4\.7\.5")
+        equal(len(mx.mails()), 2, "mails")
         mx.nothing_in_clear()
 
 
@@ -358,6 +403,18 @@ def requiretls_goes_where_it_is_known():
         gw.goes("delivered", params=" REQUIRETLS")
         match(two.wait()[0].params, r"\bREQUIRETLS\b", "the second")
         equal(one.mails(), [], "the first")
+
+
+@test
+def requiretls_by_an_mx_of_anybody():
+    """A certificate for a name that the name server made up is no proof, even
+    where the action is content with it."""
+    mx = good(extensions=KNOWS)
+    with Sending("tls require", by_mx=True, hub=mx) as gw:
+        gw.goes("bounced", r"5\.7\.30", params=" REQUIRETLS")
+        equal(mx.commands, [], "what was said")
+        gw.goes("delivered")
+        mx.wait(1)
 
 
 main()

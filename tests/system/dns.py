@@ -377,7 +377,7 @@ def forgeries():
         z["other.example"] = {"MX": "10 mx.example"}
         return z
     with Net(zone) as net:
-        trap.sock.close()
+        trap.close()
         net.expect({f"{n}.example": DELIVERED
                     for n in ("id", "question", "port", "gift", "other")})
         equal(trap.total, 0, "connections to the trap")

@@ -213,6 +213,9 @@ def a_policy_of_another_make():
                          b"mode: enforce\nmode: none\nversion: STSv1\n",
         "a charset": Page(ENFORCE, kind="Text/Plain; charset=utf-8"),
         "very long": policy("enforce", "one.example", max_age=9999999999),
+        "in chunks": Page(b"%x\r\n%s\r\n0\r\n\r\n" % (
+            len(ENFORCE), ENFORCE), length=False,
+            headers=("Transfer-Encoding: chunked",)),
         "64 KiB": policy("enforce", "one.example",
                          more="\n" * (65536 - len(ENFORCE)))}
     with Many(pages=pages) as gw:
@@ -267,6 +270,13 @@ FAULTS = {
     "too much, unannounced": (Page(ENFORCE + b"\n" * 200000, length=False),
                               "fetch-error"),
     "half of it": (Page(ENFORCE, half=True), "fetch-error"),
+    "half of it, unannounced": (Page(ENFORCE, half=True, length=False),
+                                "fetch-error"),
+    "all of it, unannounced": (Page(ENFORCE, length=False), "fetch-error"),
+    "an endless head": (Page(b"", endless=b"HTTP/1.1 200 OK\r\n" +
+                             b"X: y\r\n" * 1000), "fetch-error"),
+    "endless provisional answers": (Page(
+        b"", endless=b"HTTP/1.1 103 Wait\r\n\r\n" * 1000), "fetch-error"),
     "garbage": (Page(b"\x00\xff" * 5000), "policy-invalid"),
     "nothing": (Page(b""), "policy-invalid"),
     "another version": (policy("enforce", "one.example", version="STSv2"),
@@ -291,6 +301,7 @@ def a_page_that_is_no_policy():
             gw.comes(what)  # not asked again for a while
             equal(gw.asked(what), 1, f"{what}: requests")
         equal(gw.stored(), {}, "on disk")
+        equal(gw.stats()["fetch.failures"], len(FAULTS), "by one process")
 
 
 @test
@@ -481,6 +492,46 @@ def a_death_while_it_fetches():
             os.kill(pid, signal.SIGKILL)
         match(gw.fate(mid)[1], LATER, "its fate")
         equal(len(gw.host.requests), 2, "requests")
+
+
+@test
+def nobody_can_tell():
+    """A question that kills whoever is asked: mail waits, and goes nowhere
+    unsecured."""
+    mx = MX()
+    with Sts(Page(ENFORCE, stall=True), mx=mx) as gw:
+        mid = gw.send()
+        for n in 1, 2, 3:
+            gw.host.wait(n)
+            for pid in gw.role_pids("fetch"):
+                os.kill(pid, signal.SIGKILL)
+        event, line = gw.fate(mid)
+        equal(event, "deferred", line)
+        match(line, r"4\.7\.5", "status")
+        equal(mx.total, 0, "connections")
+
+
+@test
+def who_says_nothing_gives_way():
+    """Twice as many as may be asked at once keep still. Others have their
+    turn in time, first those who have a policy."""
+    still = {f"s{i}": Page(b"", stall=True) for i in range(64)}
+    pages = {"known": ENFORCE, **still, "new": ENFORCE}
+    with Many(pages=pages) as gw:
+        gw.waits("known")
+        known, new = gw.domains["known"], gw.domains["new"]
+        mark = gw.mark()
+        for what in still:
+            gw.send(f"x@{gw.domains[what]}")
+        gw.host.wait(33)
+        gw.dns.add({f"_mta-sts.{known}": {
+            "TXT": RR("v=STSv1; id=2;", ttl=0)}})
+        mids = [gw.send(f"x@{domain}") for domain in (new, known)]
+        gw.wait_log(rf" fetch sts domain={known} mode=enforce id=2 ",
+                    since=mark)
+        equal(gw.asked("new"), 0, "the other has waited longer")
+        for mid in mids:
+            equal(gw.fate(mid)[0], "deferred", mid)
 
 
 @test

@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 from secured import *  # noqa: E402,F401,F403
-from secured import default_cert, hello  # noqa: E402
+from secured import default_cert, hello, shared_ca  # noqa: E402
 
 KEYS, PASSWORDS = 0, 1
 SKIPPED = ("[vvar]", "[vsyscall]", "[vdso]", "[vvar_vclock]")
@@ -187,6 +187,39 @@ def secrets_of_an_ordinary_user():
                 pkis={"mx": [own_copy(c) for c in certs]}) as gw:
         use_all(gw)
         only_in_their_vault(gw)
+
+
+@test
+def the_password_of_a_smart_host():
+    """In the vault of passwords, and with delivery for as long as it says
+    it."""
+    mx = MX(tls=shared_ca().cert(own_address()),
+            auth={"luke": os.urandom(20).hex()})
+    password = mx.auth["luke"]
+    hop = f"smtp+tls://{mx.address}:{mx.port}"
+    forms = {"password": password.encode(),
+             "PLAIN": b64(f"\0luke\0{password}")[8:].encode(),
+             "LOGIN": b64(password).encode()}
+    gw = Vaults(f'action hub relay to "{hop}" auth creds label "hub"\n'
+                'match for domain { "hub.example" } action hub\n',
+                before=f'ca "{shared_ca().root}"\n'
+                'table creds file "$dir/creds"\n')
+    with open(f"{gw.dir}/creds", "w") as f:
+        f.write(f"hub luke:{password}\n")
+    os.chmod(f"{gw.dir}/creds", 0o600)
+    with gw:
+        for n, words in enumerate(("PLAIN", "LOGIN"), 1):
+            equal(whose(gw, forms), {"passwords": {"password"}}, words)
+            mx.auth_words = words
+            with gw.tls() as c:
+                queued_id(c.mail("a@client.example", "x@hub.example",
+                                 letter("s")))
+            equal(mx.wait(n)[n - 1].auth, "luke", words)
+            gw.wait_empty()
+            equal(whose(gw, forms), {"passwords": {"password"}}, words)
+        equal(gw.ctl("reload")[0], 0, "reload")
+        equal(whose(gw, forms), {"passwords": {"password"}}, "reload")
+    mx.close()
 
 
 def own_copy(cert):

@@ -35,7 +35,8 @@ static struct host_said hosts_said[HOSTS_SAID];
 static const struct zone *zones;
 static size_t nzones;
 static enum manner manner;
-static bool in_part; /* so are the answers */
+static bool in_part;      /* so are the answers */
+static bool mx_is_secure; /* to who asks for DANE */
 static unsigned int nquestions;
 static uint64_t last_question;
 static uint16_t last_port;
@@ -85,6 +86,7 @@ answer_question(const struct zone *z, uint64_t id, bool dane)
 {
 	struct answer_way m = { .result = (uint8_t)z->result,
 		.ttl_s = z->ttl_s,
+		.ad = dane && mx_is_secure,
 		.partial = in_part,
 		.text = str_of(z->text) };
 
@@ -149,7 +151,7 @@ use_zones(const struct zone *z, size_t n)
 	nzones = n;
 	nquestions = 0;
 	manner = ANSWERS;
-	in_part = false;
+	in_part = mx_is_secure = false;
 	memset(hosts_said, 0, sizeof(hosts_said));
 	connect_names();
 }

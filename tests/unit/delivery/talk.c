@@ -31,9 +31,9 @@ struct step {
 };
 
 /* Special answers: nothing, a reset, TLS begins with what comes next; before
- * that a 220. */
+ * that a 220; no more is read. */
 static const char silent[] = "", reset[] = "reset", tls_now[] = "tls",
-		  starttls[] = "starttls";
+		  starttls[] = "starttls", deaf[] = "deaf";
 
 struct told {
 	uint32_t index;
@@ -49,6 +49,7 @@ static struct hop_addr at;
 static struct conn *conn;
 static struct work *work;
 static bool in_clear; /* of the next connection */
+static bool narrow;   /* little fits in between there */
 
 static struct channel *queue, *from_us;
 static struct told told[16];
@@ -87,6 +88,8 @@ serve(void)
 	server.in_mail = false;
 	if (s->say == NULL) {
 		stream_close(&server.stream);
+	} else if (s->say == deaf) {
+		stream_pause(server.stream);
 	} else if (s->say == reset) {
 		stream_reset(&server.stream);
 	} else if (s->say == tls_now || s->say == starttls) {
@@ -381,6 +384,10 @@ talk(const struct step *script, const struct mail *mail)
 	buf_init(&server.heard, 64 << 20);
 	ck_assert_int_eq(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, sv), 0);
+	if (narrow)
+		ck_assert_int_eq(setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF,
+				     &(int){ 4096 }, sizeof(int)),
+		    0);
 	server.script = script;
 	server.stream = stream_new(loop, sv[1], false, &server_ops, NULL);
 	conn = conn_new(loop, &at, sv[0], &policy, &numbers, &conn_ops);
@@ -474,7 +481,7 @@ setup(void)
 		.key = xstrdup("key") };
 	at = (struct hop_addr){ .port = 25 };
 	ck_assert_int_eq(addr_parse(STR("192.0.2.1"), &at.addr), 0);
-	in_clear = false;
+	in_clear = narrow = false;
 	open_queue();
 }
 

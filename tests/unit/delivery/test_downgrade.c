@@ -89,6 +89,10 @@ START_TEST(test_not_declared)
 		 "\r\nx\r\n");
 	becomes("", "");
 	becomes("A: b", "A: b");
+	/* Blanks before the colon (RFC 5322 4.5.8). */
+	becomes("A \t: b\r\n" TYPE "Content-Transfer-Encoding : 8bit\r\n"
+		"\r\n\xe9",
+	    "A \t: b\r\n" TYPE QP "\r\n=E9");
 }
 
 END_TEST

@@ -13,6 +13,8 @@ static struct action *action;
 static char base[] = "tlsa.d.test";
 static uint8_t digest[32] = { 0xab, 0xcd };
 static struct tls_tlsa record = { 3, 1, 1, digest, sizeof(digest) };
+static bool mx_is_secure;
+static enum sts_fault sts_fault;
 
 static void
 setup(void)
@@ -25,6 +27,8 @@ setup(void)
 	action = &config->actions[0];
 	action->name = xstrdup("out");
 	action->kind = ACTION_RELAY;
+	mx_is_secure = true;
+	sts_fault = STS_NO_FAULT;
 }
 
 static void
@@ -91,6 +95,7 @@ sts_of(size_t i)
 	p = xcalloc(1, sizeof(*p));
 	p->refs = 1;
 	p->mode = stss[i].mode;
+	p->fault = sts_fault;
 	p->id = xstrdup("1");
 	p->mxs = xstrdup(stss[i].mxs);
 	return p;
@@ -124,8 +129,11 @@ make(size_t word, const char *text, size_t dane, size_t sts, bool require_tls,
 		.host = url.kind == HOP_MX   ? "mx1.d.test" :
 			url.kind == HOP_HOST ? "canonical.test" :
 					       NULL,
-		.dane = policy_wants_dane(action, &url) ? &host : NULL,
-		.sts = policy_wants_sts(action, &url) ? domain : NULL };
+		.mx_is_secure = mx_is_secure,
+		.dane =
+		    policy_wants_dane(action, &url, require_tls) ? &host : NULL,
+		.sts = policy_wants_sts(action, &url, require_tls) ? domain :
+								     NULL };
 	p = policy_make(&q, no);
 	sts_unref(&domain);
 	return p;
@@ -138,7 +146,8 @@ shown(const struct policy *p, enum policy_refusal no)
 	static const char *const levels[] = { "never", "may", "must",
 		"verified", "dane" };
 	static const char *const refusals[] = { "", "refused: dane",
-		"refused: sts", "refused: clear", "refused: requiretls" };
+		"refused: sts", "refused: sts fault", "refused: clear",
+		"refused: requiretls", "refused: mx" };
 	static char text[512];
 	int n;
 
@@ -526,6 +535,52 @@ START_TEST(test_optional)
 
 END_TEST
 
+/* --- REQUIRETLS by MX (RFC 8689 4.2.1) --- */
+
+/* clang-format off */
+static const struct {
+	const char *tls, *url, *sts;
+	enum sts_fault fault;
+	const char *want;
+} unsure[] = {
+	{ "-", "mx://d.test", "-", STS_NO_FAULT, "refused: mx" },
+	{ "-", "mx://d.test", "none", STS_NO_FAULT, "refused: mx" },
+	{ "require", "mx://d.test", "none", STS_NO_FAULT, "refused: mx" },
+	{ "opportunistic", "mx://d.test", "none", STS_NO_FAULT, "refused: mx" },
+	{ "-", "mx://d.test", "none", STS_FETCH_ERROR, "refused: sts fault" },
+	{ "-", "mx://d.test", "none", STS_UNANSWERED, "refused: sts fault" },
+	{ "-", "mx://d.test", "testing other", STS_NO_FAULT, "refused: mx" },
+	{ "-", "mx://d.test", "testing", STS_NO_FAULT, "verified+requiretls mx1.d.test" },
+	{ "-", "mx://d.test", "testing", STS_FETCH_ERROR, "verified+requiretls mx1.d.test" },
+	{ "-", "mx://d.test", "enforce", STS_NO_FAULT, "verified+requiretls mx1.d.test" },
+	{ "-", "mx://d.test", "enforce other", STS_NO_FAULT, "refused: sts" },
+	{ "-", "smtp://h.test", "none", STS_NO_FAULT, "verified+requiretls h.test" },
+	{ "-", "smtp://192.0.2.1", "none", STS_NO_FAULT, "verified+requiretls" },
+};
+
+/* clang-format on */
+
+/* An MX that anybody may have answered names nobody. */
+START_TEST(test_mx_is_unsure)
+{
+	enum policy_refusal no;
+	struct policy *p;
+
+	mx_is_secure = false;
+	sts_fault = unsure[_i].fault;
+	p = make(ROW(words, unsure[_i].tls), unsure[_i].url, 0,
+	    ROW(stss, unsure[_i].sts), true, &no);
+	ck_assert_str_eq(shown(p, no), unsure[_i].want);
+	policy_unref(&p);
+	/* other mail does not mind */
+	p = make(
+	    ROW(words, "-"), unsure[_i].url, 0, ROW(stss, "none"), false, &no);
+	ck_assert_str_eq(shown(p, no), "may");
+	policy_unref(&p);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -542,6 +597,8 @@ main(void)
 	tcase_add_test(tc, test_records_tell_keys_apart);
 	tcase_add_test(tc, test_reported);
 	tcase_add_test(tc, test_optional);
+	tcase_add_loop_test(tc, test_mx_is_unsure, 0,
+	    (int)(sizeof(unsure) / sizeof(unsure[0])));
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);

@@ -98,20 +98,66 @@ is_dead(uint32_t host)
 }
 
 /* Whoever was first, the one that answers gets it, and nobody waits for the
- * other, of which nothing bad is known. */
+ * other, which comes last for a while when it had its time. */
 START_TEST(test_who_answers_wins)
 {
 	static const char *const urls[] = { "mx://one.test",
 		"mx://alike.test" };
 	uint64_t before = race_total();
+	uint32_t silent_host = 1 + (uint32_t)_i % 2;
 
-	start(1 + (uint32_t)_i % 2, good);
+	start(silent_host, good);
 	deliver(urls[_i / 2]);
 	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
 	ck_assert_uint_eq(servers[0].npeers, 1);
 	ck_assert_uint_le(race_total() - before, 2);
-	ck_assert(!is_dead(1));
-	ck_assert(!is_dead(2));
+	ck_assert(is_dead(silent_host) == (race_total() - before == 2));
+	ck_assert(!is_dead(3 - silent_host));
+	ck_assert_uint_eq(conn_count(), 1);
+}
+
+END_TEST
+
+/* Not one mail after the other waits for it. */
+START_TEST(test_silent_one_is_remembered)
+{
+	uint64_t before = race_total();
+
+	start(1, good);
+	for (size_t i = 0; i < 20; i++) {
+		deliver("mx://alike.test");
+		expect(i, OUTCOME_DELIVERED, 250, "2.0.0");
+	}
+	/* begun once at most, and the other one is kept */
+	ck_assert_uint_le(race_total() - before, 2);
+	ck_assert_uint_eq(servers[0].npeers, 1);
+}
+
+END_TEST
+
+START_TEST(test_idle_beside)
+{
+	struct hop_addr at = { .port = 0 };
+	uint64_t before;
+
+	/* a connection to the good one is kept */
+	start(1, good);
+	at.port = servers[0].port;
+	ck_assert_int_eq(addr_parse(STR("127.0.0.1"), &at.addr), 0);
+	hop_mark_dead(&at, loop_now_ms(loop));
+	deliver("mx://one.test");
+	ck_assert_uint_eq(servers[0].npeers, 1);
+	/* and taken as soon as the silent one was slow */
+	for (unsigned int i = 0; i < 20; i++) {
+		struct hop *h = hop_take(&at, loop_now_ms(loop));
+
+		hop_set_alive(h);
+		hop_release(h, loop_now_ms(loop));
+		before = race_total();
+		deliver("mx://one.test");
+		ck_assert_uint_le(race_total() - before, 1);
+	}
+	ck_assert_uint_eq(servers[0].npeers, 1);
 	ck_assert_uint_eq(conn_count(), 1);
 }
 
@@ -229,6 +275,27 @@ START_TEST(test_source_of_the_family)
 	expect(2, OUTCOME_DEFERRED, 0, "4.4.1");
 	ck_assert_ptr_nonnull(strstr(told[2].reply, "family"));
 	ck_assert_uint_eq(servers[0].npeers, 1);
+}
+
+END_TEST
+
+/* That one address cannot be reached from here keeps no "never" from the
+ * other one back. */
+START_TEST(test_source_and_a_no)
+{
+	static const struct step never[] = { { "", "554 5.7.1 no\r\n", 0 },
+		NOTHING };
+	char hop[64];
+	struct mail m = to_one;
+
+	server_start(&servers[0], never);
+	use_sources("127.0.0.7", NULL);
+	snprintf(hop, sizeof(hop), "smtp://[::1]:%u smtp://127.0.0.1:%u",
+	    servers[0].port, servers[0].port);
+	m.hops = hop;
+	give(&m);
+	run(1);
+	expect(0, OUTCOME_FAILED, 554, "5.7.1");
 }
 
 END_TEST
@@ -412,6 +479,32 @@ START_TEST(test_path_and_no_answer)
 
 END_TEST
 
+/* A new one comes in the round in which a work ends that asked the old one. */
+START_TEST(test_path_and_another_dialer)
+{
+	struct mail m = to_one;
+	int sv[2];
+
+	use_dialer(SAYS_NOTHING);
+	m.hops = "smtp+unix:///run/x";
+	give(&m);
+	until = was_dialed;
+	loop_run(loop);
+	until = NULL;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	from_dialer_open(sv[1]);
+	if (_i == 0) {
+		agent_drop_all();
+	} else {
+		run(1);
+		expect(0, OUTCOME_DEFERRED, 0, "4.4.1");
+	}
+	ck_assert_uint_eq(agent_count(), 0);
+	close(sv[0]);
+}
+
+END_TEST
+
 START_TEST(test_path_is_ours)
 {
 	use_dialer(DIALS);
@@ -429,16 +522,20 @@ main(void)
 {
 	const struct named_test tests[] = {
 		{ "wins", test_who_answers_wins, 4 },
+		{ "remembered", test_silent_one_is_remembered, 1 },
+		{ "idle beside", test_idle_beside, 1 },
 		{ "order", test_in_order_of_preference, 1 },
 		{ "again", test_who_was_left_comes_again, 2 },
 		{ "dropped", test_dropped_in_the_middle, 1 },
 		{ "sources", test_sources_take_turns, 1 },
 		{ "family", test_source_of_the_family, 1 },
+		{ "source and no", test_source_and_a_no, 1 },
 		{ "not ours", test_source_is_not_ours, 1 },
 		{ "path", test_path, 1 },
 		{ "refused", test_path_is_refused, 1 },
 		{ "no dialer", test_path_without_a_dialer, 1 },
 		{ "no answer", test_path_and_no_answer, 3 },
+		{ "another dialer", test_path_and_another_dialer, 2 },
 		{ "ours", test_path_is_ours, 1 },
 	};
 

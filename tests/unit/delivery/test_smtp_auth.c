@@ -15,6 +15,7 @@ enum { VAULT_KNOWS, VAULT_KNOWS_NOT, VAULT_DIES, VAULT_SLEEPS };
 
 static struct {
 	struct channel *channel;
+	struct str password;
 	int how;
 	unsigned int nasked;
 } vault;
@@ -25,7 +26,7 @@ on_ask(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	const struct ask_credentials *m = msg;
 	struct answer_credentials a = { .found = vault.how == VAULT_KNOWS,
 		.user = STR("joe"),
-		.password = STR("secret") };
+		.password = vault.password };
 
 	(void)ctx;
 	vault.nasked++;
@@ -54,6 +55,7 @@ begin(int how_it_is)
 	from_vault_open(VAULT_PASSWORDS, sv[1]);
 	vault.how = how_it_is;
 	vault.nasked = 0;
+	vault.password = STR("secret");
 	policy.auth_table = table;
 	policy.auth_label = label;
 	ck_assert_int_eq(addr_parse(STR("127.0.0.1"), &at.addr), 0);
@@ -221,6 +223,64 @@ START_TEST(test_vault_sleeps)
 
 END_TEST
 
+/* RFC 4954 4: the line of AUTH is no longer than any other. */
+START_TEST(test_long_password)
+{
+	static const struct step fits[] = { GREET, OFFERS("PLAIN"),
+		{ "AUTH PLAIN AGpvZQ", "235 welcome\r\n" }, NOTHING };
+	static const struct step alone[] = { GREET, OFFERS("PLAIN"),
+		{ "AUTH PLAIN\r\n", "334 \r\n" },
+		{ "AGpvZQ", "235 welcome\r\n" }, NOTHING };
+	static const struct step refused[] = { GREET, OFFERS("PLAIN"),
+		{ "AUTH PLAIN\r\n", "535 5.7.8 no\r\n" }, NOTHING };
+
+	/* 5 + 367 bytes are a line of 509; with one more it has 513 */
+	enum { FITS = 367 };
+
+	static char password[VAULT_SECRET_MAX];
+
+	memset(password, 'p', sizeof(password));
+	begin(VAULT_KNOWS);
+	vault.password =
+	    (struct str){ password, _i == 0 ? FITS : sizeof(password) };
+	if (_i == 1)
+		vault.password.len = FITS + 1;
+	talk(_i == 0 ? fits : _i == 3 ? refused : alone, NULL);
+	ck_assert(ready == (_i < 3));
+	ck_assert(has_heard("AGpvZQ") == (_i < 3));
+	at_end();
+}
+
+END_TEST
+
+/* Some repeat what they do not understand. It is told to nobody. */
+START_TEST(test_repeated)
+{
+	static const struct step plain[] = { GREET, OFFERS("PLAIN"),
+		{ PLAIN_JOE, "535 5.7.8 what is AGpvZQBzZWNyZXQ= then?\r\n" },
+		NOTHING };
+	static const struct step cut[] = { GREET, OFFERS("PLAIN"),
+		{ PLAIN_JOE, "500 what is AUTH PLAIN AGpvZQBzZWNy...\r\n" },
+		NOTHING };
+	static const struct step bye[] = { GREET, OFFERS("PLAIN"),
+		{ PLAIN_JOE, "421 4.7.0 what is AGpvZQBzZWNyZXQ=?\r\n" },
+		NOTHING };
+	static const struct step login[] = { GREET, OFFERS("LOGIN"),
+		{ "AUTH LOGIN\r\n", "334 \r\n" }, { JOE, "334 \r\n" },
+		{ SECRET, "535 what is c2VjcmV0?\r\n" }, NOTHING };
+	static const struct step *const scripts[] = { plain, cut, bye, login };
+
+	begin(VAULT_KNOWS);
+	talk(scripts[_i], &to_one);
+	ck_assert(lost);
+	ck_assert_ptr_nonnull(strstr(why_lost.text, "what is"));
+	ck_assert_ptr_null(strstr(why_lost.text, "AGpv"));
+	ck_assert_ptr_null(strstr(why_lost.text, "c2Vj"));
+	at_end();
+}
+
+END_TEST
+
 START_TEST(test_odd_answers)
 {
 	static const struct step more[] = { GREET, OFFERS("PLAIN"),
@@ -261,6 +321,8 @@ main(void)
 		{ "not offered", test_not_offered, 2 },
 		{ "no credentials", test_no_credentials, 2 },
 		{ "sleeps", test_vault_sleeps, 3 },
+		{ "long", test_long_password, 4 },
+		{ "repeated", test_repeated, 4 },
 		{ "odd", test_odd_answers, 5 },
 	};
 

@@ -229,7 +229,23 @@ START_TEST(test_bye_in_the_run)
 
 END_TEST
 
-/* A kept connection that was closed meanwhile has read nothing. */
+/* One to whom it says 421 for something else has a recipient and the mail. */
+START_TEST(test_bye_behind_a_recipient)
+{
+	static const struct step script[] = { HELLO, MAIL, RCPT,
+		{ "RCPT", "421 4.3.2 bye\r\n" }, NOTHING };
+
+	talk(script, &to_two);
+	expect_lost(LOST_LINE, "4.3.2");
+	ck_assert_uint_eq(ntold, 2);
+	ck_assert_uint_eq(told[0].duplicate, 1);
+	ck_assert_uint_eq(told[1].duplicate, 1);
+}
+
+END_TEST
+
+/* Whether a kept connection was closed before or behind the mail, who
+ * knows. */
 START_TEST(test_stale)
 {
 	static const struct step closing[] = { HELLO, MAIL, RCPT, BDAT,
@@ -241,8 +257,9 @@ START_TEST(test_stale)
 	ck_assert(ready);
 	talk_on(&to_one);
 	ck_assert(lost);
-	ck_assert_uint_eq(ntold, _i == 0 ? 0 : 1);
-	ck_assert_uint_eq(work->nopen, _i == 0 ? 1 : 0);
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_uint_eq(told[0].outcome, OUTCOME_DEFERRED);
+	ck_assert_uint_eq(told[0].duplicate, 1);
 }
 
 END_TEST
@@ -286,15 +303,103 @@ START_TEST(test_no_such_command)
 
 END_TEST
 
-START_TEST(test_more_replies)
+/* Nobody would get it, and so its 503 says nothing; its 500 does. */
+START_TEST(test_no_such_command_for_nobody)
 {
-	static const struct step script[] = { HELLO, MAIL, RCPT,
-		{ "BDAT", "250 ok\r\n250 ok\r\n" }, NOTHING };
+	static const struct step script[] = { HELLO, MAIL, NO_RCPT,
+		{ "BDAT", "500 5.5.2 what?\r\n" }, NOTHING };
+	static const struct step next[] = { HELLO, MAIL, RCPT, DATA, DOT,
+		NOTHING };
 
 	talk(script, &to_one);
 	expect_lost(LOST_HOP, "4.5.0");
+	expect(0, OUTCOME_FAILED, 550, "5.1.1");
+	talk(next, &to_one);
+	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
+	ck_assert(!has_heard("BDAT"));
+}
+
+END_TEST
+
+/* Which of them was for the mail? The next time they come one by one. */
+START_TEST(test_more_replies)
+{
+	static const struct step scripts[][8] = {
+		{ HELLO, MAIL, RCPT, { "BDAT", "250 ok\r\n250 ok\r\n" },
+		    NOTHING },
+		{ HELLO, MAIL, RCPT, { "BDAT", "250 ok\r\n552 5.7.1 spam\r\n" },
+		    NOTHING },
+		{ HELLO, MAIL, { "RCPT", silent },
+		    { "BDAT", "250 ok\r\n250 ok\r\n552 5.7.1 spam\r\n" },
+		    NOTHING },
+	};
+	static const struct step next[] = { HELLO, MAIL, RCPT, DATA, DOT,
+		NOTHING };
+
+	talk(scripts[_i], &to_one);
+	expect_lost(LOST_HOP, "4.5.0");
+	ck_assert_uint_eq(ntold, 1);
+	ck_assert_uint_eq(told[0].outcome, OUTCOME_DEFERRED);
+	ck_assert_uint_eq(told[0].duplicate, 1);
+	talk(next, &to_one);
+	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
+	ck_assert(!has_heard("BDAT"));
+}
+
+END_TEST
+
+/* O-7: what was answered is answered. */
+START_TEST(test_taken_and_bye)
+{
+	static const struct step script[] = { HELLO, MAIL, RCPT,
+		{ "BDAT", "250 ok\r\n421 bye\r\n" }, NOTHING };
+	static const struct step next[] = { HELLO, MAIL, RCPT, BDAT, NOTHING };
+
+	talk(script, &to_one);
+	expect_lost(LOST_LINE, "4.4.2");
 	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
 	ck_assert_uint_eq(ntold, 1);
+	talk(next, &to_one);
+	expect(0, OUTCOME_DELIVERED, 250, "2.0.0");
+}
+
+END_TEST
+
+static const char *
+long_content(void)
+{
+	enum { SIZE = 65536 };
+
+	static char content[SIZE + 1];
+
+	memset(content, 'x', SIZE);
+	put(content, "A: b\r\n\r\n");
+	put(content + SIZE - 2, "\r\n");
+	return content;
+}
+
+/* A yes before the whole mail has left is none, and what has left must not
+ * become a whole: another next hop may have it at once. */
+START_TEST(test_taken_too_early)
+{
+	static const struct step scripts[][8] = {
+		{ HELLO, { "MAIL", "250 ok\r\n250 ok\r\n250 ok\r\n" },
+		    { "", deaf }, NOTHING },
+		{ GREET, EHLO_("250 X\r\n"), MAIL, RCPT,
+		    { "DATA", "354 go\r\n" }, { "", deaf }, NOTHING },
+		{ HELLO, { "MAIL", silent }, { "", deaf }, NOTHING },
+	};
+	struct mail m = to_one;
+
+	narrow = true;
+	numbers.mail_timeout = numbers.data_end_timeout =
+	    numbers.data_block_timeout = 100;
+	m.content = long_content();
+	talk(scripts[_i], &m);
+	ck_assert(lost);
+	ck_assert_int_eq(how, LOST_HOP);
+	ck_assert_uint_eq(ntold, 0);
+	ck_assert_uint_eq(work->nopen, 1);
 }
 
 END_TEST
@@ -314,10 +419,14 @@ main(void)
 		{ "too many", test_too_many, 1 },
 		{ "in doubt", test_lost_in_doubt, 6 },
 		{ "bye", test_bye_in_the_run, 2 },
+		{ "bye behind", test_bye_behind_a_recipient, 1 },
 		{ "stale", test_stale, 2 },
 		{ "mute", test_mute, 1 },
 		{ "no command", test_no_such_command, 1 },
-		{ "more replies", test_more_replies, 1 },
+		{ "no command, nobody", test_no_such_command_for_nobody, 1 },
+		{ "more replies", test_more_replies, 3 },
+		{ "taken and bye", test_taken_and_bye, 1 },
+		{ "too early", test_taken_too_early, 3 },
 	};
 
 	return run_tests(

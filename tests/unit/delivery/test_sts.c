@@ -260,7 +260,7 @@ static void
 is_no_answer(struct sts_policy *p)
 {
 	ck_assert_int_eq(p->mode, STS_NONE);
-	ck_assert_int_eq(p->fault, STS_FETCH_ERROR);
+	ck_assert_int_eq(p->fault, STS_UNANSWERED);
 	ck_assert(!sts_allows(p, "mx.example.com"));
 	sts_unref(&p);
 }

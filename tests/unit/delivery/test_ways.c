@@ -341,9 +341,42 @@ END_TEST
 START_TEST(test_require_tls_and_one_is_away)
 {
 	start(good, good);
+	mx_is_secure = true;
+	use_fetcher(STS_NONE, "");
 	server_refuse(&servers[_i]);
 	deliver("mx://two.test", ENVELOPE_REQUIRETLS);
 	expect(0, OUTCOME_DEFERRED, 0, "4.4.1");
+	ck_assert_uint_eq(servers[1 - _i].npeers, 1);
+}
+
+END_TEST
+
+/* Whatever its action says, an MX that nothing vouches for is no way. */
+START_TEST(test_require_tls_and_anybody_s_mx)
+{
+	static const unsigned int words[] = { 0, ACTION_TLS_MAY,
+		ACTION_TLS_REQUIRE, ACTION_TLS_DANE };
+
+	start(good, good);
+	use_fetcher(STS_NONE, "");
+	config->actions[0].tls = words[_i];
+	deliver("mx://two.test", ENVELOPE_REQUIRETLS);
+	expect(0, OUTCOME_FAILED, 0, "5.7.30");
+	ck_assert_uint_eq(servers[0].npeers + servers[1].npeers, 0);
+	ck_assert_uint_eq(nsts, 1);
+}
+
+END_TEST
+
+/* By the domain's policy it is the second one. */
+START_TEST(test_require_tls_by_sts)
+{
+	start(good, good);
+	use_fetcher(STS_TESTING, "b.two.test");
+	deliver("mx://two.test", ENVELOPE_REQUIRETLS);
+	ck_assert_uint_eq(servers[0].npeers, 0);
+	ck_assert_uint_eq(servers[1].npeers, 1);
+	expect_nothing_said(1);
 }
 
 END_TEST
@@ -418,6 +451,8 @@ main(void)
 		{ "not offered", test_not_offered_and_it_is_a_must, NSTRICT },
 		{ "injected", test_injected, 1 },
 		{ "requiretls", test_require_tls_and_one_is_away, 2 },
+		{ "requiretls mx", test_require_tls_and_anybody_s_mx, 4 },
+		{ "requiretls sts", test_require_tls_by_sts, 1 },
 		{ "requiretls notls", test_require_tls_and_never_tls, 1 },
 		{ "gone", test_action_is_gone, 1 },
 		{ "contradiction", test_never_tls_though_required, 1 },

@@ -338,6 +338,24 @@ START_TEST(test_ttl)
 
 END_TEST
 
+/* The record is looked at again when the policy ends, whatever its TTL. */
+START_TEST(test_ends_within_ttl)
+{
+	store("a.test", 0, 2);
+	policies_load();
+	record = "v=STSv1; id=1;";
+	ttl_s = 86400;
+	ck_assert(!get("a.test"));
+	ck_assert_int_eq(answer.mode, STS_ENFORCE);
+	while (stat_of("fetch.policies") > 0)
+		settle();
+	ck_assert(!get("a.test"));
+	ck_assert_int_eq(answer.mode, STS_NONE);
+	ck_assert_uint_eq(naddrs, 1);
+}
+
+END_TEST
+
 START_TEST(test_expired)
 {
 	store("a.test", 86401, 86400);
@@ -374,6 +392,24 @@ START_TEST(test_refresh)
 	ck_assert(get("day.test"));
 	ck_assert_int_eq(answer.mode, STS_ENFORCE);
 	ck_assert_int_eq(answer.fault, STS_FETCH_ERROR);
+}
+
+END_TEST
+
+/* What is known is said while it is refreshed. */
+START_TEST(test_while_refreshed)
+{
+	uint64_t before = stat_of("fetch.refreshes");
+
+	store("a.test", 86398, 604800);
+	policies_load();
+	record = "v=STSv1; id=1;";
+	ck_assert(!get("a.test"));
+	silent = true;
+	while (stat_of("fetch.refreshes") == before)
+		settle();
+	ck_assert(get("a.test"));
+	ck_assert_int_eq(answer.mode, STS_ENFORCE);
 }
 
 END_TEST
@@ -503,8 +539,10 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_held, 0, (int)(sizeof(comes) / sizeof(comes[0])));
 	tcase_add_test(tc, test_ttl);
+	tcase_add_test(tc, test_ends_within_ttl);
 	tcase_add_test(tc, test_expired);
 	tcase_add_test(tc, test_refresh);
+	tcase_add_test(tc, test_while_refreshed);
 	tcase_add_test(tc, test_refreshes_at_once);
 	tcase_add_test(tc, test_bounded);
 	tcase_add_test(tc, test_bounded_policies);

@@ -67,6 +67,28 @@ START_TEST(bounds)
 
 END_TEST
 
+/* A secret one grows by moving, and is an ordinary one when it is cleared. */
+START_TEST(secrets)
+{
+	struct buf b;
+
+	buf_init(&b, 100000);
+	b.secret = true;
+	for (int n = 0; n < 5000; n++)
+		buf_addf(&b, "%d,", n % 10);
+	ck_assert_uint_eq(b.len, 10000);
+	for (size_t n = 0; n < 5000; n++)
+		ck_assert_int_eq(b.p[2 * n], "0123456789"[n % 10]);
+	buf_clear(&b);
+	ck_assert(!b.secret);
+	ck_assert_ptr_null(b.p);
+	b.secret = true;
+	buf_clear(&b);
+	ck_assert_uint_eq(b.max, 100000);
+}
+
+END_TEST
+
 START_TEST(json)
 {
 	struct buf b;
@@ -147,6 +169,7 @@ main(void)
 	tcase_add_test(c, numbers);
 	tcase_add_test(c, views);
 	tcase_add_test(c, bounds);
+	tcase_add_test(c, secrets);
 	tcase_add_test(c, json);
 	tcase_add_test(c, utf8);
 	tcase_add_test(c, ids);

@@ -2,8 +2,8 @@
 #include "lib/rules/hop.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>

@@ -1,5 +1,6 @@
 /* Connections to servers: those that do it wrong, and sessions taken up again
  * or not. */
+#include "lib/base/clock.h"
 #include "lib/net/tls_own.h"
 #include "tests/unit/lib/tls_servers.h"
 
@@ -425,18 +426,50 @@ START_TEST(forgotten_sessions)
 
 END_TEST
 
+/* What stands on what, of a connection that is secured. */
+static struct tls_wish
+wish_of(SSL_CTX *at, const struct tls_demand *d)
+{
+	struct client c;
+	struct tls_wish w;
+
+	meet(&c, at, ours, d);
+	ck_assert_msg(c.end.secured, "%s", c.end.why);
+	w = *tls_of(&c)->wish;
+	client_close(&c);
+	return w;
+}
+
+/* A session that comes of another's being taken up is no younger: else nobody
+ * would have to show himself ever again. */
+START_TEST(sessions_age)
+{
+	struct tls_demand d = demand(TLS_PROOF_NAME);
+	uint64_t at;
+
+	SSL_CTX_set_max_proto_version(server, versions[_i]);
+	at = wish_of(server, &d).look.at_ms;
+	for (int i = 0; i < 3; i++) {
+		while (clock_mono_ms() == at)
+			settle();
+		ck_assert_uint_eq(wish_of(server, &d).kept.at_ms, at);
+	}
+}
+
+END_TEST
+
 static bool
 is_kept(struct tls_sessions *s, uint32_t n)
 {
 	uint8_t id[TLS_SESSION_ID] = { 0 };
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *ssl = SSL_new(ctx);
-	enum tls_failure found = TLS_FINE;
+	struct tls_look look = { .found = TLS_FINE };
 	bool is;
 
 	memcpy(id, &n, sizeof(n));
-	is = tls_sessions_offer(s, id, ssl, &found);
-	ck_assert(!is || found == TLS_EXPIRED);
+	is = tls_sessions_offer(s, id, ssl, &look);
+	ck_assert(!is || look.found == TLS_EXPIRED);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	return is;
@@ -446,6 +479,7 @@ is_kept(struct tls_sessions *s, uint32_t n)
 START_TEST(bounded_sessions)
 {
 	struct tls_demand d = demand(TLS_PROOF_NONE);
+	struct tls_look look = { TLS_EXPIRED, clock_mono_ms() };
 	struct tls_sessions *s = tls_sessions_new();
 	uint8_t id[TLS_SESSION_ID] = { 0 };
 	struct client c;
@@ -454,11 +488,15 @@ START_TEST(bounded_sessions)
 	meet(&c, server, ours, &d);
 	for (uint32_t i = 0; i <= TLS_SESSIONS_MAX; i++) {
 		memcpy(id, &i, sizeof(i));
-		tls_sessions_keep(s, id, SSL_get0_session(c.ssl), TLS_EXPIRED);
+		tls_sessions_keep(s, id, SSL_get0_session(c.ssl), &look);
 	}
 	ck_assert(!is_kept(s, 0));
 	ck_assert(is_kept(s, 1) && is_kept(s, TLS_SESSIONS_MAX));
 	tls_sessions_drop(s, id);
+	ck_assert(!is_kept(s, TLS_SESSIONS_MAX));
+	/* And who is too old. */
+	look.at_ms -= 3 * 3600 * 1000;
+	tls_sessions_keep(s, id, SSL_get0_session(c.ssl), &look);
 	ck_assert(!is_kept(s, TLS_SESSIONS_MAX));
 	client_close(&c);
 	tls_sessions_free(&s);
@@ -508,6 +546,7 @@ main(void)
 	    t, sessions_do_not_cross, 0, COUNT(ways) * COUNT(ways));
 	tcase_add_loop_test(t, untrusted_sessions, 0, 2);
 	tcase_add_loop_test(t, forgotten_sessions, 0, 2);
+	tcase_add_loop_test(t, sessions_age, 0, 2);
 	tcase_add_test(t, bounded_sessions);
 	tcase_add_test(t, outlives_its_client);
 	suite_add_tcase(s, t);

@@ -23,55 +23,79 @@ enum who {
 	WEAK,
 	CLIENT,
 	OLD_WRONG,
+	ODD,
+	OLD_MIDDLE,
+	BELOW_OLD,
+	NARROW,
+	BELOW_NARROW,
+	BELOW_LEAF,
 	WHO_COUNT
 };
 
 static struct party *who[WHO_COUNT];
 
+/* By whom: make_parties. */
+static const struct party_like likes[WHO_COUNT] = {
+	[ROOT] = { .cn = "root", .is_ca = true },
+	[STRANGER] = { .cn = "stranger", .is_ca = true },
+	[MX] = { .cn = "mx", .san = "DNS:mx.example,DNS:mx2.example" },
+	[WILD] = { .cn = "wild", .san = "DNS:*.wild.example" },
+	[PARTIAL] = { .cn = "part", .san = "DNS:m*.example" },
+	[CN_ONLY] = { .cn = "mx.example" },
+	[OLD] = { .cn = "old",
+	    .san = "DNS:mx.example",
+	    .from_s = -9 * DAY,
+	    .to_s = -DAY },
+	[EARLY] = { .cn = "early",
+	    .san = "DNS:mx.example",
+	    .from_s = DAY,
+	    .to_s = 9 * DAY },
+	[SELF] = { .cn = "self", .san = "DNS:mx.example" },
+	[STRANGERS] = { .cn = "strangers", .san = "DNS:mx.example" },
+	[MIDDLE] = { .cn = "middle", .is_ca = true },
+	[BELOW] = { .cn = "below", .san = "DNS:mx.example" },
+	[NUL] = { .cn = "nul", .nul = true },
+	[V4] = { .cn = "v4", .san = "IP:192.0.2.1" },
+	[V6] = { .cn = "v6", .san = "IP:2001:db8::1" },
+	[WEAK] = { .cn = "weak", .san = "DNS:mx.example", .bits = 1024 },
+	[CLIENT] = { .cn = "client",
+	    .san = "DNS:mx.example",
+	    .usage = "clientAuth" },
+	[OLD_WRONG] = { .cn = "other",
+	    .san = "DNS:other.example",
+	    .from_s = -9 * DAY,
+	    .to_s = -DAY },
+	[ODD] = { .cn = "odd",
+	    .san = "DNS:*,DNS:*.example,DNS:*.*.odd.example,"
+		   "DNS:f*.odd.example,DNS:*f.odd.example,"
+		   "DNS:xn--*.odd.example,DNS:a.*.odd.example,"
+		   "DNS:.odd.example,DNS:192.0.2.1,"
+		   "email:mx@mail.example,URI:smtp://mail.example" },
+	[OLD_MIDDLE] = { .cn = "old middle",
+	    .is_ca = true,
+	    .from_s = -9 * DAY,
+	    .to_s = -DAY },
+	[BELOW_OLD] = { .cn = "below old", .san = "DNS:mx.example" },
+	[NARROW] = { .cn = "narrow",
+	    .is_ca = true,
+	    .limits = "critical,permitted;DNS:narrow.example" },
+	[BELOW_NARROW] = { .cn = "below narrow", .san = "DNS:mx.example" },
+	[BELOW_LEAF] = { .cn = "below leaf", .san = "DNS:mx.example" },
+};
+
 static void
 make_parties(void)
 {
-	const struct party_like likes[WHO_COUNT] = {
-		[ROOT] = { .cn = "root", .is_ca = true },
-		[STRANGER] = { .cn = "stranger", .is_ca = true },
-		[MX] = { .cn = "mx", .san = "DNS:mx.example,DNS:mx2.example" },
-		[WILD] = { .cn = "wild", .san = "DNS:*.wild.example" },
-		[PARTIAL] = { .cn = "part", .san = "DNS:m*.example" },
-		[CN_ONLY] = { .cn = "mx.example" },
-		[OLD] = { .cn = "old",
-		    .san = "DNS:mx.example",
-		    .from_s = -9 * DAY,
-		    .to_s = -DAY },
-		[EARLY] = { .cn = "early",
-		    .san = "DNS:mx.example",
-		    .from_s = DAY,
-		    .to_s = 9 * DAY },
-		[SELF] = { .cn = "self", .san = "DNS:mx.example" },
-		[STRANGERS] = { .cn = "strangers", .san = "DNS:mx.example" },
-		[MIDDLE] = { .cn = "middle", .is_ca = true },
-		[BELOW] = { .cn = "below", .san = "DNS:mx.example" },
-		[NUL] = { .cn = "nul", .nul = true },
-		[V4] = { .cn = "v4", .san = "IP:192.0.2.1" },
-		[V6] = { .cn = "v6", .san = "IP:2001:db8::1" },
-		[WEAK] = { .cn = "weak",
-		    .san = "DNS:mx.example",
-		    .bits = 1024 },
-		[CLIENT] = { .cn = "client",
-		    .san = "DNS:mx.example",
-		    .usage = "clientAuth" },
-		[OLD_WRONG] = { .cn = "other",
-		    .san = "DNS:other.example",
-		    .from_s = -9 * DAY,
-		    .to_s = -DAY },
-	};
-
 	for (int i = 0; i < WHO_COUNT; i++) {
 		struct party_like l = likes[i];
 
 		l.by = i == ROOT || i == STRANGER || i == SELF ? NULL :
 		       i == STRANGERS                          ? who[STRANGER] :
 		       i == BELOW                              ? who[MIDDLE] :
-								 who[ROOT];
+		       i == BELOW_OLD    ? who[OLD_MIDDLE] :
+		       i == BELOW_NARROW ? who[NARROW] :
+		       i == BELOW_LEAF   ? who[MX] :
+					   who[ROOT];
 		who[i] = party_new(&l);
 	}
 }
@@ -108,6 +132,8 @@ static const struct {
 	{ MX, -1, "mail.example", "mx.example", TLS_FINE },
 	{ MX, -1, "mail.example", NULL, TLS_HOST_MISMATCH },
 	{ MX, -1, "mail.example", "mx.exampl", TLS_HOST_MISMATCH },
+	{ MX, -1, "", "mail.example", TLS_HOST_MISMATCH },
+	{ MX, -1, ".", "..", TLS_HOST_MISMATCH },
 	{ MX, -1, "a.mx.example", NULL, TLS_HOST_MISMATCH },
 	{ MX, -1, "example", NULL, TLS_HOST_MISMATCH },
 	{ MX, -1, ".example", NULL, TLS_FINE },
@@ -130,6 +156,14 @@ static const struct {
 	{ BELOW, MIDDLE, "mx.example", NULL, TLS_FINE },
 	{ WEAK, -1, "mx.example", NULL, TLS_NOT_TRUSTED },
 	{ CLIENT, -1, "mx.example", NULL, TLS_NOT_TRUSTED },
+	{ ODD, -1, "example", "mx.example", TLS_HOST_MISMATCH },
+	{ ODD, -1, "a.b.odd.example", "fa.odd.example", TLS_HOST_MISMATCH },
+	{ ODD, -1, "af.odd.example", "xn--a.odd.example", TLS_HOST_MISMATCH },
+	{ ODD, -1, "mx.odd.example", "192.0.2.1x", TLS_HOST_MISMATCH },
+	{ ODD, -1, "mail.example", "mx@mail.example", TLS_HOST_MISMATCH },
+	{ BELOW_OLD, OLD_MIDDLE, "mx.example", NULL, TLS_EXPIRED },
+	{ BELOW_NARROW, NARROW, "mx.example", NULL, TLS_NOT_TRUSTED },
+	{ BELOW_LEAF, MX, "mx.example", NULL, TLS_NOT_TRUSTED },
 };
 
 static SSL_CTX *
@@ -190,6 +224,7 @@ static const struct {
 	{ V6, "2001:db8::1", TLS_FINE },
 	{ V6, "2001:db8::2", TLS_HOST_MISMATCH },
 	{ MX, "192.0.2.1", TLS_HOST_MISMATCH },
+	{ ODD, "192.0.2.1", TLS_HOST_MISMATCH },
 };
 
 START_TEST(addresses)
@@ -208,9 +243,16 @@ END_TEST
 /* Nobody who would be somebody. */
 START_TEST(no_name)
 {
+	static const char *const empty[] = { "", "" };
 	struct tls_demand d = { .proof = TLS_PROOF_NAME };
 	struct fault why = { .class = FAULT_NONE };
 
+	ck_assert_ptr_null(tls_connect(ours, &d, &why));
+	ck_assert_str_ne(why.text, "");
+	/* To OpenSSL an empty one is whoever comes. */
+	d.names = empty;
+	d.nnames = 2;
+	why.text[0] = '\0';
 	ck_assert_ptr_null(tls_connect(ours, &d, &why));
 	ck_assert_str_ne(why.text, "");
 }
@@ -425,6 +467,25 @@ static const struct {
 	    1 },
 	{ BELOW, MIDDLE, "mx.example", TLS_FINE,
 	    { { { 2, 0, 1 }, MIDDLE, false } }, 1 },
+	/* unless it is all in the record (RFC 7671 5.2) */
+	{ MX, -1, "mx.example", TLS_FINE, { { { 2, 0, 0 }, ROOT, false } }, 1 },
+	{ MX, -1, "mx.example", TLS_FINE, { { { 2, 1, 0 }, ROOT, false } }, 1 },
+	{ MX, -1, "mail.example", TLS_HOST_MISMATCH,
+	    { { { 2, 1, 0 }, ROOT, false } }, 1 },
+	{ BELOW, MIDDLE, "mx.example", TLS_FINE,
+	    { { { 2, 0, 0 }, ROOT, false } }, 1 },
+	{ BELOW_OLD, OLD_MIDDLE, "mx.example", TLS_EXPIRED,
+	    { { { 2, 1, 0 }, ROOT, false } }, 1 },
+	{ BELOW_LEAF, MX, "mx.example", TLS_NOT_TRUSTED,
+	    { { { 2, 0, 1 }, MX, false } }, 1 },
+	/* who is shown at the head is nobody's authority, and an authority is
+	   not who it vouches for */
+	{ MX, ROOT, "mx.example", TLS_NO_MATCH, { { { 2, 0, 1 }, MX, false } },
+	    1 },
+	{ SELF, -1, "mx.example", TLS_NO_MATCH,
+	    { { { 2, 0, 1 }, SELF, false } }, 1 },
+	{ MX, ROOT, "mx.example", TLS_NO_MATCH,
+	    { { { 3, 0, 1 }, ROOT, false } }, 1 },
 	/* several: one will do */
 	{ MX, ROOT, "mx.example", TLS_FINE,
 	    { { { 3, 1, 1 }, SELF, false }, { { 2, 0, 1 }, ROOT, false } }, 2 },

@@ -10,7 +10,7 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof((a)[0])))
 
-enum { DAY = 86400, PARTIES_MAX = 24 };
+enum { DAY = 86400, PARTIES_MAX = 32 };
 
 static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
 
@@ -24,7 +24,8 @@ struct party_like {
 	int bits;                     /* of RSA; 0: ECDSA */
 	long from_s, to_s;            /* from now; 0: -1 hour, one day */
 	bool is_ca;
-	bool nul; /* its name is mx.example, and behind a NUL .evil */
+	const char *limits; /* of the names below it; NULL: none */
+	bool nul;           /* its name is mx.example, and behind a NUL .evil */
 };
 
 struct party {
@@ -81,6 +82,8 @@ party_new(const struct party_like *l)
 		add_ext(p->cert, NID_subject_alt_name, l->san);
 	if (l->usage != NULL)
 		add_ext(p->cert, NID_ext_key_usage, l->usage);
+	if (l->limits != NULL)
+		add_ext(p->cert, NID_name_constraints, l->limits);
 	if (l->nul)
 		add_nul_name(p->cert);
 	ck_assert_int_gt(X509_sign(p->cert, l->by != NULL ? l->by->key : p->key,

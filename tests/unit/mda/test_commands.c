@@ -6,12 +6,14 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -123,10 +125,12 @@ setup(void)
 	nresults = ndone = 0;
 	loop = loop_new();
 	config = config_new();
-	config->actions = xcalloc(1, sizeof(*config->actions));
-	config->nactions = 1;
-	config->actions[0].name = xstrdup("pipe");
-	config->actions[0].kind = ACTION_MDA;
+	config->actions = xcalloc(2, sizeof(*config->actions));
+	config->nactions = 2;
+	for (int i = 0; i < 2; i++) {
+		config->actions[i].name = xstrdup(i == 0 ? "pipe" : "other");
+		config->actions[i].kind = ACTION_MDA;
+	}
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
 	queue = channel_new(loop, sv[0], &queue_delivery_edge, EDGE_A, handlers,
 	    on_closed, NULL);
@@ -148,13 +152,15 @@ teardown(void)
 	config_unref(&config);
 }
 
+static const char *for_action = "pipe";
+
 static void
 give(uint64_t id, const char *const *to, struct str content, int file,
     uint64_t body_size)
 {
 	struct tell_work m = { .msgid = STR("0123456789abcdef"),
 		.from = STR("a@b.test"),
-		.action = STR("pipe"),
+		.action = str_of(for_action),
 		.inline_size = (uint32_t)content.len,
 		.in_file = file != -1,
 		.body_size = body_size };
@@ -325,6 +331,85 @@ START_TEST(test_many)
 
 END_TEST
 
+/* Commands of one action that hang, as many as there may be, do not keep
+ * those of another. */
+START_TEST(test_another_action)
+{
+	static const char *const to[] = { "a@d", "b@d", "c@d", "d@d", "e@d",
+		"f@d", "g@d", "h@d", "i@d", "j@d", NULL };
+
+	config->actions[1].command = xstrdup("/bin/true");
+	config->actions[1].timeout_ms = 600000;
+	set_command("/bin/sleep 1000", 600000);
+	give(1, to, STR("A: b\r\n\r\n"), -1, 0);
+	give(2, to, STR("A: b\r\n\r\n"), -1, 0);
+	for_action = "other";
+	give(3, to, STR("A: b\r\n\r\n"), -1, 0);
+	wait_for(1);
+	ck_assert_uint_eq(nresults, 10);
+}
+
+END_TEST
+
+static char fifo[] = "/tmp/mda.XXXXXX/fifo";
+
+/* Lets the command go, and its end is there. */
+static void
+let_go(void *unused)
+{
+	int fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	siginfo_t info;
+
+	(void)unused;
+	ck_assert_int_ne(fd, -1);
+	close(fd);
+	ck_assert_int_eq(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT), 0);
+}
+
+static void
+on_run_end(void *ctx, enum run_end end, int status, struct str output)
+{
+	(void)output;
+	ck_assert_int_eq(end, RUN_EXITED);
+	ck_assert_int_eq(status, 0);
+	*(bool *)ctx = true;
+	loop_stop(loop);
+}
+
+/* Its end and that of its time in one round: it has delivered. */
+START_TEST(test_exit_at_the_limit)
+{
+	struct mail_text text;
+	char command[] = "read line <$FIFO; exit 0", path[40];
+	char sh[] = "/bin/sh", c[] = "-c";
+	char *argv[] = { sh, c, command, NULL }, *envp[] = { path, NULL };
+	struct run_order o = { .argv = argv,
+		.envp = envp,
+		.folder = "/",
+		.text = &text,
+		.timeout_ms = 0 };
+	struct timer *t = timer_new(loop, let_go, NULL);
+	bool ended = false;
+	struct fault why;
+
+	*strrchr(fifo, '/') = '\0';
+	ck_assert_ptr_nonnull(mkdtemp(fifo));
+	fifo[strlen(fifo)] = '/';
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	(void)snprintf(path, sizeof(path), "FIFO=%s", fifo);
+	mail_text_init(&text, STR(""), STR("joe@d.test"), STR(""), -1, 0);
+	timer_set(t, 0);
+	ck_assert_ptr_nonnull(run_start(loop, &o, on_run_end, &ended, &why));
+	loop_run(loop);
+	ck_assert(ended);
+	timer_free(&t);
+	unlink(fifo);
+	*strrchr(fifo, '/') = '\0';
+	rmdir(fifo);
+}
+
+END_TEST
+
 static void
 on_stopped(void)
 {
@@ -488,6 +573,8 @@ main(void)
 	tcase_add_test(tc, test_short_file);
 	tcase_add_test(tc, test_time_limit);
 	tcase_add_test(tc, test_many);
+	tcase_add_test(tc, test_another_action);
+	tcase_add_test(tc, test_exit_at_the_limit);
 	tcase_add_test(tc, test_stop);
 	tcase_add_test(tc, test_end_of_grace);
 	tcase_add_test(tc, test_queue_gone);

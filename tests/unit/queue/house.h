@@ -527,8 +527,8 @@ stop_queue(bool orderly)
 	channel_free(&t.control);
 	channel_free(&t.agent);
 	if (orderly) {
-		tls_report_stop(t.q);
 		pace_now(&t.q->pace);
+		tls_report_stop(t.q);
 	}
 	/* It is not freed: nothing of it may come back, nor hear that its
 	 * agents are gone. */

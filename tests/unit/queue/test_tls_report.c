@@ -204,6 +204,32 @@ START_TEST(a_day_that_is_over)
 
 END_TEST
 
+/* However much there is to write: what is not on disk would be sent again. */
+START_TEST(soon_on_disk)
+{
+	struct tell_tls_tally m = tally_of("a.example", RUA("r@a.example"));
+	struct tls_reporting *all = &t.q->tls_reporting;
+	char domain[32];
+
+	with_reports();
+	ck_assert_int_eq(tallies_add(&all->tallies, &m), 0);
+	for (int i = 0; i < 5000; i++) {
+		(void)snprintf(domain, sizeof(domain), "d%d.example", i);
+		m.domain = str_of(domain);
+		m.day = past_day() + 2;
+		ck_assert_int_eq(tallies_add(&all->tallies, &m), 0);
+	}
+	all->changed = true;
+	restart(true);
+	wait_for(&nwhole, 1);
+	all = &t.q->tls_reporting;
+	ck_assert_uint_eq(find("a.example")->told, 1);
+	ck_assert(all->changed);
+	ck_assert_uint_le(all->due_ms, loop_now_ms(t.loop) + 1000);
+}
+
+END_TEST
+
 START_TEST(nowhere_to_send_it)
 {
 	struct tell_tls_tally m =
@@ -351,6 +377,75 @@ START_TEST(bounded)
 
 END_TEST
 
+/* One domain has its share of the room, and what is beyond is counted. */
+START_TEST(one_domain)
+{
+	struct tallies all;
+	char name[256];
+	struct tell_tls_tally m = tally_of("a.example", RUA("r@a.example"));
+	int n = TALLY_POLICIES_MAX * TALLY_FAILURES_MAX;
+	const struct tally_policy *p;
+	uint64_t sum = 0;
+
+	tallies_init(&all);
+	memset(name, 'x', sizeof(name));
+	m.result = TLS_RESULT_EXPIRED;
+	m.mx = (struct str){ name, 255 };
+	for (int i = 0; i < n; i++) {
+		name[i % 255] ^= (char)(1 + i / 255);
+		m.policy_text = STR("");
+		m.policy = (uint8_t)(i % 3);
+		ck_assert_int_eq(tallies_add(&all, &m), 0);
+	}
+	ck_assert_uint_le(all.bytes, TALLY_DETAILS_MAX + 1000);
+	ck_assert_uint_gt(all.bytes, TALLY_DETAILS_MAX - 1000);
+	STAILQ_FOREACH(p, &tallies_next(&all, NULL)->policies, next)
+		sum += p->failures;
+	ck_assert_uint_eq(sum, 2 * (uint64_t)n);
+	tallies_clear(&all);
+	ck_assert_uint_eq(all.nentries + all.bytes, 0);
+}
+
+END_TEST
+
+/* What was counted while the clock was wrong does not stay for ever. */
+START_TEST(a_day_to_come)
+{
+	struct tell_tls_tally m = tally_of("a.example", RUA("r@a.example"));
+	struct tallies *all = &t.q->tls_reporting.tallies;
+
+	with_reports();
+	m.day += 5;
+	ck_assert_int_eq(tallies_add(all, &m), 0);
+	m.day -= 3;
+	ck_assert_int_eq(tallies_add(all, &m), 0);
+	t.q->tls_reporting.changed = true;
+	restart(true);
+	for (int i = 0; i < 3; i++)
+		ask(TYPE_ask_stats, &(struct ask_stats){ 0 });
+	all = &t.q->tls_reporting.tallies;
+	ck_assert_ptr_nonnull(tallies_find(all, m.day, m.domain));
+	ck_assert_ptr_null(tallies_find(all, m.day + 3, m.domain));
+}
+
+END_TEST
+
+/* Writing does not wait until nobody tells anything any more. */
+START_TEST(saved_under_load)
+{
+	struct tell_tls_tally m = tally_of("a.example", RUA("r@a.example"));
+	char path[200];
+
+	with_reports();
+	new_agent(10);
+	m.day = past_day() + 2;
+	snprintf(path, sizeof(path), "%s/tls-reports", t.dir);
+	while (access(path, F_OK) == -1)
+		tell(&m);
+}
+
+END_TEST
+
 /* Behind midnight, not all at the same time, and always at the same. */
 START_TEST(when)
 {
@@ -386,11 +481,15 @@ main(void)
 	tcase_add_test(c, nothing_of_another_time);
 	tcase_add_test(c, survives_a_crash);
 	tcase_add_test(c, a_day_that_is_over);
+	tcase_add_test(c, soon_on_disk);
 	tcase_add_test(c, nowhere_to_send_it);
 	tcase_add_test(c, filters_see_it);
 	tcase_add_test(c, a_damaged_file);
 	tcase_add_test(c, no_line_is_believed);
 	tcase_add_test(c, bounded);
+	tcase_add_test(c, one_domain);
+	tcase_add_test(c, a_day_to_come);
+	tcase_add_test(c, saved_under_load);
 	tcase_add_test(c, when);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);

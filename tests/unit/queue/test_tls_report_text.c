@@ -207,6 +207,9 @@ START_TEST(addresses)
 		    "a!%@b.example ", 0 },
 		{ "v=TLSRPTv1; rua=https://b.example/r,mailto:a@b.example",
 		    "a@b.example ", 1 },
+		{ "v=TLSRPTv1; rua=mailto:a@b.example,mailto:c@b.example,"
+		  "mailto:A%40B.example,mailto:c@b.example?x=y",
+		    "a@b.example c@b.example ", 0 },
 		{ "v=TLSRPTv1; rua=mailto:a%0d%0aX@b.example", "", 1 },
 		{ "v=TLSRPTv1; rua=mailto:a%3Eb@b.example", "", 1 },
 		{ "v=TLSRPTv1; rua=mailto:a%4", "", 1 },

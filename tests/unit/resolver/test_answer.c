@@ -218,6 +218,17 @@ START_TEST(test_rcodes)
 
 END_TEST
 
+/* Over TCP, too, a part is not the whole. */
+START_TEST(test_truncated)
+{
+	begin(AD | TC, "example.com", DNS_MX);
+	pkt_mx(&k, "example.com", 300, 10, "a.example.com");
+	parse("example.com", DNS_MX);
+	expect_fault("truncated");
+}
+
+END_TEST
+
 START_TEST(test_ad)
 {
 	begin(AD, "h.example.com", DNS_A);
@@ -335,8 +346,9 @@ main(void)
 	const TTest *const tests[] = { test_addresses, test_mx, test_txt,
 		test_names_are_escaped, test_cname_asked_for,
 		test_others_are_ignored, test_negative, test_referral, test_ttl,
-		test_rcodes, test_ad, test_chain, test_chain_too_long,
-		test_chain_leads_out, test_cname_beside_others };
+		test_rcodes, test_truncated, test_ad, test_chain,
+		test_chain_too_long, test_chain_leads_out,
+		test_cname_beside_others };
 	Suite *s = suite_create("answer");
 	TCase *t = tcase_create("answer");
 

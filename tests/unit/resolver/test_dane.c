@@ -451,7 +451,10 @@ START_TEST(rua)
 	ck_assert_uint_eq(got.ttl_s, 60);
 	expect_rua("two.example", "");
 	expect_rua("none.example", "");
+	ck_assert_uint_gt(got.ttl_s, 0);
+	/* Nothing is known. */
 	expect_rua("sick.example", "");
+	ck_assert_uint_eq(got.ttl_s, 0);
 	expect_rua("no domain", "");
 }
 
