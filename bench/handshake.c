@@ -168,12 +168,10 @@ static int
 sign_here(struct tls_job *job, const uint8_t key[static TLS_KEY_ID],
     enum tls_scheme scheme, struct str input, uint64_t *cancel_id)
 {
-	struct ask_sign m = { .key = { (const char *)key, VAULT_KEY_ID },
-		.scheme = scheme == TLS_RSA_RAW ? VAULT_RSA_RAW : VAULT_ECDSA,
-		.input = input };
 	struct signature *s = xcalloc(1, sizeof(*s));
 	s->job = job;
-	s->len = signing_make(&m, s->out);
+	s->len = signing_make((struct str){ (const char *)key, TLS_KEY_ID },
+	    scheme == TLS_RSA_RAW ? VAULT_RSA_RAW : VAULT_ECDSA, input, s->out);
 	*cancel_id = (uint64_t)(uintptr_t)s;
 	deferred_init(&s->done, tell_job, s);
 	loop_after(loop, &s->done);

@@ -27,7 +27,7 @@ grow_secret(struct buf *b, size_t cap)
 {
 	char *p = xmalloc(cap);
 
-	if (b->len > 0)
+	if (b->p != NULL)
 		memcpy(p, b->p, b->len);
 	wipe(b);
 	free(b->p);

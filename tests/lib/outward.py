@@ -86,6 +86,8 @@ class Sending(Secured):
             f"action out relay {way} {words}\n" \
             'match for domain { "example.net" } action out\n' \
             f"queue retry {retry}\n"
+        if "idle-timeout" not in conf:
+            text += "deliver idle-timeout 1s\n"  # who waits for the end
         super().__init__(text + (QUICK if quick else "") + conf, relay=False)
         self.count = 0
 
