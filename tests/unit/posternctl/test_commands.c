@@ -153,6 +153,17 @@ on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+on_dnssec(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct row_dnssec row = { .on = 1 };
+
+	(void)ctx;
+	(void)msg;
+	channel_tell(ch, TYPE_row_dnssec, &row, id);
+	done(ch, id, ANSWER_OK, "");
+}
+
+static void
 on_quarantine(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	bool *is_empty = ctx;
@@ -212,6 +223,7 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_change, on_change },
 	{ TYPE_ask_status, on_status },
 	{ TYPE_ask_stats, on_stats },
+	{ TYPE_ask_dnssec, on_dnssec },
 	{ TYPE_ask_stop, on_stop },
 	{ 0, NULL },
 };
@@ -307,13 +319,14 @@ START_TEST(status_and_stats)
 	    "\"hostname\":\"mx.example\",\"processes\":[{\"role\":\"smtpd\","
 	    "\"instance\":1,\"pid\":78,\"uptime\":60,\"restarts\":3,"
 	    "\"sandbox\":\"seccomp\"}],\"listeners\":[{\"address\":\"::1\","
-	    "\"port\":25,\"sessions\":9}],\"paused\":[],\"dnssec\":false}\n");
+	    "\"port\":25,\"sessions\":9}],\"paused\":[],\"dnssec\":true}\n");
 	expect("show status", false, CTL_DONE,
 	    "postern 0.1 on mx.example, pid 77, up 60m\n"
 	    "PROCESS      PID      UPTIME  RESTARTS  SANDBOX\n"
 	    "smtpd 1      78       60s     3         seccomp\n"
 	    "LISTENER                                SESSIONS\n"
-	    "[::1]:25                                9\n");
+	    "[::1]:25                                9\n"
+	    "dnssec on\n");
 	expect("show stats", true, CTL_DONE,
 	    "{\"queue.messages\":12,\"smtpd.accepted\":34}\n");
 	expect("show stats", false, CTL_DONE,

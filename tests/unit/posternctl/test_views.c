@@ -374,9 +374,12 @@ START_TEST(names_and_routes)
 	    "line 12: match from local for any action out\n"
 	    "action out\n"
 	    "passed over line 9: does not hold: for domain inside\n"
-	    "PREF   HOST                             TLS    ADDRESS\n"
-	    "10     mx1.example.com                  none   [2001:db8::1]:25\n"
-	    "20     mx2.example.com                  none   - (servfail)\n");
+	    "PREF   HOST                             TLS            "
+	    "ADDRESS\n"
+	    "10     mx1.example.com                  none           "
+	    "[2001:db8::1]:25\n"
+	    "20     mx2.example.com                  none           "
+	    "- (servfail)\n");
 	expect("show routes b@x", true, CTL_DONE,
 	    "{\"rule\":{\"line\":12,"
 	    "\"text\":\"match from local for any action out\"},"
