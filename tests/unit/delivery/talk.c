@@ -470,7 +470,6 @@ setup(void)
 	ck_assert_ptr_nonnull(tls);
 	world_enter(loop_new());
 	from_vault_init(loop);
-	secure_init();
 	tls_set_signer(world_sign, world_cancel);
 	secure_set_authorities(memory_file(ca->pem));
 	config = config_new();
@@ -557,6 +556,9 @@ run_tests(const char *name, const struct named_test *tests, size_t n)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
+	/* Costly, and the same for the processes of all tests. */
+	world_open();
+	secure_init();
 	for (size_t i = 0; i < n; i++) {
 		TCase *tc = tcase_create(tests[i].name);
 
