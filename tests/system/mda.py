@@ -171,7 +171,7 @@ def its_environment_and_nothing_else():
 @test
 def its_process():
     script = '''
-cat "/proc/$$/status" "/proc/$$/limits" >"$box/look.$1"
+cat /proc/self/status /proc/self/limits >"$box/look.$1"
 echo "cwd: $(readlink "/proc/$$/cwd")" >>"$box/look.$1"
 echo "umask: $(umask)" >>"$box/look.$1"
 echo "session: $(cut -d" " -f5,6 "/proc/$$/stat") $$" >>"$box/look.$1"
