@@ -62,10 +62,15 @@ class Filtered(Gateway):
             return found
 
     def outcome(self, client=None, data=None):
-        """A mail, as far as it gets: the reply that refuses it, or the
-        last."""
-        c = client or self.client(helo="client.example")
-        for line in ("MAIL FROM:<s@client.example>",
+        """A mail, as far as it gets: the reply that refuses it (the greeting,
+        too), or the last."""
+        c = client or self.client()
+        got = c.greeting or (220, "")
+        if got[0] == 421:
+            c.close()
+            return got
+        for line in (*(["EHLO client.example"] if client is None else []),
+                     "MAIL FROM:<s@client.example>",
                      "RCPT TO:<x@example.net>", "DATA",
                      (data or letter("t")) + b".\r\n"):
             got = c.cmd(line)
