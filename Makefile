@@ -14,8 +14,9 @@ include mk/roles.mk
 objs = $(patsubst %.c,$(B)/%.o,$(wildcard $(1)/*.c))
 $(foreach p,$(PARTS),$(eval OBJ_$(p) := $(call objs,$(DIR_$(p)))))
 $(foreach r,$(ROLES),$(eval OBJ_$(r) := $(call objs,$(DIR_$(r))) $(foreach p,$(PARTS_$(r)),$(OBJ_$(p)))))
-# A program stands in $(B) under its folder's name: its objects go elsewhere.
-$(foreach r,$(PROGRAMS),$(eval OBJ_$(r) := $(patsubst $(B)/%,$(B)/obj/%,$(call objs,$(DIR_$(r))))))
+# A program may stand in $(B) under its folder's name: its objects go elsewhere,
+# and by that name: OBJ_sendmail.
+$(foreach r,$(PROGRAMS),$(eval OBJ_$(notdir $(DIR_$(r))) := $(patsubst $(B)/%,$(B)/obj/%,$(call objs,$(DIR_$(r)))) $(foreach p,$(PARTS_$(notdir $(DIR_$(r)))),$(OBJ_$(p)))))
 # A filter's objects go by its folder's name: OBJ_rules.
 $(foreach f,$(FILTERS),$(eval OBJ_$(notdir $(DIR_$(f))) := $(call objs,$(DIR_$(f))) $(call objs,$(DIR_filters))))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
@@ -41,7 +42,7 @@ BUILT_IN = $(LIBEXECDIR) $(SYSCONFDIR) $(VERSION)
 .PHONY: always
 $(B)/built-in: always
 	@mkdir -p $(@D) && echo '$(BUILT_IN)' | cmp -s - $@ || echo '$(BUILT_IN)' >$@
-$(OBJ_posternd): $(B)/built-in
+$(OBJ_posternd) $(B)/smtpd/facts.o: $(B)/built-in
 
 $(B)/lib.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -54,7 +55,7 @@ $(1): $$(OBJ_$(2)) $(B)/edges.a $(B)/lib.a
 	$$(LINK) $$(OBJ_$(2)) $(B)/lib.a $(B)/edges.a $(B)/lib.a $$(LIBS_$(2)) $$(LIBS_COMMON)
 endef
 $(foreach r,$(ROLES),$(eval $(call program,$(B)/libexec/postern/$(r),$(r))))
-$(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(p))))
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(B)/$(p),$(notdir $(DIR_$(p))))))
 
 define filter_program
 $(1): $$(OBJ_$(2)) $(B)/lib.a

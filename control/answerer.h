@@ -26,7 +26,8 @@ struct answerer {
  * is dead. */
 struct channel *answerer_add(
     struct loop *l, enum role role, uint16_t instance, int fd);
-/* The one of this role that is there now, or NULL. */
+/* The one of this role that is there now: of several the first, a retired one
+ * last; or NULL. */
 struct answerer *answerer_find(enum role role);
 /* All that are there: the first with NULL, then the one after. */
 struct answerer *answerer_next(struct answerer *before);

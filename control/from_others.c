@@ -88,18 +88,20 @@ answerer_add(struct loop *l, enum role role, uint16_t instance, int fd)
 	snprintf(name, sizeof(name), "%s/%u", role_name(role), instance);
 	channel_set_peer(a->ch, name);
 	TAILQ_INSERT_TAIL(&answerers, a, link);
+	route_joined(a);
 	return a->ch;
 }
 
 struct answerer *
 answerer_find(enum role role)
 {
-	struct answerer *a;
+	struct answerer *a, *found = NULL;
 
 	TAILQ_FOREACH(a, &answerers, link)
-		if (a->role == role && channel_is_open(a->ch))
-			return a;
-	return NULL;
+		if (a->role == role && channel_is_open(a->ch) &&
+		    (found == NULL || a->instance < found->instance))
+			found = a;
+	return found;
 }
 
 struct answerer *

@@ -9,8 +9,13 @@
 #include "control/asker.h"
 #include "control/router.h"
 #include "edges/control_all.h"
+#include "edges/edges.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
+
+/* What those who do not read may take of the end: each, and all of them. */
+enum { DRAIN_MS = 100, DROP_ALL_MS = 1000 };
 
 static TAILQ_HEAD(askers, asker) askers = TAILQ_HEAD_INITIALIZER(askers);
 static size_t naskers;
@@ -80,6 +85,20 @@ on_tell_mail(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+on_tell_cancel(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct asker *a = ctx;
+	struct request *r = route_find_request(a, id);
+
+	(void)ch;
+	(void)msg;
+	if (r == NULL)
+		return; /* it was answered meanwhile */
+	route_cancel(&r);
+	asker_answered(a);
+}
+
+static void
 on_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 {
 	if (!a->is_stalled)
@@ -102,7 +121,7 @@ CONTROL_QUESTIONS(QUESTION_FUNCTION)
 
 #define QUESTION_HANDLER(ask, direction, phases, once) { TYPE_##ask, on_##ask },
 static const struct handler handlers[] = { { TYPE_tell_term, on_tell_term },
-	{ TYPE_tell_mail, on_tell_mail },
+	{ TYPE_tell_mail, on_tell_mail }, { TYPE_tell_cancel, on_tell_cancel },
 	CONTROL_QUESTIONS(QUESTION_HANDLER){ 0, NULL } };
 
 static void
@@ -160,16 +179,18 @@ on_drained(void *ctx)
 	struct asker *a = ctx;
 	struct request *r;
 
+	for (r = TAILQ_FIRST(&a->requests); r != NULL; r = TAILQ_NEXT(r, link))
+		route_caught_up(r);
 	if (!a->is_stalled)
 		return;
-	uint64_t took = loop_now_ms(a->loop) - a->stalled_at_ms;
+	a->read_since_ms = loop_now_ms(a->loop);
+	uint64_t took = a->read_since_ms - a->stalled_at_ms;
 	a->stall_left_ms -= took < a->stall_left_ms ? took : a->stall_left_ms;
 	a->is_stalled = false;
 	timer_stop(a->deadline);
 	for (r = TAILQ_FIRST(&a->requests); r != NULL; r = TAILQ_NEXT(r, link))
 		route_resume(r);
-	if (a->nrequests == 0)
-		timer_set(a->deadline, ASKER_QUESTION_MS);
+	asker_answered(a);
 }
 
 struct asker *
@@ -181,6 +202,7 @@ asker_new(struct loop *l, int fd, const struct caller *who)
 	a->loop = l;
 	a->who = *who;
 	a->stall_left_ms = ASKER_STALL_TOTAL_MS;
+	a->read_since_ms = loop_now_ms(l);
 	TAILQ_INIT(&a->requests);
 	buf_init(&a->mail, ASKER_MAIL_MAX);
 	deferred_init(&a->reap, reap, a);
@@ -197,6 +219,34 @@ asker_new(struct loop *l, int fd, const struct caller *who)
 	return a;
 }
 
+struct channel *
+asker_new_web(struct loop *l, int fd)
+{
+	struct caller who = { .uid = (uid_t)-1, .permits = PERMIT_VIEW };
+	struct asker *a, *next;
+
+	TAILQ_FOREACH_SAFE(a, &askers, link, next)
+		if (a->is_process)
+			asker_drop(a);
+	a = asker_new(l, fd, &who);
+	a->is_process = true;
+	timer_stop(a->deadline);
+	channel_set_peer(a->ch, role_name(ROLE_WEB));
+	return a->ch;
+}
+
+/* A question may last for days, of which a reader may have missed a second
+ * now and then. */
+static void
+grow_allowance(struct asker *a)
+{
+	uint64_t more = (a->stalled_at_ms - a->read_since_ms) / ASKER_READS_FOR;
+
+	a->stall_left_ms += more;
+	if (a->stall_left_ms > ASKER_STALL_TOTAL_MS)
+		a->stall_left_ms = ASKER_STALL_TOTAL_MS;
+}
+
 void
 asker_fed(struct asker *a)
 {
@@ -206,6 +256,7 @@ asker_fed(struct asker *a)
 		return;
 	a->is_stalled = true;
 	a->stalled_at_ms = loop_now_ms(a->loop);
+	grow_allowance(a);
 	timer_set(a->deadline, a->stall_left_ms < ASKER_STALL_MS ?
 				   a->stall_left_ms :
 				   ASKER_STALL_MS);
@@ -216,17 +267,20 @@ asker_fed(struct asker *a)
 void
 asker_answered(struct asker *a)
 {
-	if (a->nrequests == 0 && !a->is_stalled && !a->is_dropped)
+	if (a->nrequests == 0 && !a->is_stalled && !a->is_dropped &&
+	    !a->is_process)
 		timer_set(a->deadline, ASKER_QUESTION_MS);
 }
 
 void
 asker_drop_all(void)
 {
+	uint64_t end = clock_mono_ms() + DROP_ALL_MS, now;
 	struct asker *a;
 
 	while ((a = TAILQ_FIRST(&askers)) != NULL) {
-		channel_drain(a->ch, 100);
+		now = clock_mono_ms();
+		channel_drain(a->ch, now < end ? DRAIN_MS : 0);
 		/* Draining may have found that it is gone. */
 		if (a == TAILQ_FIRST(&askers))
 			asker_drop(a);

@@ -5,7 +5,7 @@
  * files. It holds the control socket, and a channel to every process.
  * Trusts: the kernel about who called; the other processes about their rows.
  * Trusted by: everyone, that who asks for a change may have it.
- * Edges: control_all (both stretches), all_parent.
+ * Edges: control_all (both stretches, and to web, which may look), all_parent.
  * If it dies: mail goes on; posternctl gets no answer until it is back.
  * Read next: router.c, from_posternctl.c, from_others.c.
  */
@@ -58,6 +58,8 @@ on_config(struct config *c)
 static struct channel *
 on_peer(enum role peer, uint16_t instance, int fd)
 {
+	if (peer == ROLE_WEB)
+		return asker_new_web(child_loop(), fd);
 	return answerer_add(child_loop(), peer, instance, fd);
 }
 

@@ -3,9 +3,13 @@
  */
 #include "control/questions.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "control/access.h"
 #include "control/asker.h"
 #include "control/router.h"
+#include "lib/base/alloc.h"
 #include "lib/base/buf.h"
 #include "lib/base/str.h"
 
@@ -38,59 +42,66 @@ describe_block(const void *msg)
 	return m->allow ? "allow" : "block";
 }
 
-/* The uid in a question is never the one the caller wrote there. */
-static uint64_t
-send_change(struct request *r, struct channel *ch, const void *msg,
-    answer_fn *fn, void *ctx)
+static const char *
+describe_log_level(const void *msg)
 {
-	struct ask_change m = *(const struct ask_change *)msg;
+	const struct ask_log_level *m = msg;
 
-	m.uid = r->asker->who.uid;
-	if (m.reason.len > 0 && r->reason == NULL)
-		r->reason = str_dup(m.reason);
-	return channel_ask(ch, TYPE_ask_change, &m, fn, ctx);
+	return m->verbose ? "log-verbose" : "log-brief";
 }
 
-static uint64_t
-send_block(struct request *r, struct channel *ch, const void *msg,
-    answer_fn *fn, void *ctx)
+static const char *
+describe_pause(const void *msg)
 {
-	struct ask_block m = *(const struct ask_block *)msg;
+	const struct ask_pause *m = msg;
 
-	m.uid = r->asker->who.uid;
-	if (m.reason.len > 0 && r->reason == NULL)
-		r->reason = str_dup(m.reason);
-	return channel_ask(ch, TYPE_ask_block, &m, fn, ctx);
+	return m->resume ? "resume" : "pause";
 }
 
-static uint64_t
-send_unblock(struct request *r, struct channel *ch, const void *msg,
-    answer_fn *fn, void *ctx)
+static const char *
+describe_undo(const void *msg)
 {
-	struct ask_unblock m = *(const struct ask_unblock *)msg;
+	const struct ask_undo *m = msg;
 
-	m.uid = r->asker->who.uid;
-	return channel_ask(ch, TYPE_ask_unblock, &m, fn, ctx);
+	return m->dry_run ? "dry-run-undo" : "undo";
 }
 
-static uint64_t
-send_stop(struct request *r, struct channel *ch, const void *msg, answer_fn *fn,
-    void *ctx)
+/* The field of a question that is called so; NULL: it has none. */
+static const struct wire_field *
+field_of(const struct wire_msg *w, enum wire_kind kind, const char *name)
 {
-	struct ask_stop m = *(const struct ask_stop *)msg;
+	const struct wire_field *f;
 
-	m.uid = r->asker->who.uid;
-	return channel_ask(ch, TYPE_ask_stop, &m, fn, ctx);
+	for (f = w->fields(); f->name != NULL; f++)
+		if (f->kind == kind && strcmp(f->name, name) == 0)
+			return f;
+	return NULL;
 }
 
-static uint64_t
-send_reload(struct request *r, struct channel *ch, const void *msg,
+uint64_t
+question_send(struct request *r, struct channel *ch, const void *msg,
     answer_fn *fn, void *ctx)
 {
-	struct ask_reload m = *(const struct ask_reload *)msg;
+	const struct wire_msg *w =
+	    edge_row(&control_all_edge, r->route->type)->wire;
+	const struct wire_field *f;
+	unsigned char *copy = xcalloc(1, w->size);
 
-	m.uid = r->asker->who.uid;
-	return channel_ask(ch, TYPE_ask_reload, &m, fn, ctx);
+	memcpy(copy, msg, w->size);
+	f = field_of(w, WIRE_u32, "uid");
+	if (f != NULL) {
+		uint32_t uid = r->asker->who.uid;
+		memcpy(copy + f->offset, &uid, sizeof(uid));
+	}
+	f = field_of(w, WIRE_str, "reason");
+	if (f != NULL && r->reason == NULL) {
+		struct str reason;
+		memcpy(&reason, copy + f->offset, sizeof(reason));
+		r->reason = reason.len > 0 ? str_dup(reason) : NULL;
+	}
+	uint64_t id = channel_ask(ch, r->route->type, copy, fn, ctx);
+	free(copy);
+	return id;
 }
 
 /* All of the mail and then the question at once: nobody else's comes
@@ -111,7 +122,8 @@ send_test_milter(struct request *r, struct channel *ch, const void *msg,
 	return channel_ask(ch, TYPE_ask_test_milter, msg, fn, ctx);
 }
 
-/* A process that does not answer a question for numbers is left out soon;
+/* A process that does not answer a question for numbers, or for a part of
+ * `show status', is left out soon;
  * a change of a million messages may take its time. */
 /* clang-format off */
 static const struct route routes[] = {
@@ -125,16 +137,16 @@ static const struct route routes[] = {
 	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_destinations, false },
 	{ "show-message", NULL, NULL, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CONTENT, ROUTE_SILENCE_MS, TYPE_ask_content, false },
-	{ "change", send_change, describe_change, TO_ROLE, ROLE_QUEUE,
+	{ "change", NULL, describe_change, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_change, true },
-	{ "stop", send_stop, NULL, TO_ROLE, ROLE_PARENT,
+	{ "stop", NULL, NULL, TO_ROLE, ROLE_PARENT,
 	    PERMIT_CHANGE, 10000, TYPE_ask_stop, false },
-	{ "reload", send_reload, NULL, TO_ROLE, ROLE_PARENT,
+	{ "reload", NULL, NULL, TO_ROLE, ROLE_PARENT,
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_reload, false },
 	{ "resolve", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_resolve, false },
 	{ "show-dnssec", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
-	    PERMIT_VIEW, 10000, TYPE_ask_dnssec, false },
+	    PERMIT_VIEW, 3000, TYPE_ask_dnssec, false },
 	{ "show-routes", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
 	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_routes, false },
 	{ "show-milters", NULL, NULL, TO_EACH, ROLE_SMTPD,
@@ -147,12 +159,36 @@ static const struct route routes[] = {
 	    PERMIT_CONTENT, FILTER_SILENCE_MS, TYPE_ask_test_milter, false },
 	{ "show-sessions", NULL, NULL, TO_EACH, ROLE_SMTPD,
 	    PERMIT_VIEW, 10000, TYPE_ask_sessions, false },
-	{ "block", send_block, describe_block, TO_ROLE, ROLE_QUEUE,
+	{ "block", NULL, describe_block, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_block, false },
-	{ "unblock", send_unblock, NULL, TO_ROLE, ROLE_QUEUE,
+	{ "unblock", NULL, NULL, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_unblock, false },
 	{ "show-blocks", NULL, NULL, TO_ROLE, ROLE_QUEUE,
 	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_blocks, false },
+	{ "confirm", NULL, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_confirm, false },
+	/* It shows what is in a file that not everybody may read. */
+	{ "config-diff", NULL, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_config_diff, false },
+	{ "show-tables", NULL, NULL, TO_ROLE, ROLE_PARENT,
+	    PERMIT_VIEW, 10000, TYPE_ask_tables, false },
+	{ "log-level", NULL, describe_log_level, TO_ROLE, ROLE_PARENT,
+	    PERMIT_CHANGE, 10000, TYPE_ask_log_level, false },
+	{ "test-match", NULL, NULL, TO_ROLE, ROLE_RESOLVER,
+	    PERMIT_VIEW, NAMES_SILENCE_MS, TYPE_ask_match, false },
+	/* What clients said is content. */
+	{ "show-session", NULL, NULL, TO_EACH, ROLE_SMTPD,
+	    PERMIT_CONTENT, 10000, TYPE_ask_session, false },
+	{ "log-session", NULL, NULL, TO_EACH, ROLE_SMTPD,
+	    PERMIT_CONTENT, 0, TYPE_ask_follow, false },
+	{ "pause", NULL, describe_pause, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_pause, false },
+	{ "show-pauses", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, 3000, TYPE_ask_pauses, false },
+	{ "undo", NULL, describe_undo, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_CHANGE, ROUTE_SILENCE_MS, TYPE_ask_undo, false },
+	{ "show-operations", NULL, NULL, TO_ROLE, ROLE_QUEUE,
+	    PERMIT_VIEW, ROUTE_SILENCE_MS, TYPE_ask_operations, false },
 	{ "submit-path", NULL, NULL, TO_SELF, ROLE_COUNT,
 	    0, 0, TYPE_ask_submit_path, false },
 };
@@ -166,4 +202,16 @@ route_find(uint16_t type)
 		if (routes[i].type == type)
 			return &routes[i];
 	return NULL;
+}
+
+bool
+route_is_for_web(const struct route *r)
+{
+	static const uint16_t types[] = { TYPE_ask_status, TYPE_ask_stats,
+		TYPE_ask_milters, TYPE_ask_pauses, TYPE_ask_submit_path };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (r->type == types[i])
+			return true;
+	return false;
 }

@@ -4,6 +4,7 @@
  */
 #include "control/router.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "control/questions.h"
 #include "control/sum.h"
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 static const char *const code_names[] = {
@@ -30,6 +32,8 @@ static struct counter counters[] = {
 	[CONTROL_COUNTERS] = { NULL, 0 },
 };
 
+/* Those that go on until somebody ends them. */
+static TAILQ_HEAD(, request) lasting = TAILQ_HEAD_INITIALIZER(lasting);
 static size_t nrequests;
 static char *submit_path;
 static void (*on_idle)(void);
@@ -76,15 +80,31 @@ leg_end(struct leg *leg)
 	leg->request->nopen--;
 }
 
+/* A word came, or may come again: who was asked has so long for the next. */
+static void
+expect_word(struct request *r)
+{
+	if (r->route->silence_ms > 0)
+		timer_set(r->silence, r->route->silence_ms);
+}
+
 static void
 request_free(struct request *r)
 {
+	struct leg *leg;
+
+	while ((leg = SLIST_FIRST(&r->legs)) != NULL) {
+		SLIST_REMOVE_HEAD(&r->legs, next);
+		free(leg);
+	}
+	if (r->network != NULL)
+		TAILQ_REMOVE(&lasting, r, lasting);
+	free(r->network);
 	TAILQ_REMOVE(&r->asker->requests, r, link);
 	r->asker->nrequests--;
 	timer_free(&r->silence);
 	sum_free(&r->sum);
 	free(r->reason);
-	free(r->legs);
 	free(r);
 	if (--nrequests == 0 && on_idle != NULL)
 		on_idle();
@@ -103,10 +123,12 @@ set_end(struct request *r, enum answer_code code, struct str text)
 }
 
 static void
-tell_sum(void *ctx, struct str name, uint64_t value)
+tell_sum(void *ctx, struct str name, struct str process, uint64_t value)
 {
 	struct request *r = ctx;
-	struct row_stat row = { .name = name, .value = value };
+	struct row_stat row = {
+		.name = name, .process = process, .value = value
+	};
 
 	channel_tell(r->asker->ch, TYPE_row_stat, &row, r->id);
 }
@@ -125,42 +147,90 @@ request_finish(struct request *r)
 	asker_answered(a);
 }
 
+struct request *
+route_find_request(const struct asker *a, uint64_t id)
+{
+	struct request *r;
+
+	TAILQ_FOREACH(r, &a->requests, link)
+		if (r->id == id)
+			return r;
+	return NULL;
+}
+
+/* Whoever has not answered need not any more. */
+static void
+legs_cancel(struct request *r)
+{
+	struct leg *leg;
+
+	SLIST_FOREACH(leg, &r->legs, next)
+	{
+		if (leg->answerer == NULL)
+			continue;
+		channel_cancel(leg->answerer->ch, leg->id);
+		/* Else he goes on for ever. */
+		if (r->route->silence_ms == 0)
+			channel_tell(leg->answerer->ch, TYPE_tell_cancel,
+			    &(struct tell_cancel){ 0 }, leg->id);
+		leg_end(leg);
+	}
+}
+
 void
 route_cancel(struct request **rp)
 {
 	struct request *r = *rp;
 
 	*rp = NULL;
-	for (size_t i = 0; i < r->nlegs; i++) {
-		struct leg *leg = &r->legs[i];
-		if (leg->answerer == NULL)
-			continue;
-		channel_cancel(leg->answerer->ch, leg->id);
-		leg_end(leg);
-	}
+	legs_cancel(r);
 	request_free(r);
+}
+
+/* Of several who were asked: one that has it is enough, and that it is not
+ * there is known when nobody has it. */
+static const int ranks[] = {
+	[ANSWER_NOT_FOUND] = 1,
+	[ANSWER_UNAVAILABLE] = 2,
+	[ANSWER_REFUSED_IT] = 3,
+	[ANSWER_OK] = 4,
+};
+
+static void
+merge_end(struct request *r, const struct answer_done *m)
+{
+	int before = r->is_answered ? ranks[r->end.code] : 0;
+
+	if (before == ranks[ANSWER_OK] && m->code == ANSWER_OK) {
+		r->end.matched += m->matched;
+		r->end.changed += m->changed;
+	}
+	if (ranks[m->code] <= before)
+		return;
+	r->is_answered = true;
+	r->end = *m;
+	set_end(r, (enum answer_code)m->code, m->text);
 }
 
 /* The answer of one process, or the news that it died. */
 static void
 on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 {
+	const struct answer_done gone = { .code = ANSWER_UNAVAILABLE,
+		.text = STR("temporarily unavailable") };
 	struct leg *leg = ctx;
 	struct request *r = leg->request;
+	bool is_retired = leg->answerer->instance >= INSTANCE_RETIRED;
 
 	leg_end(leg);
-	/* What those that are there know is an answer. */
-	if (r->sum == NULL && !r->is_answered) {
-		if (fault != NULL || type != TYPE_answer_done) {
-			set_end(r, ANSWER_UNAVAILABLE,
-			    STR("temporarily unavailable"));
-		} else {
-			const struct answer_done *m = msg;
-			r->end = *m;
-			r->is_answered = true;
-			set_end(r, (enum answer_code)m->code, m->text);
-		}
-	}
+	/* Of numbers, what those that are there know is an answer. */
+	if (r->sum == NULL)
+		merge_end(
+		    r, fault != NULL || type != TYPE_answer_done ? &gone : msg);
+	/* Who looks on must not miss a part of it and think it is all. A
+	 * retired process has nothing left to be missed. */
+	if (r->route->silence_ms == 0 && !is_retired)
+		legs_cancel(r);
 	if (r->nopen == 0)
 		request_finish(r);
 }
@@ -184,10 +254,13 @@ route_gone(struct leg_list *legs, struct channel *ch)
 static void
 on_silence(void *ctx)
 {
+	const struct answer_done late = { .code = ANSWER_UNAVAILABLE,
+		.text = STR("temporarily unavailable: no answer in time") };
 	struct request *r = ctx;
+	struct leg *leg;
 
-	for (size_t i = 0; i < r->nlegs; i++) {
-		struct leg *leg = &r->legs[i];
+	SLIST_FOREACH(leg, &r->legs, next)
+	{
 		if (leg->answerer == NULL)
 			continue;
 		log_warn(NULL, "silent", "peer=%s instance=%u question=%s",
@@ -196,9 +269,8 @@ on_silence(void *ctx)
 		channel_cancel(leg->answerer->ch, leg->id);
 		leg_end(leg);
 	}
-	if (r->sum == NULL && !r->is_answered)
-		set_end(r, ANSWER_UNAVAILABLE,
-		    STR("temporarily unavailable: no answer in time"));
+	if (r->sum == NULL)
+		merge_end(r, &late);
 	request_finish(r);
 }
 
@@ -217,36 +289,73 @@ send_terms(const struct asker *a, struct channel *ch)
 	}
 }
 
-static void
-leg_start(struct request *r, struct answerer *to, const void *msg)
+/* One that is over is used again: those of a request that lasts would become
+ * ever more. */
+static struct leg *
+leg_new(struct request *r)
 {
-	struct leg *leg = &r->legs[r->nlegs++];
+	struct leg *leg;
 
+	SLIST_FOREACH(leg, &r->legs, next)
+	{
+		if (leg->answerer == NULL)
+			return leg;
+	}
+	leg = xcalloc(1, sizeof(*leg));
 	leg->request = r;
-	leg->answerer = to;
-	TAILQ_INSERT_TAIL(&to->legs, leg, link);
-	r->nopen++;
-	send_terms(r->asker, to->ch);
-	leg->id = r->route->send != NULL ?
-		      r->route->send(r, to->ch, msg, on_answer, leg) :
-		      channel_ask(to->ch, r->route->type, msg, on_answer, leg);
+	SLIST_INSERT_HEAD(&r->legs, leg, next);
+	return leg;
 }
 
 static void
-sum_own(struct sum *s)
+leg_start(struct request *r, struct answerer *to, const void *msg)
 {
-	for (const struct counter *c = counters; c->name != NULL; c++)
-		sum_add(s, str_of(c->name), c->value);
-	sum_add(s, STR("log.lost"), log_lost());
+	struct leg *leg = leg_new(r);
+
+	leg->answerer = to;
+	TAILQ_INSERT_TAIL(&to->legs, leg, link);
+	r->nopen++;
+	if (r->route->has_terms)
+		send_terms(r->asker, to->ch);
+	leg->id = (r->route->send != NULL ? r->route->send : question_send)(
+	    r, to->ch, msg, on_answer, leg);
+}
+
+/* A number of a process. */
+static void
+gather(struct request *r, enum role role, uint16_t instance, struct str name,
+    uint64_t value)
+{
+	char text[32] = "";
+
+	if (r->is_apart)
+		snprintf(
+		    text, sizeof(text), "%s/%u", role_name(role), instance);
+	sum_add(r->sum, name, str_of(text), value);
+}
+
+static void
+gather_own(struct request *r)
+{
 	const struct channel_totals *t = channel_totals();
-	sum_add(s, STR("control.ipc_sent"), t->sent);
-	sum_add(s, STR("control.ipc_received"), t->received);
-	sum_add(s, STR("control.ipc_sends"), t->send_calls);
-	sum_add(s, STR("control.ipc_receives"), t->receive_calls);
+	const struct counter own[] = {
+		{ "log.lost", log_lost() },
+		{ "control.ipc_sent", t->sent },
+		{ "control.ipc_received", t->received },
+		{ "control.ipc_sends", t->send_calls },
+		{ "control.ipc_receives", t->receive_calls },
+	};
+
+	for (const struct counter *c = counters; c->name != NULL; c++)
+		gather(r, ROLE_CONTROL, 0, str_of(c->name), c->value);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		gather(r, ROLE_CONTROL, 0, str_of(own[i].name), own[i].value);
+	if (r->is_apart)
+		return;
 	/* There also while no resolver runs. */
-	sum_add(s, STR("resolver.queries"), 0);
-	sum_add(s, STR("resolver.cache_hits"), 0);
-	sum_add(s, STR("resolver.dnssec"), 0);
+	sum_add(r->sum, STR("resolver.queries"), STR(""), 0);
+	sum_add(r->sum, STR("resolver.cache_hits"), STR(""), 0);
+	sum_add(r->sum, STR("resolver.dnssec"), STR(""), 0);
 }
 
 static bool
@@ -259,24 +368,44 @@ static void
 start_legs(struct request *r, const void *msg)
 {
 	struct answerer *to;
-	size_t n = 0;
 
 	if (r->route->target == TO_ROLE) {
-		r->legs = xcalloc(1, sizeof(*r->legs));
 		if ((to = answerer_find(r->route->role)) != NULL)
 			leg_start(r, to, msg);
 		return;
 	}
 	if (r->route->target == TO_ALL) {
 		r->sum = sum_new();
-		sum_own(r->sum);
+		r->is_apart = r->route->type == TYPE_ask_stats &&
+			      ((const struct ask_stats *)msg)->apart != 0;
+		gather_own(r);
 	}
-	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
-		n += is_asked(r->route, to);
-	r->legs = xcalloc(n + 1, sizeof(*r->legs));
 	for (to = answerer_next(NULL); to != NULL; to = answerer_next(to))
 		if (is_asked(r->route, to))
 			leg_start(r, to, msg);
+}
+
+static void
+keep_lasting(struct request *r, const struct ask_follow *m)
+{
+	r->network = str_dup(m->network);
+	TAILQ_INSERT_TAIL(&lasting, r, lasting);
+}
+
+void
+route_joined(struct answerer *a)
+{
+	struct request *r;
+
+	TAILQ_FOREACH(r, &lasting, lasting) {
+		struct ask_follow m = { .network = str_of(r->network) };
+
+		if (!is_asked(r->route, a))
+			continue;
+		leg_start(r, a, &m);
+		if (r->asker->is_stalled)
+			route_stall(r);
+	}
 }
 
 /* Without a word to anybody else. */
@@ -309,7 +438,8 @@ refusal(const struct asker *a, const struct route *route)
 {
 	if (route == NULL)
 		return "unknown question";
-	if ((a->who.permits & route->permits) != route->permits)
+	if ((a->who.permits & route->permits) != route->permits ||
+	    (a->is_process && !route_is_for_web(route)))
 		return "permission denied";
 	/* Who has no use for them takes them for a breach of contract. */
 	if (a->nterms > 0 && !route->has_terms)
@@ -348,9 +478,11 @@ route_question(struct asker *a, uint16_t type, const void *msg, uint64_t id)
 	TAILQ_INSERT_TAIL(&a->requests, r, link);
 	a->nrequests++;
 	nrequests++;
+	if (type == TYPE_ask_follow)
+		keep_lasting(r, msg);
 	start_legs(r, msg);
 	if (r->nopen > 0) {
-		timer_set(r->silence, route->silence_ms);
+		expect_word(r);
 		if (a->is_stalled)
 			route_stall(r);
 		return;
@@ -384,20 +516,46 @@ route_row(struct leg_list *legs, uint64_t id, uint16_t type, const void *msg)
 	if (r->sum != NULL) {
 		const struct row_stat *row = msg;
 		if (type == TYPE_row_stat)
-			sum_add(r->sum, row->name, row->value);
+			gather(r, leg->answerer->role, leg->answerer->instance,
+			    row->name, row->value);
+		return;
+	}
+	/* Who looks on has to keep up: nobody waits for him. */
+	if (r->route->silence_ms == 0) {
+		if (r->nlost > 0 || channel_is_full(r->asker->ch))
+			r->nlost++;
+		else
+			channel_tell(r->asker->ch, type, msg, r->id);
 		return;
 	}
 	if (!leg->is_paused)
-		timer_set(r->silence, r->route->silence_ms);
+		expect_word(r);
 	channel_tell(r->asker->ch, type, msg, r->id);
 	asker_fed(r->asker);
 }
 
 void
+route_caught_up(struct request *r)
+{
+	char text[64];
+	struct row_line row = { .when_ms = clock_wall_ms(), .way = LINE_NOTE };
+
+	if (r->nlost == 0)
+		return;
+	snprintf(text, sizeof(text), "%llu lines were lost: read faster",
+	    (unsigned long long)r->nlost);
+	row.text = str_of(text);
+	channel_tell(r->asker->ch, TYPE_row_line, &row, r->id);
+	r->nlost = 0;
+}
+
+void
 route_stall(struct request *r)
 {
-	for (size_t i = 0; i < r->nlegs; i++) {
-		struct leg *leg = &r->legs[i];
+	struct leg *leg;
+
+	SLIST_FOREACH(leg, &r->legs, next)
+	{
 		if (leg->answerer == NULL || leg->is_paused)
 			continue;
 		leg->is_paused = true;
@@ -409,14 +567,16 @@ route_stall(struct request *r)
 void
 route_resume(struct request *r)
 {
-	for (size_t i = 0; i < r->nlegs; i++) {
-		struct leg *leg = &r->legs[i];
+	struct leg *leg;
+
+	SLIST_FOREACH(leg, &r->legs, next)
+	{
 		if (!leg->is_paused)
 			continue;
 		leg->is_paused = false;
 		answerer_resume(leg->answerer);
 	}
-	timer_set(r->silence, r->route->silence_ms);
+	expect_word(r);
 }
 
 void

@@ -25,19 +25,26 @@ struct request {
 	struct asker *asker;
 	uint64_t id; /* under which the asker knows it */
 	const struct route *route;
-	const char *what; /* for the log: "remove" */
-	char *reason;     /* the caller's; NULL: none */
-	struct leg *legs; /* one for each process that was asked */
-	size_t nlegs, nopen;
-	bool is_answered;       /* by one of them; end is that */
+	const char *what;       /* for the log: "remove" */
+	char *reason;           /* the caller's; NULL: none */
+	SLIST_HEAD(, leg) legs; /* one for each process that was asked */
+	size_t nopen;
+	TAILQ_ENTRY(request) lasting; /* with what it asks for; of one that
+				       * lasts */
+	char *network;
+	bool is_answered;       /* by one of them; end is the best of theirs */
 	struct sum *sum;        /* rows are gathered here, or NULL */
+	bool is_apart;          /* those of each process for themselves */
 	struct answer_done end; /* end.text is end_text */
 	char end_text[512];
+	uint64_t nlost;        /* rows that its asker had no room for, of one
+				* that lasts */
 	struct timer *silence; /* no word from those who were asked */
 };
 
 /* A request's part at one process. */
 struct leg {
+	SLIST_ENTRY(leg) next; /* of its request's */
 	TAILQ_ENTRY(leg) link; /* of its answerer's */
 	struct request *request;
 	struct answerer *answerer; /* NULL: over */
@@ -59,11 +66,18 @@ enum {
  * terms the asker has gathered, to those who answer; or answers at once. */
 void route_question(
     struct asker *a, uint16_t type, const void *msg, uint64_t id);
-/* The asker is gone. */
+/* A process has come: who looks on while things happen hears of it, too. */
+void route_joined(struct answerer *a);
+/* The question that this asker knows by id; NULL: none in progress. */
+struct request *route_find_request(const struct asker *a, uint64_t id);
+/* The asker is gone, or does not want to know any more. */
 void route_cancel(struct request **r);
 /* A row for one of these legs. One that belongs to none was cancelled. */
 void route_row(
     struct leg_list *legs, uint64_t id, uint16_t type, const void *msg);
+/* The asker has room again: of a question that lasts he hears how many rows he
+ * missed. */
+void route_caught_up(struct request *r);
 /* The process behind ch, whose legs these are, is gone. */
 void route_gone(struct leg_list *legs, struct channel *ch);
 /* The asker of r does not read (or does again): the processes that answer it

@@ -86,12 +86,32 @@ on_ready(void *ctx, int what)
 	}
 }
 
+/* Who has connected to a socket that goes is not sent away. */
+static void
+leave_old(void)
+{
+	if (sock.event != NULL)
+		on_ready(NULL, LOOP_READ);
+	loop_fd_free(&sock.event);
+	if (sock.fd != -1)
+		close(sock.fd);
+	sock.fd = -1;
+}
+
+static void
+watch(void)
+{
+	sock.event = loop_fd_new(sock.loop, sock.fd, on_ready, NULL);
+	loop_fd_want(sock.event, LOOP_READ);
+}
+
 void
 socket_set(int fd)
 {
-	if (sock.fd != -1)
-		close(sock.fd);
+	leave_old();
 	sock.fd = fd;
+	if (sock.loop != NULL)
+		watch();
 }
 
 void
@@ -105,13 +125,13 @@ socket_start(struct loop *l)
 {
 	sock.loop = l;
 	sock.pause = timer_new(l, on_pause_over, NULL);
-	sock.event = loop_fd_new(l, sock.fd, on_ready, NULL);
-	loop_fd_want(sock.event, LOOP_READ);
+	watch();
 }
 
 void
 socket_stop(void)
 {
+	sock.loop = NULL;
 	loop_fd_free(&sock.event);
 	timer_free(&sock.pause);
 	if (sock.fd != -1)

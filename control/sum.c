@@ -1,4 +1,4 @@
-/* Equal names are one number: a tree of names. */
+/* Equal names (of a process) are one number: a tree of names. */
 #include "control/sum.h"
 
 #include "lib/base/tree.h"
@@ -8,14 +8,16 @@
 
 struct entry {
 	RB_ENTRY(entry) link;
-	struct str name; /* name.p is owned */
+	struct str name, process; /* of both .p is owned */
 	uint64_t value;
 };
 
 static int
 entry_cmp(const struct entry *a, const struct entry *b)
 {
-	return str_cmp(a->name, b->name);
+	int by_name = str_cmp(a->name, b->name);
+
+	return by_name != 0 ? by_name : str_cmp(a->process, b->process);
 }
 
 RB_HEAD(entries, entry);
@@ -47,15 +49,16 @@ sum_free(struct sum **sp)
 	RB_FOREACH_SAFE(e, entries, &s->entries, next) {
 		RB_REMOVE(entries, &s->entries, e);
 		free((void *)(uintptr_t)e->name.p);
+		free((void *)(uintptr_t)e->process.p);
 		free(e);
 	}
 	free(s);
 }
 
 void
-sum_add(struct sum *s, struct str name, uint64_t value)
+sum_add(struct sum *s, struct str name, struct str process, uint64_t value)
 {
-	struct entry key = { .name = name };
+	struct entry key = { .name = name, .process = process };
 	struct entry *e = RB_FIND(entries, &s->entries, &key);
 
 	if (e != NULL) {
@@ -66,6 +69,7 @@ sum_add(struct sum *s, struct str name, uint64_t value)
 		return;
 	e = xcalloc(1, sizeof(*e));
 	e->name = (struct str){ str_dup(name), name.len };
+	e->process = (struct str){ str_dup(process), process.len };
 	e->value = value;
 	RB_INSERT(entries, &s->entries, e);
 	s->n++;
@@ -73,12 +77,13 @@ sum_add(struct sum *s, struct str name, uint64_t value)
 
 void
 sum_each(const struct sum *s,
-    void (*fn)(void *ctx, struct str name, uint64_t value), void *ctx)
+    void (*fn)(void *ctx, struct str name, struct str process, uint64_t value),
+    void *ctx)
 {
 	const struct entry *e =
 	    RB_MIN(entries, (struct entries *)(uintptr_t)&s->entries);
 
 	for (; e != NULL;
 	     e = RB_NEXT(entries, &s->entries, (struct entry *)(uintptr_t)e))
-		fn(ctx, e->name, e->value);
+		fn(ctx, e->name, e->process, e->value);
 }

@@ -425,6 +425,8 @@ on_fields(struct downgrade *d, struct str s, bool end)
 		return;
 	}
 	if (!d->mid && !begin_line(d, s)) {
+		/* Without such bytes it may look like a field. */
+		d->blank = is_eight_bit(s);
 		begin_body(d);
 		take_text(d, s, end);
 		return;

@@ -2,25 +2,22 @@
 #ifndef POSTERN_DELIVERY_FROM_FETCH_H
 #define POSTERN_DELIVERY_FROM_FETCH_H
 
-#include <bsd/sys/queue.h>
 #include <stdint.h>
 
 #include "edges/delivery_fetch.h"
 #include "lib/base/loop.h"
+#include "lib/ipc/patient.h"
 
 /* A fetcher that dies over one question this often is not asked it again. */
 enum { STS_TRIES_MAX = 3 };
 
 /* A question, embedded in its owner. */
 struct sts_question {
-	TAILQ_ENTRY(sts_question) entry;
+	struct patient_question asking;
 	struct ask_sts ask; /* its views live as long as the question */
 	/* Once, never before from_fetch_ask returned; NULL: there is no answer.
 	 * Its views live until the function returns. */
 	void (*on_answer)(struct sts_question *q, const struct answer_sts *m);
-	uint64_t id; /* 0: not with the fetcher now */
-	uint64_t late_ms;
-	unsigned int ntries;
 };
 
 /* patience_ms: how long an answer may take. */

@@ -169,9 +169,9 @@ on_closed(void *ctx, struct channel *ch)
 static void
 tell_capacity(void)
 {
-	struct tell_capacity m = { .mails = AGENT_CAPACITY };
+	struct tell_capacity m = { .mails = stopping ? 0 : AGENT_CAPACITY };
 
-	if (going && !stopping && queue != NULL)
+	if (going && queue != NULL)
 		(void)channel_tell(queue, TYPE_tell_capacity, &m, 0);
 }
 
@@ -208,4 +208,14 @@ from_queue_stop(void)
 {
 	stopping = true;
 	drop_coming();
+	tell_capacity();
+}
+
+void
+from_queue_leave(void)
+{
+	struct tell_leaving m = { 0 };
+
+	if (queue != NULL)
+		(void)channel_tell(queue, TYPE_tell_leaving, &m, 0);
 }

@@ -16,5 +16,7 @@ int from_queue_tell_tally(const struct tell_tls_tally *m);
 void from_queue_go(void);
 /* Takes nothing new. */
 void from_queue_stop(void);
+/* The last word, before the process ends: what was begun has been told. */
+void from_queue_leave(void);
 
 #endif

@@ -4,92 +4,47 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edges/edges.h"
 #include "lib/base/alloc.h"
 #include "lib/ipc/channel.h"
 #include "lib/mail/path.h"
 
-static int
-question_cmp(const struct question *a, const struct question *b)
+static uint64_t say(struct patient_question *asking, struct channel *ch);
+static void void_it(struct patient_question *asking);
+static void end_unanswered(struct patient_question *asking);
+
+static const struct patient_ops patient_ops = { .peer = "resolver",
+	.tries_max = QUESTION_TRIES_MAX,
+	.ask = say,
+	.on_again = void_it,
+	.on_unanswered = end_unanswered };
+static struct patient resolver = PATIENT_INIT(resolver, &patient_ops);
+static uint64_t total;
+
+static struct question *
+question_of(struct patient_question *asking)
 {
-	return (a->id > b->id) - (a->id < b->id);
-}
-
-TAILQ_HEAD(question_list, question);
-RB_HEAD(question_tree, question);
-
-static struct loop *loop;
-static struct channel *resolver;
-/* Without an answer: all, the oldest first; those asked on this channel. */
-static struct question_list all = TAILQ_HEAD_INITIALIZER(all);
-static struct question_tree asked = RB_INITIALIZER(&asked);
-static struct timer *patience;
-static uint64_t patience_ms, total;
-
-TREE_DEFINE(question_tree, question, by_id, question_cmp)
-
-static void
-unask(struct question *q)
-{
-	if (q->id != 0)
-		RB_REMOVE(question_tree, &asked, q);
-	q->id = 0;
+	return (struct question *)(void *)((char *)asking -
+					   offsetof(struct question, asking));
 }
 
 static void
-take_off(struct question *q)
+void_it(struct patient_question *asking)
 {
-	TAILQ_REMOVE(&all, q, entry);
-	if (TAILQ_EMPTY(&all))
-		timer_free(&patience);
-}
+	struct question *q = question_of(asking);
 
-/* --- the end of a question --- */
-
-static void
-end(struct question *q, const struct answer_way *m)
-{
-	unask(q);
-	take_off(q);
-	q->ops->on_answer(q, m);
+	q->ops->on_again(q);
 }
 
 static void
-end_unanswered(struct question *q)
+end_unanswered(struct patient_question *asking)
 {
 	static const struct answer_way nothing = {
 		.result = WAY_FAULT,
 		.text = { "the resolver does not answer", 28 },
 	};
+	struct question *q = question_of(asking);
 
-	end(q, &nothing);
-}
-
-static void
-on_patience(void *ctx)
-{
-	uint64_t now = loop_now_ms(loop);
-	struct question *q;
-
-	(void)ctx;
-	while ((q = TAILQ_FIRST(&all)) != NULL && q->late_ms <= now) {
-		if (q->id != 0)
-			channel_cancel(resolver, q->id);
-		end_unanswered(q);
-	}
-	if (q != NULL)
-		timer_set(patience, q->late_ms - now);
-}
-
-/* The channel died; the next one's turn. */
-static void
-lost(struct question *q)
-{
-	unask(q);
-	if (q->ntries < QUESTION_TRIES_MAX)
-		q->ops->on_again(q);
-	else
-		end_unanswered(q);
+	q->ops->on_answer(q, &nothing);
 }
 
 /* --- what it says --- */
@@ -105,7 +60,7 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 
 	(void)type;
 	if (fault != NULL) {
-		lost(q);
+		patient_lost(&resolver, &q->asking);
 		return;
 	}
 	clean = *m;
@@ -115,15 +70,16 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 			      m->text.p[i] :
 			      '?';
 	clean.text.p = text;
-	end(q, &clean);
+	patient_answered(&resolver, &q->asking);
+	q->ops->on_answer(q, &clean);
 }
 
 static struct question *
 asked_with(struct channel *ch, uint64_t id)
 {
-	struct question key = { .id = id };
+	struct patient_question *asking = patient_find(&resolver, ch, id);
 
-	return ch == resolver ? RB_FIND(question_tree, &asked, &key) : NULL;
+	return asking == NULL ? NULL : question_of(asking);
 }
 
 /* Behind its host stands the network: nothing but names and addresses comes
@@ -175,44 +131,31 @@ static void
 on_closed(void *ctx, struct channel *ch)
 {
 	(void)ctx;
-	if (ch == resolver)
+	if (ch == resolver.ch)
 		from_resolver_close();
 }
 
 /* --- what we ask --- */
 
-static void
-ask(struct question *q)
+static uint64_t
+say(struct patient_question *asking, struct channel *ch)
 {
-	if (resolver == NULL || !channel_is_open(resolver))
-		return;
-	q->ntries++;
-	q->id = channel_ask(resolver, TYPE_ask_way, &q->ask, on_answer, q);
-	RB_INSERT(question_tree, &asked, q);
+	struct question *q = question_of(asking);
+
+	return channel_ask(ch, TYPE_ask_way, &q->ask, on_answer, q);
 }
 
 void
 from_resolver_ask(struct question *q)
 {
 	total++;
-	q->id = 0;
-	q->ntries = 0;
-	q->late_ms = loop_now_ms(loop) + patience_ms;
-	if (TAILQ_EMPTY(&all)) {
-		patience = timer_new(loop, on_patience, NULL);
-		timer_set(patience, patience_ms);
-	}
-	TAILQ_INSERT_TAIL(&all, q, entry);
-	ask(q);
+	patient_ask(&resolver, &q->asking);
 }
 
 void
 from_resolver_cancel(struct question *q)
 {
-	if (q->id != 0)
-		channel_cancel(resolver, q->id);
-	unask(q);
-	take_off(q);
+	patient_cancel(&resolver, &q->asking);
 }
 
 /* --- the channel --- */
@@ -220,52 +163,22 @@ from_resolver_cancel(struct question *q)
 void
 from_resolver_init(struct loop *l, uint64_t ms)
 {
-	loop = l;
-	patience_ms = ms;
+	patient_init(&resolver, l, ms);
 }
 
 struct channel *
 from_resolver_open(int socket)
 {
-	struct question *q;
-
-	from_resolver_close();
-	resolver = channel_new(loop, socket, &delivery_resolver_edge, EDGE_A,
-	    handlers, on_closed, NULL);
-	channel_set_peer(resolver, role_name(ROLE_RESOLVER));
-	TAILQ_FOREACH(q, &all, entry)
-		ask(q);
-	return resolver;
-}
-
-/* One that may be asked no more, NULL: none. */
-static struct question *
-first_given_up(void)
-{
-	struct question *q;
-
-	TAILQ_FOREACH(q, &all, entry)
-		if (q->id == 0 && q->ntries >= QUESTION_TRIES_MAX)
-			return q;
-	return NULL;
+	patient_open(&resolver,
+	    channel_new(resolver.loop, socket, &delivery_resolver_edge, EDGE_A,
+		handlers, on_closed, NULL));
+	return resolver.ch;
 }
 
 void
 from_resolver_close(void)
 {
-	struct question *q;
-
-	if (resolver == NULL)
-		return;
-	while ((q = RB_MIN(question_tree, &asked)) != NULL) {
-		channel_cancel(resolver, q->id);
-		unask(q);
-		if (q->ntries < QUESTION_TRIES_MAX)
-			q->ops->on_again(q);
-	}
-	channel_free(&resolver);
-	while ((q = first_given_up()) != NULL)
-		end_unanswered(q);
+	patient_close(&resolver);
 }
 
 /* --- where reports go --- */
@@ -296,11 +209,11 @@ from_resolver_ask_rua(struct str domain,
 	struct ask_tls_rua m = { .domain = domain };
 	struct rua *r;
 
-	if (resolver == NULL || !channel_is_open(resolver))
+	if (resolver.ch == NULL || !channel_is_open(resolver.ch))
 		return false;
 	r = xmalloc(sizeof(*r));
 	*r = (struct rua){ fn, ctx };
-	(void)channel_ask(resolver, TYPE_ask_tls_rua, &m, on_rua, r);
+	(void)channel_ask(resolver.ch, TYPE_ask_tls_rua, &m, on_rua, r);
 	return true;
 }
 

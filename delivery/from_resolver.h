@@ -2,13 +2,12 @@
 #ifndef POSTERN_DELIVERY_FROM_RESOLVER_H
 #define POSTERN_DELIVERY_FROM_RESOLVER_H
 
-#include "lib/base/tree.h"
-#include <bsd/sys/queue.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "edges/delivery_resolver.h"
 #include "lib/base/loop.h"
+#include "lib/ipc/patient.h"
 #include "lib/net/addr.h"
 
 enum {
@@ -39,11 +38,7 @@ struct question_ops {
 struct question {
 	const struct question_ops *ops;
 	struct ask_way ask; /* its views live as long as the question */
-	TAILQ_ENTRY(question) entry;
-	RB_ENTRY(question) by_id;
-	uint64_t id; /* of the request; 0: waits for a channel */
-	unsigned int ntries;
-	uint64_t late_ms; /* loop time from which on nobody waits */
+	struct patient_question asking;
 };
 
 /* patience_ms: QUESTION_PATIENCE_MS. */

@@ -72,11 +72,18 @@ on_go(struct fault *why)
 }
 
 static void
+leave(void)
+{
+	from_queue_leave();
+	child_exit();
+}
+
+static void
 on_stop(uint32_t grace_ms)
 {
 	(void)grace_ms;
 	from_queue_stop();
-	agent_stop(child_exit);
+	agent_stop(leave);
 }
 
 int

@@ -30,10 +30,12 @@ WIRE_DEFINE(tell_go, TELL_GO)
 WIRE_DEFINE(tell_peer, TELL_PEER)
 WIRE_DEFINE(tell_log, TELL_LOG)
 WIRE_DEFINE(tell_stop, TELL_STOP)
+WIRE_DEFINE(tell_retire, TELL_RETIRE)
 WIRE_DEFINE(tell_jailed, TELL_JAILED)
 WIRE_DEFINE(tell_ready, TELL_READY)
 WIRE_DEFINE(tell_conf_taken, TELL_CONF_TAKEN)
 WIRE_DEFINE(tell_failed, TELL_FAILED)
+WIRE_DEFINE(tell_retired, TELL_RETIRED)
 WIRE_DEFINE(tell_lost, TELL_LOST)
 
 EDGE_DEFINE(all_parent, ALL_PARENT, "child", "parent", CHANNEL_MESSAGE_MAX,

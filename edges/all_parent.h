@@ -61,10 +61,16 @@ WIRE_DECLARE(tell_tickets, TELL_TICKETS)
 #define TELL_AUTHORITIES(F) F(fd, file, 0)
 WIRE_DECLARE(tell_authorities, TELL_AUTHORITIES)
 
-/* A listening socket (smtpd; the control socket for control: id 0). */
-#define TELL_LISTEN(F)                               \
-	F(u32, id, UINT32_MAX) /* of the listener */ \
+/* A listening socket (smtpd; the control socket for control, that of `http'
+ * for web: id 0). smtpd gets all of them again before each configuration that
+ * comes while it runs: they are the listeners of that one, and it gives up
+ * those it had. */
+#define TELL_LISTEN(F)                                            \
+	F(u32, id, UINT32_MAX) /* of the listener; LISTEN_LEFT */ \
 	F(fd, socket, 0)
+/* smtpd: of none any more, after a restart in place; who waits there is to be
+ * told to come back. */
+#define LISTEN_LEFT UINT32_MAX
 WIRE_DECLARE(tell_listen, TELL_LISTEN)
 
 /* Who may use the control socket (control). gid UINT32_MAX: no group. */
@@ -88,9 +94,11 @@ WIRE_DECLARE(tell_go, TELL_GO)
 	F(fd, socket, 0)
 WIRE_DECLARE(tell_peer, TELL_PEER)
 
-#define TELL_LOG(F)     \
-	F(u8, level, 2) \
-	F(u8, sink, 1)  \
+#define TELL_LOG(F)           \
+	F(u8, level, 2)       \
+	F(u8, sink, 1)        \
+	F(u8, json, 1)        \
+	F(str, hostname, 255) \
 	F(fd, log, 0)
 WIRE_DECLARE(tell_log, TELL_LOG)
 
@@ -98,6 +106,11 @@ WIRE_DECLARE(tell_log, TELL_LOG)
  * have passed. */
 #define TELL_STOP(F) F(u32, grace_ms, 600000)
 WIRE_DECLARE(tell_stop, TELL_STOP)
+
+/* smtpd: somebody else accepts from now on. Finish the sessions there are, as
+ * long as they like but for ms, then exit. */
+#define TELL_RETIRE(F) F(u32, grace_ms, 86400000)
+WIRE_DECLARE(tell_retire, TELL_RETIRE)
 
 /* --- child to parent --- */
 
@@ -117,6 +130,11 @@ WIRE_DECLARE(tell_conf_taken, TELL_CONF_TAKEN)
 /* Cannot go on; the last word before exit (start-up only). */
 #define TELL_FAILED(F) F(str, text, 1024)
 WIRE_DECLARE(tell_failed, TELL_FAILED)
+
+/* smtpd: nothing comes in here any more, and what it asked the former queue
+ * has been answered. */
+#define TELL_RETIRED(F) WIRE_NOTHING(F)
+WIRE_DECLARE(tell_retired, TELL_RETIRED)
 
 /* The channel of this tell_peer has ended. When both processes live they get
  * a new one. */
@@ -153,16 +171,18 @@ WIRE_DECLARE(tell_lost, TELL_LOST)
 	M(tell_sources,        EDGE_B_TO_A, PHASE_SETUP, 1)                   \
 	M(tell_tickets,        EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_authorities,    EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
-	M(tell_listen,         EDGE_B_TO_A, PHASE_SETUP, 0)                   \
+	M(tell_listen,         EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_control_access, EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_go,             EDGE_B_TO_A, PHASE_SETUP, 1)                   \
 	M(tell_peer,           EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_log,            EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
 	M(tell_stop,           EDGE_B_TO_A, PHASE_SETUP | PHASE_RUN, 0)       \
+	M(tell_retire,         EDGE_B_TO_A, PHASE_RUN, 0)                     \
 	M(tell_jailed,         EDGE_A_TO_B, PHASE_SETUP, 1)                   \
 	M(tell_ready,          EDGE_A_TO_B, PHASE_SETUP, 1)                   \
 	M(tell_conf_taken,     EDGE_A_TO_B, PHASE_RUN, 0)                     \
 	M(tell_failed,         EDGE_A_TO_B, PHASE_SETUP, 1)                   \
+	M(tell_retired,        EDGE_A_TO_B, PHASE_RUN, 0)                     \
 	M(tell_lost,           EDGE_A_TO_B, PHASE_RUN, 0)
 /* clang-format on */
 EDGE_DECLARE(all_parent, ALL_PARENT)

@@ -1,4 +1,5 @@
-/* What comes back for an administrator's question (edges/control_all.h). */
+/* What comes back for an administrator's question (edges/control_all.h), but
+ * for what the queue knows (edges/control_queue_rows.h). */
 #ifndef POSTERN_EDGES_CONTROL_ROWS_H
 #define POSTERN_EDGES_CONTROL_ROWS_H
 
@@ -10,7 +11,8 @@
 	F(str, version, 64)          \
 	F(u32, pid, UINT32_MAX)      \
 	F(u64, uptime_s, UINT64_MAX) \
-	F(str, hostname, 255)
+	F(str, hostname, 255)        \
+	F(u8, stopping, 1)
 WIRE_DECLARE(row_gateway, ROW_GATEWAY)
 
 #define ROW_PROCESS(F)                                   \
@@ -19,7 +21,8 @@ WIRE_DECLARE(row_gateway, ROW_GATEWAY)
 	F(u32, pid, UINT32_MAX) /* 0: not running now */ \
 	F(u64, uptime_s, UINT64_MAX)                     \
 	F(u32, restarts, UINT32_MAX)                     \
-	F(str, sandbox, 255)
+	F(str, sandbox, 255)                             \
+	F(u8, ready, 1) /* it has begun to work */
 WIRE_DECLARE(row_process, ROW_PROCESS)
 
 #define ROW_LISTENER(F)      \
@@ -28,79 +31,13 @@ WIRE_DECLARE(row_process, ROW_PROCESS)
 	F(u64, sessions, UINT64_MAX)
 WIRE_DECLARE(row_listener, ROW_LISTENER)
 
-#define ROW_STAT(F)       \
-	F(str, name, 128) \
-	F(u64, value, UINT64_MAX)
+/* process: whose number it is, as "smtpd/1"; empty: of all of them. Control
+ * fills it in, and tells numbers by name. */
+#define ROW_STAT(F)               \
+	F(str, name, 128)         \
+	F(u64, value, UINT64_MAX) \
+	F(str, process, 32)
 WIRE_DECLARE(row_stat, ROW_STAT)
-
-enum message_state {
-	STATE_ACTIVE,
-	STATE_DEFERRED,
-	STATE_HELD,
-	STATE_QUARANTINED
-};
-
-#define ROW_MESSAGE(F)                     \
-	F(str, msgid, ID_LEN)              \
-	F(u64, received_ms, UINT64_MAX)    \
-	F(u64, size, UINT64_MAX)           \
-	F(str, from, ENVELOPE_ADDRESS_MAX) \
-	F(u8, state, STATE_QUARANTINED)    \
-	F(u32, flags, ENVELOPE_FLAGS_ALL)  \
-	F(str, client, 64)                 \
-	F(str, client_name, 255)           \
-	F(str, listener, 80)               \
-	F(str, user, 255) /* who has authenticated, or empty */
-WIRE_DECLARE(row_message, ROW_MESSAGE)
-
-/* Of the row_message before. */
-enum rcpt_state {
-	RCPT_ACTIVE,
-	RCPT_DEFERRED,
-	RCPT_HELD,
-	RCPT_DELIVERED,
-	RCPT_BOUNCED,
-	RCPT_REMOVED,
-	RCPT_QUARANTINED
-};
-
-#define ROW_RCPT(F)                                                          \
-	F(str, to, ENVELOPE_ADDRESS_MAX)                                     \
-	F(u8, state, RCPT_QUARANTINED)                                       \
-	F(str, action, 64)                                                   \
-	F(u32, attempts, UINT32_MAX)                                         \
-	F(u64, next_ms, UINT64_MAX) /* wall time of the next try, 0: none */ \
-	F(str, reply, 600)          /* the last, with its code */            \
-	F(str, relay, 320)
-WIRE_DECLARE(row_rcpt, ROW_RCPT)
-
-/* Where the queue's mail waits to go, or is going. */
-#define ROW_DESTINATION(F)                                             \
-	F(str, destination, 4096) /* next hops; empty: a Maildir's */  \
-	F(str, action, 64)                                             \
-	F(u32, queued, UINT32_MAX)     /* recipients that wait */      \
-	F(u32, active, UINT32_MAX)     /* works with agents */         \
-	F(u32, window, UINT32_MAX)     /* works it may have at once */ \
-	F(u64, backoff_ms, UINT64_MAX) /* rests for so long; 0: no */  \
-	F(str, reply, 600)             /* the last that put mail off */
-WIRE_DECLARE(row_destination, ROW_DESTINATION)
-
-/* A quarantined mail; its recipients follow. */
-#define ROW_QUARANTINED(F)                 \
-	F(str, msgid, ID_LEN)              \
-	F(str, from, ENVELOPE_ADDRESS_MAX) \
-	F(u64, size, UINT64_MAX)           \
-	F(str, filter, 64)                 \
-	F(str, reason, 600)                \
-	F(u64, since_ms, UINT64_MAX)       \
-	F(u64, expires_ms, UINT64_MAX) /* 0: never */
-WIRE_DECLARE(row_quarantined, ROW_QUARANTINED)
-
-#define ROW_EVENT(F)                \
-	F(u64, when_ms, UINT64_MAX) \
-	F(str, event, 32)           \
-	F(str, text, 1024) /* key=value … */
-WIRE_DECLARE(row_event, ROW_EVENT)
 
 /* Of the lists in a row_milter: stages and verdicts in the order of their
  * enums (milters/client/milter.h), buckets as in lib/base/latency.h. */
@@ -153,17 +90,31 @@ WIRE_DECLARE(row_milter_socket, ROW_MILTER_SOCKET)
 	F(u32, errors, UINT32_MAX)
 WIRE_DECLARE(row_session, ROW_SESSION)
 
-#define ROW_BLOCK(F)                                         \
-	F(str, network, 64)                                  \
-	F(u8, allow, 1)                                      \
-	F(u64, since_ms, UINT64_MAX)                         \
-	F(u64, until_ms, UINT64_MAX) /* wall; 0: for ever */ \
-	F(str, reason, 512)                                  \
-	F(u32, uid, UINT32_MAX)
-WIRE_DECLARE(row_block, ROW_BLOCK)
+/* One thing that a configuration has and another has not. */
+enum diff_sign { DIFF_ADDED, DIFF_REMOVED, DIFF_CHANGED };
 
-#define ROW_CONTENT(F) F(bin, bytes, CHANNEL_CONTENT_MAX)
-WIRE_DECLARE(row_content, ROW_CONTENT)
+#define ROW_DIFF(F)                                                    \
+	F(u8, sign, DIFF_CHANGED)                                      \
+	F(str, where, 1100) /* "file:line", of the new one if there */ \
+	F(str, text, 4096)  /* without secrets */
+WIRE_DECLARE(row_diff, ROW_DIFF)
+
+#define ROW_TABLE(F)                \
+	F(str, name, 255)           \
+	F(u64, entries, UINT64_MAX) \
+	F(str, file, 1024) /* empty: in the configuration */
+WIRE_DECLARE(row_table, ROW_TABLE)
+
+/* What went over a session's connection, or what else was of note there. */
+enum line_way { LINE_IN, LINE_OUT, LINE_NOTE };
+
+#define ROW_LINE(F)                            \
+	F(str, session, ID_LEN)                \
+	F(str, client, 64)                     \
+	F(u64, when_ms, UINT64_MAX) /* wall */ \
+	F(u8, way, LINE_NOTE)                  \
+	F(str, text, 1024) /* without its end, and no secrets */
+WIRE_DECLARE(row_line, ROW_LINE)
 
 #define ROW_TEXT(F) F(str, text, 1024)
 WIRE_DECLARE(row_text, ROW_TEXT)
@@ -186,11 +137,15 @@ WIRE_DECLARE(row_record, ROW_RECORD)
 WIRE_DECLARE(row_dnssec, ROW_DNSSEC)
 
 /* The rule that decides; line 0: none does. */
-#define ROW_RULE(F)                                         \
-	F(u32, line, UINT32_MAX)                            \
-	F(str, text, 4096)                                  \
-	F(str, action, 64) /* empty: refused, with reply */ \
-	F(str, reply, 1024)
+#define ROW_RULE(F)                                                       \
+	F(u32, line, UINT32_MAX)                                          \
+	F(str, text, 4096)                                                \
+	F(str, action, 64) /* empty: refused, with reply */               \
+	F(str, reply, 1024)                                               \
+	F(u8, verdict, 3)                       /* enum verdict_kind */   \
+	F(u8, own_filters, 1)                   /* else the listener's */ \
+	F(str, milters, 2048)                   /* names of its own */    \
+	F(str, recipient, ENVELOPE_ADDRESS_MAX) /* empty: as asked */
 WIRE_DECLARE(row_rule, ROW_RULE)
 
 #define ROW_PASSED(F)            \

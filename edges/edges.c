@@ -27,6 +27,7 @@ static const char *const names[ROLE_COUNT] = {
 	[ROLE_VAULT] = "vault",
 	[ROLE_MDA] = "mda",
 	[ROLE_FETCH] = "fetch",
+	[ROLE_WEB] = "web",
 };
 
 static const struct {
@@ -56,6 +57,7 @@ static const struct {
 	{ ROLE_CONTROL, ROLE_VAULT, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_MDA, &control_all_edge },
 	{ ROLE_CONTROL, ROLE_FETCH, &control_all_edge },
+	{ ROLE_WEB, ROLE_CONTROL, &control_all_edge },
 };
 
 const char *

@@ -15,6 +15,7 @@
  *	delivery --delivery_fetch----> fetch --fetch_resolver--> resolver
  *
  *	posternctl --control_all--> control --control_all--> everyone
+ *	web        --control_all--> control (what may be viewed, no more)
  */
 #ifndef POSTERN_EDGES_EDGES_H
 #define POSTERN_EDGES_EDGES_H
@@ -33,11 +34,16 @@ enum role {
 	ROLE_VAULT, /* enum vault_instance */
 	ROLE_MDA,
 	ROLE_FETCH,
+	ROLE_WEB,
 	ROLE_COUNT
 };
 
 /* There are two vaults: what one has, the other never sees. */
 enum vault_instance { VAULT_KEYS, VAULT_PASSWORDS, VAULT_INSTANCES };
+
+/* smtpd processes of before a restart in place: from here on. Ours are far
+ * below, whatever `workers' says. */
+enum { INSTANCE_RETIRED = 1000 };
 
 /* "parent", "smtpd" … */
 const char *role_name(enum role r);

@@ -93,6 +93,7 @@ WIRE_DECLARE(tell_conf_key, TELL_CONF_KEY)
 #define TELL_CONF_LISTENER(F)                                                  \
 	F(u32, id, UINT32_MAX)                                                 \
 	F(u32, line, UINT32_MAX)                                               \
+	F(u32, slot, 255)   /* of SOURCES_LISTENERS_MAX */                     \
 	F(str, address, 64) /* text; empty: path */                            \
 	F(u16, port, 65535)                                                    \
 	F(str, path, 107)                                                      \

@@ -2,8 +2,8 @@
  * queue_delivery: the queue (A) gives work to an agent (B): delivery, maildir
  * or mda, which speak the same words.
  *
- * The agent says how many mails it can hold (tell_capacity); every tell_done
- * gives one place back.
+ * The agent says how many mails it can hold (tell_capacity; 0: no more from
+ * here on); every tell_done gives one place back.
  */
 #ifndef POSTERN_EDGES_QUEUE_DELIVERY_H
 #define POSTERN_EDGES_QUEUE_DELIVERY_H
@@ -81,6 +81,11 @@ WIRE_DECLARE(tell_result, TELL_RESULT)
 	F(u32, ms, UINT32_MAX) /* from tell_work to here */
 WIRE_DECLARE(tell_done, TELL_DONE)
 
+/* The agent ends as it was told to: all that it has begun was told before
+ * this, and what has no result lies unread. */
+#define TELL_LEAVING(F) WIRE_NOTHING(F)
+WIRE_DECLARE(tell_leaving, TELL_LEAVING)
+
 /* --- TLS reports (RFC 8460) --- */
 
 enum tls_policy { TLS_POLICY_NONE, TLS_POLICY_TLSA, TLS_POLICY_STS };
@@ -126,6 +131,7 @@ WIRE_DECLARE(tell_tls_tally, TELL_TLS_TALLY)
 	M(tell_work_content, EDGE_A_TO_B, PHASE_RUN, 0)                       \
 	M(tell_result,       EDGE_B_TO_A, PHASE_RUN, 0)                       \
 	M(tell_done,         EDGE_B_TO_A, PHASE_RUN, 0)                       \
+	M(tell_leaving,      EDGE_B_TO_A, PHASE_RUN, 0)                       \
 	M(tell_tls_tally,    EDGE_B_TO_A, PHASE_RUN, 0)
 /* clang-format on */
 EDGE_DECLARE(queue_delivery, QUEUE_DELIVERY)

@@ -128,6 +128,11 @@ WIRE_DECLARE(tell_blocks, TELL_BLOCKS)
 	F(str, reason, 512)
 WIRE_DECLARE(tell_block, TELL_BLOCK)
 
+/* The administrator has smtpd paused: nobody is let in. Said after the hello
+ * and at each change. */
+#define TELL_PAUSED(F) F(u8, paused, 1)
+WIRE_DECLARE(tell_paused, TELL_PAUSED)
+
 /* --- the queue asks --- */
 
 enum filter_why {
@@ -192,6 +197,7 @@ WIRE_DECLARE(answer_filtered, ANSWER_FILTERED)
 	M(tell_space,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(tell_blocks,           EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(tell_block,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
+	M(tell_paused,           EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(ask_filter,            EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(tell_body,             EDGE_B_TO_A, PHASE_RUN, 0)                   \
 	M(answer_filtered,       EDGE_A_TO_B, PHASE_RUN, 0)

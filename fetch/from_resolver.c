@@ -2,18 +2,25 @@
 
 #include <stdlib.h>
 
-#include "edges/edges.h"
 #include "lib/ipc/channel.h"
 #include "lib/net/addr.h"
 
-TAILQ_HEAD(name_questions, name_question);
+static uint64_t say(struct patient_question *asking, struct channel *ch);
+static void end_unanswered(struct patient_question *asking);
 
-static struct loop *loop;
-static struct channel *resolver;
-/* Without an answer, the oldest first. */
-static struct name_questions all = TAILQ_HEAD_INITIALIZER(all);
-static struct timer *patience;
-static uint64_t patience_ms;
+static const struct patient_ops patient_ops = { .peer = "resolver",
+	.tries_max = RESOLVER_TRIES_MAX,
+	.ask = say,
+	.on_unanswered = end_unanswered };
+static struct patient resolver = PATIENT_INIT(resolver, &patient_ops);
+
+static struct name_question *
+question_of(struct patient_question *asking)
+{
+	return (struct name_question *)(void *)((char *)asking -
+						offsetof(struct name_question,
+						    asking));
+}
 
 static void
 forget_found(struct name_question *q)
@@ -25,16 +32,6 @@ forget_found(struct name_question *q)
 
 /* --- the end of a question --- */
 
-static void
-take_off(struct name_question *q)
-{
-	TAILQ_REMOVE(&all, q, entry);
-	q->id = 0;
-	q->late_ms = 0;
-	if (TAILQ_EMPTY(&all))
-		timer_free(&patience);
-}
-
 /* q may be gone behind on_found, what was found with it. */
 static void
 end(struct name_question *q, bool fault, uint32_t ttl_s)
@@ -42,7 +39,6 @@ end(struct name_question *q, bool fault, uint32_t ttl_s)
 	char *found[FOUND_MAX];
 	size_t n = q->nfound;
 
-	take_off(q);
 	for (size_t i = 0; i < n; i++)
 		found[i] = q->found[i];
 	q->fault = fault;
@@ -53,26 +49,12 @@ end(struct name_question *q, bool fault, uint32_t ttl_s)
 }
 
 static void
-end_unanswered(struct name_question *q)
+end_unanswered(struct patient_question *asking)
 {
+	struct name_question *q = question_of(asking);
+
 	forget_found(q);
 	end(q, true, 0);
-}
-
-static void
-on_patience(void *ctx)
-{
-	uint64_t now = loop_now_ms(loop);
-	struct name_question *q;
-
-	(void)ctx;
-	while ((q = TAILQ_FIRST(&all)) != NULL && q->late_ms <= now) {
-		if (q->id != 0)
-			channel_cancel(resolver, q->id);
-		end_unanswered(q);
-	}
-	if (q != NULL)
-		timer_set(patience, q->late_ms - now);
 }
 
 /* --- what it says --- */
@@ -85,27 +67,26 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	struct name_question *q = ctx;
 
 	if (fault != NULL) {
-		q->id = 0; /* the next channel's turn */
-		if (q->ntries >= RESOLVER_TRIES_MAX)
-			end_unanswered(q);
-	} else if (type == TYPE_answer_sts_texts && q->kind == NAME_TEXTS) {
-		end(q, texts->fault, texts->ttl_s);
-	} else if (type == TYPE_answer_sts_addrs && q->kind == NAME_ADDRS) {
-		end(q, addrs->fault, 0);
-	} else {
-		end_unanswered(q);
+		patient_lost(&resolver, &q->asking);
+		return;
 	}
+	patient_answered(&resolver, &q->asking);
+	if (type == TYPE_answer_sts_texts && q->kind == NAME_TEXTS)
+		end(q, texts->fault, texts->ttl_s);
+	else if (type == TYPE_answer_sts_addrs && q->kind == NAME_ADDRS)
+		end(q, addrs->fault, 0);
+	else
+		end_unanswered(&q->asking);
 }
 
 static struct name_question *
-find(uint64_t id, enum name_kind kind)
+find(const struct channel *ch, uint64_t id, enum name_kind kind)
 {
-	struct name_question *q;
+	struct patient_question *asking = patient_find(&resolver, ch, id);
 
-	TAILQ_FOREACH(q, &all, entry)
-		if (q->id == id && q->kind == kind)
-			return q;
-	return NULL;
+	return asking != NULL && question_of(asking)->kind == kind ?
+		   question_of(asking) :
+		   NULL;
 }
 
 static void
@@ -119,10 +100,10 @@ static void
 on_text(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_sts_text *m = msg;
-	struct name_question *q;
+	struct name_question *q = find(ch, id, NAME_TEXTS);
 
 	(void)ctx;
-	if (ch == resolver && (q = find(id, NAME_TEXTS)) != NULL)
+	if (q != NULL)
 		add(q, m->text);
 }
 
@@ -131,13 +112,12 @@ static void
 on_addr(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct tell_sts_addr *m = msg;
+	struct name_question *q = find(ch, id, NAME_ADDRS);
 	char text[ADDR_TEXT_MAX];
-	struct name_question *q;
 	struct addr a;
 
 	(void)ctx;
-	if (ch == resolver && (q = find(id, NAME_ADDRS)) != NULL &&
-	    addr_parse(m->address, &a) == 0)
+	if (q != NULL && addr_parse(m->address, &a) == 0)
 		add(q, str_of(addr_format(&a, text)));
 }
 
@@ -151,54 +131,40 @@ static void
 on_closed(void *ctx, struct channel *ch)
 {
 	(void)ctx;
-	if (ch == resolver)
+	if (ch == resolver.ch)
 		from_resolver_close();
 }
 
 /* --- what we ask --- */
 
-static void
-ask(struct name_question *q)
+static uint64_t
+say(struct patient_question *asking, struct channel *ch)
 {
+	struct name_question *q = question_of(asking);
 	struct ask_sts_texts texts = { .name = q->name };
 	struct ask_sts_addrs addrs = { .name = q->name };
 
-	if (resolver == NULL || !channel_is_open(resolver))
-		return;
 	forget_found(q);
-	q->ntries++;
 	if (q->kind == NAME_TEXTS)
-		q->id = channel_ask(
-		    resolver, TYPE_ask_sts_texts, &texts, on_answer, q);
-	else
-		q->id = channel_ask(
-		    resolver, TYPE_ask_sts_addrs, &addrs, on_answer, q);
+		return channel_ask(
+		    ch, TYPE_ask_sts_texts, &texts, on_answer, q);
+	return channel_ask(ch, TYPE_ask_sts_addrs, &addrs, on_answer, q);
 }
 
 void
 from_resolver_ask(struct name_question *q)
 {
-	q->id = 0;
-	q->ntries = 0;
 	q->nfound = 0;
-	q->late_ms = loop_now_ms(loop) + patience_ms;
-	if (TAILQ_EMPTY(&all)) {
-		patience = timer_new(loop, on_patience, NULL);
-		timer_set(patience, patience_ms);
-	}
-	TAILQ_INSERT_TAIL(&all, q, entry);
-	ask(q);
+	patient_ask(&resolver, &q->asking);
 }
 
 void
 from_resolver_cancel(struct name_question *q)
 {
-	if (q->late_ms == 0)
+	if (q->asking.late_ms == 0)
 		return;
-	if (q->id != 0)
-		channel_cancel(resolver, q->id);
+	patient_cancel(&resolver, &q->asking);
 	forget_found(q);
-	take_off(q);
 }
 
 /* --- the channel --- */
@@ -206,49 +172,20 @@ from_resolver_cancel(struct name_question *q)
 void
 from_resolver_init(struct loop *l, uint64_t ms)
 {
-	loop = l;
-	patience_ms = ms;
+	patient_init(&resolver, l, ms);
 }
 
 struct channel *
 from_resolver_open(int socket)
 {
-	struct name_question *q;
-
-	from_resolver_close();
-	resolver = channel_new(loop, socket, &fetch_resolver_edge, EDGE_A,
-	    handlers, on_closed, NULL);
-	channel_set_peer(resolver, role_name(ROLE_RESOLVER));
-	TAILQ_FOREACH(q, &all, entry)
-		ask(q);
-	return resolver;
-}
-
-/* One that may be asked no more, NULL: none. */
-static struct name_question *
-first_given_up(void)
-{
-	struct name_question *q;
-
-	TAILQ_FOREACH(q, &all, entry)
-		if (q->id == 0 && q->ntries >= RESOLVER_TRIES_MAX)
-			return q;
-	return NULL;
+	patient_open(
+	    &resolver, channel_new(resolver.loop, socket, &fetch_resolver_edge,
+			   EDGE_A, handlers, on_closed, NULL));
+	return resolver.ch;
 }
 
 void
 from_resolver_close(void)
 {
-	struct name_question *q;
-
-	if (resolver == NULL)
-		return;
-	TAILQ_FOREACH(q, &all, entry) {
-		if (q->id != 0)
-			channel_cancel(resolver, q->id);
-		q->id = 0;
-	}
-	channel_free(&resolver);
-	while ((q = first_given_up()) != NULL)
-		end_unanswered(q);
+	patient_close(&resolver);
 }

@@ -2,13 +2,13 @@
 #ifndef POSTERN_FETCH_FROM_RESOLVER_H
 #define POSTERN_FETCH_FROM_RESOLVER_H
 
-#include <bsd/sys/queue.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "edges/fetch_resolver.h"
 #include "lib/base/loop.h"
+#include "lib/ipc/patient.h"
 
 enum {
 	RESOLVER_PATIENCE_MS = 10000, /* then it is a fault */
@@ -35,10 +35,7 @@ struct name_question {
 	size_t nfound;
 
 	/* --- of from_resolver.c --- */
-	TAILQ_ENTRY(name_question) entry;
-	uint64_t id; /* 0: not with the resolver now */
-	uint64_t late_ms;
-	unsigned int ntries;
+	struct patient_question asking;
 };
 
 void from_resolver_init(struct loop *l, uint64_t patience_ms);

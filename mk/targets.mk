@@ -11,7 +11,7 @@ DEPS_CHECK := python3 swaks openssl strace clang-14 libclang-rt-14-dev \
 DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
 	spamass-milter spamassassin spamd python3-milter openssl \
 	testssl.sh haproxy swaks dovecot-core dovecot-lmtpd dovecot-imapd \
-	unbound ldnsutils
+	unbound ldnsutils prometheus debhelper debootstrap lintian systemd
 
 FUZZ_TIME ?= 60
 CRASH_ROUNDS ?= 100
@@ -56,15 +56,15 @@ asan:
 # started for real; their services stay off.
 interop: deps
 	@tools/install-packages python3 util-linux $(DEPS_INTEROP)
-	@tests/fetch nsd postfix exim gsasl opensmtpd
+	@tests/fetch nsd postfix exim gsasl opensmtpd mailers
 	@$(MAKE) --no-print-directory B=$(B) all
-	@tests/run -j 1 -b $(B) interop
+	@tests/run -j 1 -t 900 -b $(B) interop
 
 crash: all $(CRASH)
 	@POSTERN_ROUNDS=$(CRASH_ROUNDS) POSTERN_STRIDE=1 \
 		tests/run -b $(B) -t 7200 system/crash crash
 soak: all
-	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak/soak
+	@POSTERN_SOAK=$(SOAK_TIME) tests/run -b $(B) -t 100000 soak
 BENCH := $(B)/bench/syncdelay.so $(B)/bench/passmilter $(B)/bench/handshake
 bench: all check-deps $(BENCH)
 	@tests/fetch opensmtpd
@@ -114,12 +114,14 @@ endef
 $(foreach t,$(FUZZ_SRC),$(eval $(call fuzzer,$(t))))
 
 # New inputs gather in $(B)/fuzz; what extends the coverage is merged into
-# the corpus that make check replays.
+# the corpus that make check replays. Leaks are looked for at the end: after
+# each input it takes longer than the input.
 fuzz: $(FUZZERS)
 	@for f in $(FUZZERS); do n=$${f##*/}; \
 		mkdir -p $(B)/fuzz/$$n tests/fuzz/corpus/$$n; \
 		echo "$$n: $(FUZZ_TIME) s"; \
 		$$f -max_total_time=$(FUZZ_TIME) -timeout=5 -rss_limit_mb=1024 \
+			-detect_leaks=0 \
 			-artifact_prefix=$(B)/fuzz/$$n. -verbosity=0 \
 			-print_final_stats=1 $(B)/fuzz/$$n \
 			tests/fuzz/corpus/$$n >$(B)/fuzz/$$n.log 2>&1 || \
@@ -191,25 +193,57 @@ lint-words:
 		--exclude-dir=build --exclude-dir=.git . 
 
 # --- install ---
+# What is there already below SYSCONFDIR stays.
 INSTALL := install
-install: all
-	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) \
-		$(DESTDIR)$(SYSCONFDIR)
+INSTALL_FILE = $(INSTALL) -D -m 644
+FILL_IN = sed 's,@SBINDIR@,$(SBINDIR),g'
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+.PHONY: install-programs install-man install-conf install-service
+install: install-programs install-man install-conf install-service
+
+install-programs: all
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 755 $(PROGRAM_BIN) $(FILTER_BIN) $(DESTDIR)$(SBINDIR)
 	$(INSTALL) -m 755 $(ROLE_BIN) $(DESTDIR)$(LIBEXECDIR)
-	for m in $(wildcard man/*.[1-8]); do \
-		$(INSTALL) -m 644 -D $$m \
-			$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; \
-	done
-	for c in $(wildcard etc/*.conf); do \
-		test -e $(DESTDIR)$(SYSCONFDIR)/$${c##*/} || \
-			$(INSTALL) -m 644 -t $(DESTDIR)$(SYSCONFDIR) $$c || \
+	for c in $(wildcard etc/posternctl.bash-completion); do \
+		$(INSTALL_FILE) $$c $(DESTDIR)$(COMPLETIONDIR)/posternctl || \
 			exit 1; \
 	done
-	test ! -e etc/postern.service || { \
-		$(INSTALL) -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
-		sed 's,@SBINDIR@,$(SBINDIR),' etc/postern.service \
-			>$(DESTDIR)$(PREFIX)/lib/systemd/system/postern.service; }
+
+install-man:
+	for m in $(wildcard man/*.[1-8]); do \
+		$(INSTALL_FILE) $$m \
+			$(DESTDIR)$(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; \
+	done
+
+install-conf:
+	$(INSTALL) -d $(DESTDIR)$(SYSCONFDIR)
+	for c in $(wildcard etc/*.conf); do \
+		test -e $(DESTDIR)$(SYSCONFDIR)/$${c##*/} || \
+			$(INSTALL_FILE) -t $(DESTDIR)$(SYSCONFDIR) $$c || \
+			exit 1; \
+	done
+
+# Of the system's own parts: systemd's, logrotate's.
+install-service:
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/etc/logrotate.d
+	$(FILL_IN) etc/postern.service >$(DESTDIR)$(UNITDIR)/postern.service
+	$(INSTALL_FILE) etc/postern.sysusers \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
+	$(INSTALL_FILE) etc/postern.tmpfiles \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+	test -e $(DESTDIR)/etc/logrotate.d/postern || $(FILL_IN) \
+		etc/postern.logrotate >$(DESTDIR)/etc/logrotate.d/postern
+
+# --- Debian packages, in $(B)/deb ---
+DEPS_DEB := build-essential debhelper
+DEB_VERSION ?= $(VERSION)
+.PHONY: deb
+deb: deps
+	@tools/install-packages $(DEPS_DEB)
+	@tools/make-deb $(B) $(DEB_VERSION)
 
 clean:
 	rm -rf $(B)

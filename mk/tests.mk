@@ -19,10 +19,11 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call test_program,$(t),,,-lcheck_pic -lrt -lm -lsubunit -pthread)))
 $(foreach t,$(FUZZ_SRC),$(eval $(call test_program,$(t),$(B)/tests/fuzz/replay.o,.replay,)))
 # The store, and the whole queue, under the fault shim: programs of their own,
-# with a ledger.
+# with a ledger. X_crash.c, and X_crash_*.c.
 CRASH_SRC := $(wildcard tests/crash/*_crash.c)
 CRASH := $(CRASH_SRC:%.c=$(B)/%) $(B)/tests/crash/faultshim.so
-$(foreach t,$(CRASH_SRC),$(eval $(call test_program,$(t),$(filter-out %/main.o,$(OBJ_queue)),,$(LIBS_queue))))
+crash_parts = $(patsubst %.c,$(B)/%.o,$(wildcard $(1:.c=)_*.c))
+$(foreach t,$(CRASH_SRC),$(eval $(call test_program,$(t),$(call crash_parts,$(t)) $(filter-out %/main.o,$(OBJ_queue)),,$(LIBS_queue))))
 $(B)/tests/crash/faultshim.so: tests/crash/faultshim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -O2 -D_GNU_SOURCE -Wall -Wextra -fPIC -shared -o $@ $< -ldl

@@ -3,13 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "posternctl/commands.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"
+#include "submit/connecting.h"
 
 /* control gives up on a silent process after 40 s at most and says so. */
 enum { SILENCE_MS = 45000 };
@@ -20,7 +18,7 @@ struct asking {
 	struct timer *silence;
 	const struct question *question;
 	struct answer *answer;
-	bool is_answered;
+	bool is_answered, has_no_reader;
 	const char *why; /* there is no answer */
 };
 
@@ -29,7 +27,8 @@ await(struct asking *a)
 {
 	unsigned int ms = a->question->silence_ms;
 
-	timer_set(a->silence, ms > 0 ? ms : SILENCE_MS);
+	if (ms != ASKING_FOR_EVER)
+		timer_set(a->silence, ms > 0 ? ms : SILENCE_MS);
 }
 
 static void
@@ -38,7 +37,11 @@ on_row(struct asking *a, uint16_t type, const void *msg)
 	await(a);
 	if (a->question->on_row != NULL)
 		a->question->on_row(a->question->ctx, type, msg);
-	out_turn();
+	/* Nobody reads any more: out_end says why. */
+	if (out_turn() == -1) {
+		a->has_no_reader = true;
+		loop_stop(a->loop);
+	}
 }
 
 #define ROW_FUNCTION(row, direction, phases, once)                       \
@@ -60,7 +63,10 @@ on_closed(void *ctx, struct channel *ch)
 {
 	struct asking *a = ctx;
 
-	(void)ch;
+	/* Both sides are the same program but for their age. */
+	if (channel_breach(ch) != NULL)
+		a->why = "the gateway that runs is of another version: "
+			 "restart it (SIGUSR2), or use its posternctl";
 	loop_stop(a->loop);
 }
 
@@ -91,28 +97,6 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	a->answer->operation = m->operation;
 }
 
-int
-asking_connect(const char *path)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(un.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(un.sun_path, path, strlen(path));
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)&un, sizeof(un)) == -1) {
-		int error = errno;
-		close(fd);
-		errno = error;
-		return -1;
-	}
-	return fd;
-}
-
 static void
 send_question(struct asking *a)
 {
@@ -129,6 +113,23 @@ send_question(struct asking *a)
 	channel_ask(a->ch, q->type, q->msg, on_answer, a);
 }
 
+static bool
+is_forbidden(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
+/* What to do about a socket that does not take us. */
+static const char *
+hint(int error)
+{
+	if (is_forbidden(error))
+		return " (`control' in postern.conf names the groups that may)";
+	if (error == ENOENT || error == ECONNREFUSED)
+		return " (is posternd running? -s names another socket)";
+	return "";
+}
+
 int
 asking_run(
     const char *path, const struct question *q, struct answer *out, bool quiet)
@@ -136,14 +137,14 @@ asking_run(
 	struct asking a = { .question = q,
 		.answer = out,
 		.why = "the gateway closed the connection" };
-	int fd = asking_connect(path);
+	int fd = connect_to(path);
 
 	if (fd == -1) {
 		int error = errno;
 		if (!quiet)
-			complain("%s: %s", path, strerror(error));
-		return error == EACCES || error == EPERM ? CTL_REFUSED :
-							   CTL_SILENT;
+			complain(
+			    "%s: %s%s", path, strerror(error), hint(error));
+		return is_forbidden(error) ? CTL_REFUSED : CTL_SILENT;
 	}
 	memset(out, 0, sizeof(*out));
 	a.loop = loop_new();
@@ -160,6 +161,8 @@ asking_run(
 	loop_free(&a.loop);
 	if (a.is_answered)
 		return CTL_DONE;
+	if (a.has_no_reader)
+		return CTL_REFUSED;
 	if (!quiet)
 		complain("%s: %s", path, a.why);
 	return CTL_SILENT;
@@ -167,6 +170,12 @@ asking_run(
 
 int
 asking_exit(const struct answer *a)
+{
+	return asking_exit_of(a, STR(""));
+}
+
+int
+asking_exit_of(const struct answer *a, struct str what)
 {
 	static const struct {
 		int status;
@@ -185,6 +194,10 @@ asking_exit(const struct answer *a)
 	buf_init(&text, 4096);
 	text_add(&text,
 	    str_of(a->text[0] == '\0' ? meanings[a->code].text : a->text));
+	if (a->code == ANSWER_NOT_FOUND && what.len > 0) {
+		buf_add_str(&text, STR(": "));
+		text_add(&text, what);
+	}
 	complain("%.*s", (int)text.len, text.p);
 	buf_clear(&text);
 	return meanings[a->code].status;

@@ -10,6 +10,8 @@
 /* A row of this TYPE_row_; its views live until the call returns. */
 typedef void row_fn(void *ctx, uint16_t type, const void *msg);
 
+enum { ASKING_FOR_EVER = 0x7fffffff };
+
 struct question {
 	uint16_t type; /* TYPE_ask_ */
 	const void *msg;
@@ -18,7 +20,7 @@ struct question {
 	void *ctx;
 	struct str mail;         /* that comes before it */
 	unsigned int silence_ms; /* to wait for a row or the answer; 0: the
-				  * usual */
+				  * usual; ASKING_FOR_EVER */
 };
 
 struct answer {
@@ -35,7 +37,8 @@ int asking_run(
 /* What the answer means for the exit status; says why on stderr when it is
  * not CTL_DONE. */
 int asking_exit(const struct answer *a);
-/* A stream socket connected to the Unix socket at path; -1 with errno. */
-int asking_connect(const char *path);
+/* The same of a question about something named: when it is not there, it is
+ * said what (empty: nothing was named). */
+int asking_exit_of(const struct answer *a, struct str what);
 
 #endif

@@ -142,7 +142,7 @@ ask(const struct call *c, uint16_t type, const void *msg, const char *network,
 		json_close(&j, '}');
 		buf_add_char(j.out, '\n');
 	} else {
-		buf_addf(j.out, "%s %s\n", network, done);
+		out_say("%s %s", network, done);
 	}
 	return CTL_DONE;
 }

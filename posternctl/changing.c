@@ -1,4 +1,4 @@
-/* flush, hold, release, requeue, remove; reload, stop. */
+/* flush, hold, release, requeue, remove, and what is quarantined. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,16 +8,18 @@
 #include "posternctl/out.h"
 
 static const struct {
-	const char *verb, *done;
+	const char *verb, *done, *would; /* be, in a dry run */
 } words[] = {
-	[CHANGE_FLUSH] = { "flush", "to be tried now" },
-	[CHANGE_HOLD] = { "hold", "held" },
-	[CHANGE_RELEASE] = { "release", "released" },
-	[CHANGE_REQUEUE] = { "requeue", "requeued" },
-	[CHANGE_REMOVE] = { "remove", "removed" },
-	[CHANGE_UNQUARANTINE] = { "quarantine release", "released" },
-	[CHANGE_REJECT] = { "quarantine reject", "rejected" },
-	[CHANGE_RESCAN] = { "quarantine rescan", "to be looked at again" },
+	[CHANGE_FLUSH] = { "flush", "to be tried now", "tried now" },
+	[CHANGE_HOLD] = { "hold", "held", "held" },
+	[CHANGE_RELEASE] = { "release", "released", "released" },
+	[CHANGE_REQUEUE] = { "requeue", "requeued", "requeued" },
+	[CHANGE_REMOVE] = { "remove", "removed", "removed" },
+	[CHANGE_UNQUARANTINE] = { "quarantine release", "released",
+	    "released" },
+	[CHANGE_REJECT] = { "quarantine reject", "rejected", "rejected" },
+	[CHANGE_RESCAN] = { "quarantine rescan", "to be looked at again",
+	    "looked at again" },
 };
 
 /* `remove all` is asked about. */
@@ -47,12 +49,18 @@ print(const struct call *c, enum change change, const struct filter *f,
 		buf_add_char(j.out, '\n');
 		return;
 	}
-	buf_addf(j.out, "%llu matched", (unsigned long long)a->matched);
 	if (f->dry_run)
-		buf_addf(j.out, ", nothing was changed\n");
+		out_say("%llu matched, %llu would be %s, nothing was changed",
+		    (unsigned long long)a->matched,
+		    (unsigned long long)a->changed, words[change].would);
+	else if (a->operation == 0)
+		out_say("%llu matched, %llu %s", (unsigned long long)a->matched,
+		    (unsigned long long)a->changed, words[change].done);
 	else
-		buf_addf(j.out, ", %llu %s\n", (unsigned long long)a->changed,
-		    words[change].done);
+		out_say("%llu matched, %llu %s (operation %llu)",
+		    (unsigned long long)a->matched,
+		    (unsigned long long)a->changed, words[change].done,
+		    (unsigned long long)a->operation);
 }
 
 static int
@@ -66,11 +74,12 @@ ask(const struct call *c, enum change change, const struct filter *f)
 	int status = asking_run(c->socket, &q, &answer, false);
 	if (status != CTL_DONE)
 		return status;
-	status = asking_exit(&answer);
+	status = asking_exit_of(&answer, filter_id(f));
 	if (status == CTL_DONE || answer.code == ANSWER_NOT_FOUND)
 		print(c, change, f, &answer);
 	if (status == CTL_DONE && answer.matched == 0) {
-		complain("%s: no message matches", words[change].verb);
+		complain("%s: no message %s", words[change].verb,
+		    f->all ? "is there" : "matches");
 		return CTL_REFUSED;
 	}
 	return status;
@@ -129,105 +138,38 @@ do_remove(const struct call *c)
 	return run(c, CHANGE_REMOVE);
 }
 
-int
-do_unquarantine(const struct call *c)
-{
-	return run(c, CHANGE_UNQUARANTINE);
-}
-
-int
-do_reject(const struct call *c)
-{
-	return run(c, CHANGE_REJECT);
-}
-
-int
-do_rescan(const struct call *c)
-{
-	return run(c, CHANGE_RESCAN);
-}
-
-/* CHANGE_REMOVE takes anything: here only what is quarantined. */
-int
-do_discard(const struct call *c)
+/* Of the quarantine only, whatever else the change would take. */
+static int
+run_in_quarantine(const struct call *c, enum change change)
 {
 	struct filter f;
 
 	if (filter_parse(&f, c->argv, true) == -1 ||
 	    filter_add(&f, TERM_STATE, STR("quarantined")) == -1)
 		return command_usage(c);
-	return run_in(c, CHANGE_REMOVE, &f, "quarantine");
-}
-
-/* --- reload --- */
-
-struct reloading {
-	struct json json;
-	bool is_json;
-};
-
-static void
-on_message(void *ctx, uint16_t type, const void *msg)
-{
-	const struct row_text *m = msg;
-	struct reloading *r = ctx;
-
-	if (type != TYPE_row_text)
-		return;
-	if (r->is_json)
-		json_str(&r->json, m->text);
-	else
-		fprintf(stderr, "%.*s\n", (int)m->text.len, m->text.p);
+	return run_in(c, change, &f, "quarantine");
 }
 
 int
-do_reload(const struct call *c)
+do_unquarantine(const struct call *c)
 {
-	struct reloading r = { .json = { .out = out_buf() },
-		.is_json = c->json };
-	struct ask_reload m = { 0 };
-	struct question q = { .type = TYPE_ask_reload,
-		.msg = &m,
-		.on_row = on_message,
-		.ctx = &r };
-	struct answer answer;
-	int status;
-
-	if (c->json) {
-		json_open(&r.json, '{');
-		json_key(&r.json, "messages");
-		json_open(&r.json, '[');
-	}
-	status = asking_run(c->socket, &q, &answer, false);
-	if (status != CTL_DONE) {
-		buf_reset(r.json.out);
-		return status;
-	}
-	status = asking_exit(&answer);
-	if (c->json) {
-		json_close(&r.json, ']');
-		json_key(&r.json, "reloaded");
-		json_bool(&r.json, status == CTL_DONE);
-		json_close(&r.json, '}');
-		buf_add_char(r.json.out, '\n');
-	} else if (status == CTL_DONE) {
-		buf_add_str(r.json.out, STR("reloaded\n"));
-	}
-	return status;
+	return run_in_quarantine(c, CHANGE_UNQUARANTINE);
 }
 
 int
-do_stop(const struct call *c)
+do_reject(const struct call *c)
 {
-	struct ask_stop m = { 0 };
-	struct question q = { .type = TYPE_ask_stop, .msg = &m };
-	struct answer answer;
+	return run_in_quarantine(c, CHANGE_REJECT);
+}
 
-	int status = asking_run(c->socket, &q, &answer, false);
-	if (status == CTL_DONE)
-		status = asking_exit(&answer);
-	if (status == CTL_DONE)
-		buf_add_str(out_buf(),
-		    c->json ? STR("{\"stopping\":true}\n") : STR("stopping\n"));
-	return status;
+int
+do_rescan(const struct call *c)
+{
+	return run_in_quarantine(c, CHANGE_RESCAN);
+}
+
+int
+do_discard(const struct call *c)
+{
+	return run_in_quarantine(c, CHANGE_REMOVE);
 }

@@ -3,6 +3,7 @@
 #define POSTERN_POSTERNCTL_COMMANDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* As in posternctl(8). */
 enum ctl_exit { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_SILENT };
@@ -23,36 +24,48 @@ typedef int command_fn(const struct call *c);
 
 struct command {
 	const char *word, *second; /* second NULL: a command of one word */
-	command_fn *run;           /* NULL: not available yet */
-	int min, max;              /* arguments; max -1: any number */
-	const char *usage;         /* what follows the words */
+	command_fn *run;
+	int min, max;      /* arguments; max -1: any number */
+	const char *usage; /* what follows the words */
 };
 
 /* The command these words begin with, or NULL; *used is how many of them are
  * its name. */
 const struct command *command_find(int argc, char **argv, int *used);
-/* All that are available, one a line, on stderr. */
-void command_usage_all(void);
+/* The table's rows in order; NULL behind the last. */
+const struct command *command_at(size_t i);
 /* "usage: posternctl …" of this one on stderr; returns CTL_USAGE. */
-int command_usage(const struct call *c);
+int command_usage(const struct call *c); /* help.c */
+/* Is a word no longer than the gateway reads? Says so on stderr when it is. */
+bool word_fits(const char *word, size_t max);
 /* "posternctl: …" on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 command_fn show_status, show_stats;                   /* show.c */
 command_fn show_queue, show_envelope;                 /* queue_view.c */
-command_fn do_resolve, show_routes;                   /* dns_view.c */
+command_fn do_resolve;                                /* dns_view.c */
 command_fn show_destinations;                         /* destination_view.c */
 command_fn show_message, show_headers;                /* mail.c */
 command_fn do_flush, do_hold, do_release, do_requeue; /* changing.c */
 command_fn do_remove;                                 /* changing.c */
 command_fn do_unquarantine, do_discard, do_reject, do_rescan; /* changing.c */
-command_fn quarantine_list, quarantine_show;            /* quarantine_view.c */
-command_fn show_sessions;                               /* session_view.c */
-command_fn do_block, do_allow, do_unblock, show_blocks; /* block_view.c */
-command_fn show_milters;                                /* milter_view.c */
-command_fn do_trace;                                    /* trace_view.c */
-command_fn do_test_milter;                              /* try_milter.c */
-command_fn do_reload, do_stop;                          /* changing.c */
-command_fn do_send;                                     /* send.c */
+command_fn quarantine_list, quarantine_show;             /* quarantine_view.c */
+command_fn show_sessions;                                /* session_view.c */
+command_fn do_block, do_allow, do_unblock, show_blocks;  /* block_view.c */
+command_fn show_milters;                                 /* milter_view.c */
+command_fn do_trace;                                     /* trace_view.c */
+command_fn do_test_milter;                               /* try_milter.c */
+command_fn do_reload, do_confirm, config_diff;           /* config_view.c */
+command_fn do_stop;                                      /* config_view.c */
+command_fn show_tables;                                  /* table_view.c */
+command_fn do_test_match, show_routes;                   /* match_view.c */
+command_fn do_monitor;                                   /* monitor.c */
+command_fn do_help;                                      /* help.c */
+command_fn do_pause, do_resume;                          /* pausing.c */
+command_fn do_drain;                                     /* draining.c */
+command_fn do_undo, show_operations;                     /* undoing.c */
+command_fn show_session;                                 /* session_view.c */
+command_fn do_log_brief, do_log_verbose, do_log_session; /* line_view.c */
+command_fn do_send;                                      /* send.c */
 
 #endif

@@ -1,4 +1,6 @@
 /* show destinations: where mail waits to go. */
+#include <stdio.h>
+
 #include "edges/control_all.h"
 #include "posternctl/out.h"
 #include "posternctl/rows.h"
@@ -23,6 +25,8 @@ json_row(struct rows *r, const void *msg)
 	json_key_number(&r->j, "connections", row->active);
 	json_key_number(&r->j, "window", row->window);
 	json_key_number(&r->j, "backoff", (row->backoff_ms + 999) / 1000);
+	json_key(&r->j, "paused");
+	json_bool(&r->j, row->paused != 0);
 	json_key_str(&r->j, "reply", row->reply);
 }
 
@@ -30,13 +34,15 @@ static void
 text_row(struct rows *r, const void *msg)
 {
 	const struct row_destination *row = msg;
-	char rest[24];
+	char rest[24] = "-";
+
+	if (row->paused)
+		snprintf(rest, sizeof(rest), "paused");
+	else if (row->backoff_ms > 0)
+		text_duration((row->backoff_ms + 999) / 1000, rest);
 
 	buf_addf(&r->line, "%-7u %-7u %-7u %-8s ", row->queued, row->active,
-	    row->window,
-	    row->backoff_ms == 0 ?
-		"-" :
-		text_duration((row->backoff_ms + 999) / 1000, rest));
+	    row->window, rest);
 	text_add(&r->line, name_of(row));
 	text_end_line(out_buf(), &r->line);
 	if (row->reply.len == 0)

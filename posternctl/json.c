@@ -102,3 +102,13 @@ json_key_number(struct json *j, const char *key, uint64_t n)
 	json_key(j, key);
 	json_number(j, n);
 }
+
+void
+json_key_str_or_null(struct json *j, const char *key, struct str s)
+{
+	json_key(j, key);
+	if (s.len > 0)
+		json_str(j, s);
+	else
+		json_null(j);
+}

@@ -30,5 +30,7 @@ void json_time(struct json *j, uint64_t wall_ms);
 /* The frequent pairs. */
 void json_key_str(struct json *j, const char *key, struct str s);
 void json_key_number(struct json *j, const char *key, uint64_t n);
+/* null for an empty one. */
+void json_key_str_or_null(struct json *j, const char *key, struct str s);
 
 #endif

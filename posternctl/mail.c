@@ -100,7 +100,7 @@ show(const struct call *c, bool headers_only)
 	buf_init(&m.held, SIZE_MAX / 2);
 	int status = asking_run(c->socket, &q, &answer, false);
 	if (status == CTL_DONE)
-		status = asking_exit(&answer);
+		status = asking_exit_of(&answer, m.id);
 	if (status == CTL_DONE)
 		finish(&m);
 	buf_clear(&m.held);

@@ -27,7 +27,7 @@ run(const struct call *c, struct mail_view *v, const struct question *q)
 	buf_init(&v->line, 16384);
 	int status = asking_run(c->socket, q, &answer, false);
 	if (status == CTL_DONE)
-		status = asking_exit(&answer);
+		status = asking_exit_of(&answer, filter_id(q->filter));
 	buf_clear(&v->line);
 	return status;
 }

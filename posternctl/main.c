@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "posternctl/commands.h"
+#include "posternctl/help.h"
 #include "posternctl/out.h"
 
 #define DEFAULT_SOCKET "/run/postern/postern.sock"
@@ -23,50 +24,59 @@ run(struct call *c)
 
 	c->command = command_find(c->argc, c->argv, &used);
 	if (c->command == NULL) {
-		command_usage_all();
+		help_unknown(c);
 		return CTL_USAGE;
 	}
 	c->argc -= used;
 	c->argv += used;
-	if (c->command->run == NULL) {
-		complain("%s%s%s: not available yet", c->command->word,
-		    c->command->second == NULL ? "" : " ",
-		    c->command->second == NULL ? "" : c->command->second);
-		return CTL_USAGE;
-	}
 	if (c->argc < c->command->min ||
 	    (c->command->max >= 0 && c->argc > c->command->max))
 		return command_usage(c);
 	return c->command->run(c);
 }
 
+/* The options, which stand before the command. false: they make no sense. */
+static bool
+take_options(struct call *c, int argc, char **argv, bool *help)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "+hjs:y")) != -1) {
+		switch (option) {
+		case 'h':
+			*help = true;
+			break;
+		case 'j':
+			c->json = true;
+			break;
+		case 's':
+			c->socket = optarg;
+			break;
+		case 'y':
+			c->yes = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	c->argc = argc - optind;
+	c->argv = argv + optind;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct call c = { .socket = getenv("POSTERN_SOCKET") };
-	int option;
+	bool help = false;
 
 	if (c.socket == NULL || c.socket[0] == '\0')
 		c.socket = DEFAULT_SOCKET;
-	while ((option = getopt(argc, argv, "+js:y")) != -1) {
-		switch (option) {
-		case 'j':
-			c.json = true;
-			break;
-		case 's':
-			c.socket = optarg;
-			break;
-		case 'y':
-			c.yes = true;
-			break;
-		default:
-			command_usage_all();
-			return CTL_USAGE;
-		}
+	if (!take_options(&c, argc, argv, &help)) {
+		help_usage(&c);
+		return CTL_USAGE;
 	}
-	c.argc = argc - optind;
-	c.argv = argv + optind;
-	int status = run(&c);
+	int status = help ? help_all(&c) : run(&c);
 	if (out_end() == -1 && status == CTL_DONE)
 		status = CTL_REFUSED;
 	return status;

@@ -1,8 +1,6 @@
 /* The words for the states, as interface and filters have them. */
 #include "posternctl/names.h"
 
-#include "edges/control_all.h"
-
 const char *
 name_message_state(uint8_t state)
 {
@@ -30,6 +28,21 @@ name_rcpt_state(uint8_t state)
 	};
 
 	return state <= RCPT_QUARANTINED ? names[state] : "?";
+}
+
+void
+name_pause(struct buf *out, const struct row_pause *row)
+{
+	static const char *const names[] = {
+		[PAUSE_SMTP] = "smtp",
+		[PAUSE_DELIVERY] = "delivery",
+		[PAUSE_DOMAIN] = "domain ",
+	};
+
+	if (row->what <= PAUSE_DOMAIN)
+		buf_addf(out, "%s", names[row->what]);
+	if (row->what == PAUSE_DOMAIN)
+		buf_add_str(out, row->domain);
 }
 
 const char *

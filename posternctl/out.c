@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -54,23 +55,30 @@ is_ready(int wait_ms)
 	return poll(&p, 1, wait_ms) == 1;
 }
 
-void
+int
 out_turn(void)
 {
 	if (gathered.len - done < WORTH_A_CALL)
-		return;
+		return 0;
 	while (failed == 0 && gathered.len > done && is_ready(0))
 		write_some(PIECE);
+	return failed == 0 ? 0 : -1;
 }
 
 int
-out_end(void)
+out_now(void)
 {
 	while (failed == 0 && gathered.len > done && is_ready(-1))
 		write_some(SIZE_MAX);
 	if (gathered.failed && failed == 0)
 		failed = ENOMEM;
-	if (failed != 0) {
+	return failed == 0 ? 0 : -1;
+}
+
+int
+out_end(void)
+{
+	if (out_now() == -1) {
 		fprintf(stderr, "posternctl: standard output: %s\n",
 		    strerror(failed));
 		return -1;
@@ -80,11 +88,24 @@ out_end(void)
 }
 
 void
+out_say(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	text_wrap_to_terminal(out_buf(), str_of(text), 4);
+}
+
+void
 out_field(const char *name, struct str value)
 {
-	struct buf *out = out_buf();
+	struct buf line = { .max = SIZE_MAX / 2 };
 
-	buf_addf(out, "%-10s", name);
-	text_add(out, value);
-	buf_add_char(out, '\n');
+	buf_addf(&line, "%-10s", name);
+	text_add(&line, value);
+	text_wrap_line(out_buf(), &line, 10);
+	buf_clear(&line);
 }

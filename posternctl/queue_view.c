@@ -67,12 +67,12 @@ text_message(struct mail_view *l, const struct row_message *m)
 	char size[24], age[24];
 
 	if (l->n == 0) {
-		buf_addf(&l->line, "%-17s%-6s%-7s%-10s%s", "ID", "AGE", "SIZE",
+		buf_addf(&l->line, "%-17s%-6s%-7s%-12s%s", "ID", "AGE", "SIZE",
 		    "STATE", "FROM");
 		text_end_line(out_buf(), &l->line);
 	}
 	text_add(&l->line, m->msgid);
-	buf_addf(&l->line, " %-5s %-6s %-9s ",
+	buf_addf(&l->line, " %-5s %-6s %-11s ",
 	    text_duration(age_s(l, m->received_ms), age),
 	    text_size(m->size, size), name_message_state(m->state));
 	text_add_address(&l->line, m->from);

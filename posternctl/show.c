@@ -1,9 +1,9 @@
 /* show status, show stats. */
-#include <string.h>
-
+#include "lib/base/clock.h"
 #include "posternctl/asking.h"
 #include "posternctl/commands.h"
 #include "posternctl/json.h"
+#include "posternctl/names.h"
 #include "posternctl/out.h"
 #include "posternctl/text.h"
 
@@ -108,8 +108,6 @@ on_process(struct status_view *v, const struct row_process *row)
 static void
 on_listener(struct status_view *v, const struct row_listener *row)
 {
-	bool is_v6 = memchr(row->address.p, ':', row->address.len) != NULL;
-
 	enter_section(v, SECTION_LISTENERS);
 	if (v->json) {
 		json_open(&v->j, '{');
@@ -119,13 +117,7 @@ on_listener(struct status_view *v, const struct row_listener *row)
 		json_close(&v->j, '}');
 		return;
 	}
-	if (is_v6 && row->port > 0)
-		buf_add_char(&v->line, '[');
-	text_add(&v->line, row->address);
-	if (is_v6 && row->port > 0)
-		buf_add_char(&v->line, ']');
-	if (row->port > 0)
-		buf_addf(&v->line, ":%u", row->port);
+	text_add_socket(&v->line, row->address, row->port);
 	text_pad(&v->line, 40);
 	buf_addf(&v->line, "%llu", (unsigned long long)row->sessions);
 	text_end_line(out_buf(), &v->line);
@@ -202,6 +194,77 @@ print_dnssec(struct status_view *v, const struct dnssec_view *d)
 	text_end_line(out_buf(), &v->line);
 }
 
+/* --- what stands still, which the queue knows --- */
+
+#define PAUSES_UNKNOWN "what is paused is not known: the queue does not answer"
+
+static void
+pause_text(struct buf *line, const struct row_pause *row, struct str name)
+{
+	uint64_t now = clock_wall_ms();
+	char since[24];
+
+	buf_add_str(line, STR("paused "));
+	text_add(line, name);
+	buf_addf(line, " for %s, by uid %u",
+	    text_duration(
+		now > row->since_ms ? (now - row->since_ms) / 1000 : 0, since),
+	    row->uid);
+	if (row->reason.len > 0) {
+		buf_add_str(line, STR(": "));
+		text_add(line, row->reason);
+	}
+	text_wrap_line(out_buf(), line, 4);
+}
+
+static void
+on_pause_row(void *ctx, uint16_t type, const void *msg)
+{
+	const struct row_pause *row = msg;
+	struct status_view *v = ctx;
+	struct buf name;
+
+	if (type != TYPE_row_pause || !v->has_gateway)
+		return;
+	buf_init(&name, 512);
+	name_pause(&name, row);
+	if (v->json)
+		json_str(&v->j, buf_str(&name));
+	else
+		pause_text(&v->line, row, buf_str(&name));
+	buf_clear(&name);
+}
+
+/* A queue that does not answer now: what it would say is not known, which is
+ * not the same as that nothing is paused. */
+static void
+print_pauses(const struct call *c, struct status_view *v)
+{
+	struct ask_pauses m = { 0 };
+	struct question q = { .type = TYPE_ask_pauses,
+		.msg = &m,
+		.on_row = on_pause_row,
+		.ctx = v };
+	struct answer answer;
+
+	if (v->json) {
+		json_key(&v->j, "paused");
+		json_open(&v->j, '[');
+	}
+	bool is_known = asking_run(c->socket, &q, &answer, true) == CTL_DONE &&
+			answer.code == ANSWER_OK;
+	if (v->json)
+		json_close(&v->j, ']');
+	if (is_known)
+		return;
+	if (v->json) {
+		complain(PAUSES_UNKNOWN);
+		return;
+	}
+	buf_add_str(&v->line, STR(PAUSES_UNKNOWN));
+	text_end_line(out_buf(), &v->line);
+}
+
 int
 show_status(const struct call *c)
 {
@@ -222,14 +285,12 @@ show_status(const struct call *c)
 	if (v.json && v.has_gateway) {
 		enter_section(&v, SECTION_LISTENERS);
 		json_close(&v.j, ']');
-		/* Nothing can be paused. */
-		json_key(&v.j, "paused");
-		json_open(&v.j, '[');
-		json_close(&v.j, ']');
+		print_pauses(c, &v);
 		print_dnssec(&v, &dnssec);
 		json_close(&v.j, '}');
 		buf_add_char(out_buf(), '\n');
 	} else if (v.has_gateway) {
+		print_pauses(c, &v);
 		print_dnssec(&v, &dnssec);
 	}
 	buf_clear(&dnssec.why);
@@ -245,6 +306,17 @@ struct stats_view {
 	struct buf line;
 	bool has_begun;
 };
+
+/* One bar of a histogram, "smtpd.accept.le_1024": nothing for people. */
+static bool
+is_bucket(struct str name)
+{
+	size_t dot = name.len;
+
+	while (dot > 0 && name.p[dot - 1] != '.')
+		dot--;
+	return str_starts_nocase(str_skip(name, dot), STR("le_"));
+}
 
 /* Names come sorted, each once. */
 static void
@@ -263,6 +335,8 @@ on_stat(void *ctx, uint16_t type, const void *msg)
 		json_number(&v->j, row->value);
 		return;
 	}
+	if (is_bucket(row->name))
+		return;
 	text_add(&v->line, row->name);
 	text_pad(&v->line, 32);
 	buf_addf(&v->line, "%llu", (unsigned long long)row->value);

@@ -6,9 +6,13 @@
 #include "lib/net/addr.h"
 #include "posternctl/commands.h"
 
+enum { TERM_TEXT_MAX = 320 }; /* of a tell_term */
+
 struct keyword {
 	const char *word;
-	const char *value; /* what follows, for messages; NULL: nothing does */
+	/* For messages: what follows (NULL: nothing does), and how it is
+	 * written. */
+	const char *value, *example;
 	/* Takes the value. Returns 0, or -1 when it is not one (and why, when
 	 * there is more to say than that). */
 	int (*take)(struct filter *f, struct tell_term *t, struct str value,
@@ -23,8 +27,8 @@ static int
 take_text(struct filter *f, struct tell_term *t, struct str v, const char **why)
 {
 	(void)f;
-	(void)why;
-	if (v.len > 320)
+	*why = "longer than 320 bytes";
+	if (v.len > TERM_TEXT_MAX)
 		return -1;
 	t->text = v;
 	return 0;
@@ -50,7 +54,6 @@ take_state(
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		if (str_eq(v, str_of(states[i])))
 			return take_text(f, t, v, why);
-	(void)why;
 	return -1;
 }
 
@@ -136,35 +139,64 @@ take_reason(
 
 /* clang-format off */
 static const struct keyword keywords[] = {
-	{ "id",      "ID",      take_text,    TERM_ID,     true, false, false },
-	{ "state",   "active, deferred, held or quarantined",
+	{ "id",      "ID",      "16 letters and digits",
+	                        take_text,    TERM_ID,     true, false, false },
+	{ "state",   "STATE",   "active, deferred, held or quarantined",
 	                        take_state,   TERM_STATE,  true, false, false },
-	{ "from",    "ADDRESS", take_address, TERM_FROM,   true, false, false },
-	{ "to",      "ADDRESS", take_address, TERM_TO,     true, false, false },
-	{ "domain",  "DOMAIN",  take_text,    TERM_DOMAIN, true, false, false },
-	{ "client",  "NETWORK", take_network, TERM_CLIENT, true, false, false },
-	{ "older",   "TIME",    take_age,     TERM_OLDER,  true, false, false },
-	{ "larger",  "SIZE",    take_size,    TERM_LARGER, true, false, false },
-	{ "tries",   "NUMBER",  take_number,  TERM_TRIES,  true, false, false },
-	{ "reply",   "TEXT",    take_text,    TERM_REPLY,  true, false, false },
-	{ "limit",   "NUMBER",  take_number,  TERM_LIMIT,  true, false, true },
-	{ "milter",  "NAME",    take_text,    TERM_MILTER, true, false, false },
-	{ "all",       NULL,    take_all,     TERM_ID,     false, true, true },
-	{ "reason",    "TEXT",  take_reason,  TERM_ID,     false, true, true },
-	{ "--dry-run", NULL,    take_dry_run, TERM_ID,     false, true, true },
-	{ "-y",        NULL,    take_yes,     TERM_ID,     false, true, true },
+	{ "from",    "ADDRESS", "luke@example.com, or <>",
+	                        take_address, TERM_FROM,   true, false, false },
+	{ "to",      "ADDRESS", "luke@example.com",
+	                        take_address, TERM_TO,     true, false, false },
+	{ "domain",  "DOMAIN",  "example.com",
+	                        take_text,    TERM_DOMAIN, true, false, false },
+	{ "client",  "NETWORK", "192.0.2.1, 192.0.2.0/24, 2001:db8::/32 or local",
+	                        take_network, TERM_CLIENT, true, false, false },
+	{ "older",   "TIME",    "30s, 5m, 1h30m or 2d",
+	                        take_age,     TERM_OLDER,  true, false, false },
+	{ "larger",  "SIZE",    "512, 64K, 10M or 1G",
+	                        take_size,    TERM_LARGER, true, false, false },
+	{ "tries",   "NUMBER",  "3",
+	                        take_number,  TERM_TRIES,  true, false, false },
+	{ "reply",   "TEXT",    "\"mailbox full\"",
+	                        take_text,    TERM_REPLY,  true, false, false },
+	{ "limit",   "NUMBER",  "100",
+	                        take_number,  TERM_LIMIT,  true, false, true },
+	{ "milter",  "NAME",    "rspamd",
+	                        take_text,    TERM_MILTER, true, false, false },
+	{ "all",       NULL,    NULL, take_all,     TERM_ID, false, true, true },
+	{ "reason",    "TEXT",  "\"case 42\"",
+	                        take_reason,  TERM_ID,     false, true, true },
+	{ "--dry-run", NULL,    NULL, take_dry_run, TERM_ID, false, true, true },
+	{ "-y",        NULL,    NULL, take_yes,     TERM_ID, false, true, true },
 };
 
 /* clang-format on */
 
+enum { NKEYWORDS = sizeof(keywords) / sizeof(keywords[0]) };
+
 static const struct keyword *
 find(const char *word, bool is_change)
 {
-	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+	for (size_t i = 0; i < NKEYWORDS; i++)
 		if (strcmp(keywords[i].word, word) == 0 &&
 		    (is_change || !keywords[i].is_change))
 			return &keywords[i];
 	return NULL;
+}
+
+/* A word that is none: what there is. */
+static void
+complain_word(const char *word, bool is_change)
+{
+	struct buf words = { .max = 1024 };
+
+	for (size_t i = 0; i < NKEYWORDS; i++)
+		if (is_change || !keywords[i].is_change)
+			buf_addf(&words, "%s%s", i > 0 ? ", " : "",
+			    keywords[i].word);
+	complain("no such filter, and not an id: %s (there are: %.*s)", word,
+	    (int)words.len, words.p);
+	buf_clear(&words);
 }
 
 /* A message is named by its id alone too. A change of what cannot be an id
@@ -186,24 +218,45 @@ is_bare_id(const char *word, bool is_change)
 static const struct keyword *
 take_keyword(char ***words, bool is_change, const char **value)
 {
-	static const struct keyword bare = { "id", "ID", take_text, TERM_ID,
+	static const struct keyword bare = { "id", "ID", "", take_text, TERM_ID,
 		true, false, false };
 	char **w = *words;
 	const struct keyword *k = find(*w, is_change);
 
 	if (k == NULL && !is_bare_id(*w, is_change)) {
-		complain("no such filter, and not an id: %s", *w);
+		complain_word(*w, is_change);
 		return NULL;
 	}
 	if (k == NULL)
 		k = &bare;
 	else if (k->value != NULL && *++w == NULL) {
-		complain("%s: %s is missing", k->word, k->value);
+		complain(
+		    "%s: %s is missing, as %s", k->word, k->value, k->example);
 		return NULL;
 	}
 	*value = *w;
 	*words = w + 1;
 	return k;
+}
+
+/* Returns 0, or -1 (said on stderr). */
+static int
+add(struct filter *f, const struct tell_term *t)
+{
+	struct str id = filter_id(f);
+
+	if (f->n == FILTER_TERMS_MAX) {
+		complain("too many filters");
+		return -1;
+	}
+	/* All filters have to hold. */
+	if (t->kind == TERM_ID && !t->negate && id.len > 0) {
+		complain("%.*s, %.*s: no message has two ids", (int)id.len,
+		    id.p, (int)t->text.len, t->text.p);
+		return -1;
+	}
+	f->terms[f->n++] = *t;
+	return 0;
 }
 
 /* One filter with what belongs to it; *words moves behind it. */
@@ -225,32 +278,32 @@ parse_one(struct filter *f, char ***words, bool is_change)
 		complain("`not' makes no sense before %s", k->word);
 		return -1;
 	}
-	if (k->is_term && f->n == FILTER_TERMS_MAX) {
-		complain("too many filters");
-		return -1;
-	}
 	term.kind = (uint8_t)k->kind;
 	if (k->take(f, &term, str_of(value), &why) == -1) {
-		complain("%s %s: %s%s", k->word, value,
-		    why == NULL ? "this is not " : why,
-		    why == NULL ? k->value : "");
+		if (why != NULL)
+			complain("%s %s: %s", k->word, value, why);
+		else
+			complain("%s %s: %s is to be %s", k->word, value,
+			    k->value, k->example);
 		return -1;
 	}
-	if (k->is_term)
-		f->terms[f->n++] = term;
-	return 0;
+	return k->is_term ? add(f, &term) : 0;
 }
 
 int
 filter_add(struct filter *f, enum term_kind kind, struct str text)
 {
-	if (f->n == FILTER_TERMS_MAX) {
-		complain("too many filters");
-		return -1;
-	}
-	f->terms[f->n++] =
-	    (struct tell_term){ .kind = (uint8_t)kind, .text = text };
-	return 0;
+	return add(
+	    f, &(struct tell_term){ .kind = (uint8_t)kind, .text = text });
+}
+
+struct str
+filter_id(const struct filter *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		if (f->terms[i].kind == TERM_ID && !f->terms[i].negate)
+			return f->terms[i].text;
+	return STR("");
 }
 
 int

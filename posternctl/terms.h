@@ -25,6 +25,8 @@ int filter_parse(struct filter *f, char **words, bool is_change);
 /* One more term of ours; text lives as long as f. Returns 0, or -1 when there
  * are too many (said on stderr). */
 int filter_add(struct filter *f, enum term_kind kind, struct str text);
+/* The one that is asked for by its id, or empty. */
+struct str filter_id(const struct filter *f);
 /* "90", "5m", "1h30m", "2d": milliseconds. 0/-1 */
 int filter_parse_duration(struct str s, uint64_t *ms);
 /* "512", "64K", "10M", "1G": bytes. 0/-1 */

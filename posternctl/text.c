@@ -145,30 +145,85 @@ text_columns(void)
 	return w.ws_col > 0 ? w.ws_col : 80;
 }
 
-/* Where column n begins; line.len when the line is no longer than that. */
-static size_t
-column_offset(struct str line, size_t n)
+size_t
+text_rows(void)
 {
-	size_t at = 0;
+	struct winsize w;
 
-	while (n > 0 && at < line.len) {
-		size_t len = utf8_char(str_skip(line, at));
-		at += len > 0 ? len : 1;
-		n--;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == -1 ? 0 : w.ws_row;
+}
+
+/* Characters that take two columns (East Asian wide, pictures). */
+static bool
+is_wide(uint32_t c)
+{
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{ 0x1100, 0x115f },
+		{ 0x2e80, 0x303e },
+		{ 0x3041, 0xa4cf },
+		{ 0xac00, 0xd7a3 },
+		{ 0xf900, 0xfaff },
+		{ 0xfe30, 0xfe6f },
+		{ 0xff00, 0xff60 },
+		{ 0xffe0, 0xffe6 },
+		{ 0x1f300, 0x1f64f },
+		{ 0x1f900, 0x1f9ff },
+		{ 0x20000, 0x3fffd },
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+		if (c >= ranges[i].first && c <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* The character at the start of s: its bytes, and its columns. */
+static size_t
+char_size(struct str s, size_t *columns)
+{
+	size_t n = utf8_char(s);
+
+	*columns = n > 1 && is_wide(code_point(s.p, n)) ? 2 : 1;
+	return n > 0 ? n : 1;
+}
+
+/* How many bytes of line fit into n columns. */
+static size_t
+fitting(struct str line, size_t n)
+{
+	size_t at = 0, columns;
+
+	while (at < line.len) {
+		size_t len = char_size(str_skip(line, at), &columns);
+		if (columns > n)
+			break;
+		n -= columns;
+		at += len;
 	}
 	return at;
+}
+
+/* 0: no limit. */
+static size_t
+columns_once(void)
+{
+	static size_t columns = SIZE_MAX;
+
+	if (columns == SIZE_MAX)
+		columns = text_columns();
+	return columns;
 }
 
 void
 text_end_line(struct buf *out, struct buf *line)
 {
-	static size_t columns = SIZE_MAX;
+	size_t columns = columns_once();
 	struct str s = buf_str(line);
 
-	if (columns == SIZE_MAX)
-		columns = text_columns();
-	if (columns > 0 && column_offset(s, columns) < s.len) {
-		buf_add_str(out, str_head(s, column_offset(s, columns - 1)));
+	if (columns > 0 && fitting(s, columns) < s.len) {
+		buf_add_str(out, str_head(s, fitting(s, columns - 1)));
 		buf_add_char(out, '>');
 	} else {
 		buf_add_str(out, s);
@@ -177,19 +232,77 @@ text_end_line(struct buf *out, struct buf *line)
 	buf_reset(line);
 }
 
+/* Of what fits, up to a blank when there is one in its second half. */
+static size_t
+break_at(struct str s, size_t columns)
+{
+	size_t most = fitting(s, columns), i = most;
+
+	while (i > most / 2 && s.p[i] != ' ')
+		i--;
+	return i > most / 2 ? i : most;
+}
+
+void
+text_wrap(struct buf *out, struct str s, size_t columns, size_t indent)
+{
+	size_t room = columns;
+
+	if (columns <= indent + 10)
+		indent = 0;
+	while (columns > 0 && fitting(s, room) < s.len) {
+		size_t n = break_at(s, room);
+		buf_add_str(out, str_head(s, n > 0 ? n : 1));
+		buf_addf(out, "\n%*s", (int)indent, "");
+		s = str_skip(s, n > 0 ? n : 1);
+		while (s.len > 0 && s.p[0] == ' ')
+			s = str_skip(s, 1);
+		room = columns - indent;
+	}
+	buf_add_str(out, s);
+	buf_add_char(out, '\n');
+}
+
+void
+text_wrap_to_terminal(struct buf *out, struct str s, size_t indent)
+{
+	text_wrap(out, s, columns_once(), indent);
+}
+
+void
+text_wrap_line(struct buf *out, struct buf *line, size_t indent)
+{
+	text_wrap_to_terminal(out, buf_str(line), indent);
+	buf_reset(line);
+}
+
 void
 text_pad(struct buf *line, size_t column)
 {
-	size_t width = 0;
+	size_t width = 0, columns;
 	struct str s = buf_str(line);
 
-	for (; s.len > 0; width++) {
-		size_t n = utf8_char(s);
-		s = str_skip(s, n > 0 ? n : 1);
+	while (s.len > 0) {
+		s = str_skip(s, char_size(s, &columns));
+		width += columns;
 	}
 	do
 		buf_add_char(line, ' ');
 	while (++width < column);
+}
+
+void
+text_add_socket(struct buf *out, struct str address, unsigned int port)
+{
+	bool is_v6 = port > 0 && str_find(address, ':') < address.len;
+
+	if (is_v6)
+		buf_add_char(out, '[');
+	text_add(out, address);
+	if (is_v6)
+		buf_add_char(out, ']');
+	if (port > 0)
+		buf_addf(out, ":%u", port);
 }
 
 void

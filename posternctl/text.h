@@ -22,9 +22,20 @@ const char *text_duration(uint64_t seconds, char out[static 24]);
 const char *text_size(uint64_t bytes, char out[static 24]);
 /* Columns of the terminal standard output is; 0: it is none, no limit. */
 size_t text_columns(void);
+/* Lines of it; 0: it is none, or does not say. */
+size_t text_rows(void);
 /* Appends line, cut to the columns there are, and a line end to out; line is
  * empty afterwards. */
 void text_end_line(struct buf *out, struct buf *line);
+/* The same, but what is too long goes on in more lines, indented. */
+void text_wrap_line(struct buf *out, struct buf *line, size_t indent);
+/* s and a line end, broken into lines of so many columns (0: not), those
+ * behind the first indented. */
+void text_wrap(struct buf *out, struct str s, size_t columns, size_t indent);
+/* The same, of as many columns as there are. */
+void text_wrap_to_terminal(struct buf *out, struct str s, size_t indent);
+/* "192.0.2.1:25", "[2001:db8::1]:25", "/a/path" (port 0). */
+void text_add_socket(struct buf *out, struct str address, unsigned int port);
 /* Blanks up to this column (at least one). */
 void text_pad(struct buf *line, size_t column);
 

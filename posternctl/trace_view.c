@@ -25,7 +25,7 @@ on_row(void *ctx, uint16_t type, const void *msg)
 		return;
 	}
 	event_text(&v->line, msg);
-	text_end_line(out_buf(), &v->line);
+	text_wrap_line(out_buf(), &v->line, 4);
 }
 
 int
@@ -47,7 +47,7 @@ do_trace(const struct call *c)
 		json_open(&v.j, '[');
 	int status = asking_run(c->socket, &q, &answer, false);
 	if (status == CTL_DONE)
-		status = asking_exit(&answer);
+		status = asking_exit_of(&answer, m.msgid);
 	if (v.json) {
 		json_close(&v.j, ']');
 		buf_add_char(out_buf(), '\n');

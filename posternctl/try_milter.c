@@ -50,7 +50,7 @@ on_event(struct trying *t, const struct row_event *row)
 		return;
 	}
 	event_text(&t->line, row);
-	text_end_line(out_buf(), &t->line);
+	text_wrap_line(out_buf(), &t->line, 4);
 }
 
 static void

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/proc/child.h"
 #include "lib/rules/instance.h"
 #include "posternd/account.h"
 #include "posternd/complain.h"
@@ -18,26 +20,24 @@ struct owner {
 	gid_t gid;
 };
 
-/* The process of a role, for its user; NULL when there is none. */
-static const struct process *
-find(const struct gateway *gw, enum role role, uint16_t instance)
+static const struct role_def *
+find(enum role role)
 {
-	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (gw->processes[i].def->role == role &&
-		    gw->processes[i].instance == instance)
-			return &gw->processes[i];
+	for (size_t i = 0; i < role_table_size; i++)
+		if (role_table[i].role == role)
+			return &role_table[i];
 	return NULL;
 }
 
 static struct owner
-owner_of(const struct gateway *gw, enum role role, uint16_t instance)
+owner_of(const struct gateway *gw, const struct config *c, enum role role,
+    uint16_t instance)
 {
-	const struct process *p = find(gw, role, instance);
+	const struct role_def *def = find(role);
 	struct owner o = { "us", geteuid(), getegid() };
-	if (gw->as_root && p != NULL) {
-		o.name = p->def->user(gw->conf, instance);
-		o.uid = p->uid;
-		o.gid = p->gid;
+	if (gw->as_root && def != NULL) {
+		o.name = def->user(c, instance);
+		(void)account_user(o.name, role_name(role), &o.uid, &o.gid);
 	}
 	return o;
 }
@@ -71,7 +71,7 @@ static void
 open_spool(struct gateway *gw)
 {
 	const char *path = gw->conf->spool;
-	struct owner o = owner_of(gw, ROLE_QUEUE, 0);
+	struct owner o = owner_of(gw, gw->conf, ROLE_QUEUE, 0);
 	struct stat st;
 	gw->spool = open_or_make(AT_FDCWD, path, 0, &o);
 	if (gw->spool == -1 || fstat(gw->spool, &st) == -1) {
@@ -92,7 +92,7 @@ static void
 open_policies(struct gateway *gw)
 {
 	static const char name[] = "mta-sts";
-	struct owner o = owner_of(gw, ROLE_FETCH, 0);
+	struct owner o = owner_of(gw, gw->conf, ROLE_FETCH, 0);
 	struct stat st;
 	gw->policies = -1;
 	if (gw->spool == -1)
@@ -106,10 +106,11 @@ open_policies(struct gateway *gw)
 }
 
 static int
-open_base(const struct gateway *gw, const struct action *a)
+open_base(
+    const struct gateway *gw, const struct config *c, const struct action *a)
 {
 	struct owner o =
-	    owner_of(gw, ROLE_MAILDIR, config_agent_instance(gw->conf, a));
+	    owner_of(gw, c, ROLE_MAILDIR, config_agent_instance(c, a));
 	struct stat st;
 	int fd = open_or_make(AT_FDCWD, a->base, 0, &o);
 	if (fd == -1 || fstat(fd, &st) == -1) {
@@ -154,10 +155,70 @@ basedir_open(struct gateway *gw)
 		complain_errno("/");
 	open_spool(gw);
 	open_policies(gw);
-	gw->bases = xcalloc(gw->conf->nactions, sizeof(int));
-	for (size_t i = 0; i < gw->conf->nactions; i++) {
-		const struct action *a = &gw->conf->actions[i];
-		gw->bases[i] =
-		    a->kind == ACTION_MAILDIR ? open_base(gw, a) : -1;
+	gw->bases = basedir_open_bases(gw, gw->conf);
+}
+
+/* --- of another configuration --- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* The one that has the same directory now; NULL: none. */
+static const struct action *
+former(const struct config *now, const struct action *a)
+{
+	const struct action *b = config_find_action(now, str_of(a->name));
+	return b != NULL && b->kind == ACTION_MAILDIR &&
+		       same_text(a->base, b->base) &&
+		       same_text(a->user, b->user) ?
+		   b :
+		   NULL;
+}
+
+/* A process has all directories of its user. */
+static void
+check_number(const struct config *c)
+{
+	unsigned int *n = xcalloc(c->nactions + 1, sizeof(*n));
+	for (size_t i = 0; i < c->nactions; i++) {
+		const struct action *a = &c->actions[i];
+		if (a->kind == ACTION_MAILDIR &&
+		    ++n[config_agent_instance(c, a)] == CHILD_DIRS_MAX + 1)
+			complain("action %s (line %u): more than %d `maildir' "
+				 "of one user",
+			    a->name, a->line, CHILD_DIRS_MAX);
 	}
+	free(n);
+}
+
+int *
+basedir_open_bases(const struct gateway *gw, const struct config *c)
+{
+	int *bases = xcalloc(c->nactions + 1, sizeof(int));
+	check_number(c);
+	for (size_t i = 0; i < c->nactions; i++) {
+		const struct action *a = &c->actions[i], *b = NULL;
+		bases[i] = -1;
+		if (a->kind != ACTION_MAILDIR)
+			continue;
+		if (gw->bases != NULL)
+			b = former(gw->conf, a);
+		bases[i] = b != NULL && gw->bases[b->id] != -1 ?
+			       fcntl(gw->bases[b->id], F_DUPFD_CLOEXEC, 0) :
+			       open_base(gw, c, a);
+	}
+	return bases;
+}
+
+void
+basedir_close_bases(int **bases, const struct config *c)
+{
+	for (size_t i = 0; *bases != NULL && i < c->nactions; i++)
+		if ((*bases)[i] != -1)
+			close((*bases)[i]);
+	free(*bases);
+	*bases = NULL;
 }

@@ -8,5 +8,10 @@
  * the spool and a base when only they are missing. Complains about each that
  * is missing or that its user cannot write. */
 void basedir_open(struct gateway *gw);
+/* The bases of c's Maildirs, by action's id, -1: none; the caller's. Those
+ * that gw has are the same directories. Complains likewise. */
+int *basedir_open_bases(const struct gateway *gw, const struct config *c);
+/* Those of c. */
+void basedir_close_bases(int **bases, const struct config *c);
 
 #endif

@@ -5,9 +5,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/log.h"
+#include "posternd/conf.h"
+
 enum { TEXT_MAX = 2048 };
 
 static unsigned int count;
+static struct conf_errors *into;
+static bool to_log;
+
+void
+complain_to_log(void)
+{
+	to_log = true;
+}
+
+void
+complain_into(struct conf_errors *e)
+{
+	into = e;
+}
 
 unsigned int
 complaints(void)
@@ -18,7 +35,18 @@ complaints(void)
 static void
 say(const char *text, const char *error)
 {
+	if (into != NULL) {
+		conf_add_error(into, "%s%s%s", text, error != NULL ? ": " : "",
+		    error != NULL ? error : "");
+		return;
+	}
 	count++;
+	if (to_log) {
+		log_warn(NULL, "start", "why=%s%s%s", log_cstr(text),
+		    error != NULL ? " error=" : "",
+		    error != NULL ? log_cstr(error) : "");
+		return;
+	}
 	fprintf(stderr, "posternd: %s%s%s\n", text, error != NULL ? ": " : "",
 	    error != NULL ? error : "");
 }

@@ -78,7 +78,7 @@ set_maildir(struct conf_parser *p, const struct conf_keyword *k, void *into)
 		path.len--;
 	if (path.len == 0 || path.p[0] != '/' || has_dots(path))
 		return conf_error(p,
-		    "`%.*s' is not an absolute path without dots",
+		    "`%.*s' is not an absolute path without `.' and `..'",
 		    (int)(path.len > 100 ? 100 : path.len), path.p);
 	if (path.len > PATH_BYTES_MAX)
 		return conf_error(p, "the path is too long");

@@ -83,6 +83,7 @@ add_submit(struct config *c)
 	    c->listeners, c->nlisteners + 1, sizeof(*c->listeners));
 	l = &c->listeners[c->nlisteners];
 	*l = (struct listener){ .id = (uint32_t)c->nlisteners,
+		.slot = (uint32_t)c->nlisteners,
 		.addr = { .family = ADDR_LOCAL },
 		.flags = LISTENER_SUBMIT };
 	if (asprintf(&l->path, "%.*s/submit.sock",
@@ -196,13 +197,34 @@ is_open_relay(struct conf_parser *p, const struct rule *r)
 }
 
 static bool
-matches_all(const struct rule *r)
+same_cond(const struct cond *a, const struct cond *b)
 {
-	size_t i;
+	if (a->kind != b->kind || a->negate != b->negate ||
+	    a->table != b->table || a->dnsbl != b->dnsbl ||
+	    a->score != b->score)
+		return false;
+	return a->text == NULL ?
+		   b->text == NULL :
+		   b->text != NULL && strcmp(a->text, b->text) == 0;
+}
 
-	for (i = 0; i < r->nconds; i++)
+static bool
+has_cond(const struct rule *r, const struct cond *c)
+{
+	for (size_t i = 0; i < r->nconds; i++)
+		if (same_cond(&r->conds[i], c))
+			return true;
+	return false;
+}
+
+/* Does r match whatever other does? As far as the words of both tell. */
+static bool
+matches_all_of(const struct rule *r, const struct rule *other)
+{
+	for (size_t i = 0; i < r->nconds; i++)
 		if (r->conds[i].kind != COND_FROM_ANY &&
-		    r->conds[i].kind != COND_FOR_ANY)
+		    r->conds[i].kind != COND_FOR_ANY &&
+		    !has_cond(other, &r->conds[i]))
 			return false;
 	return true;
 }
@@ -236,25 +258,50 @@ check_rule(struct conf_parser *p, size_t n)
 			    "no listener has the tag `%s'", r->conds[i].text);
 }
 
+/* The first before n that leaves nothing for it. */
+static void
+check_reached(struct conf_parser *p, size_t n)
+{
+	static const struct rule everything;
+	const struct rule *rules = p->config->rules;
+	const struct conf_note *note = &p->rule_notes[n];
+
+	for (size_t i = 0; i < n; i++) {
+		if (!matches_all_of(&rules[i], &rules[n]))
+			continue;
+		conf_warn_at(p, note->file, note->line, note->order,
+		    "never reached: the rule in %s:%u matches %s",
+		    p->rule_notes[i].file, p->rule_notes[i].line,
+		    matches_all_of(&rules[i], &everything) ?
+			"everything" :
+			"all that this one does");
+		return;
+	}
+}
+
 static void
 check_rules(struct conf_parser *p)
 {
 	const struct config *c = p->config;
-	size_t i, last = c->nrules;
 
 	if (c->nrules == 0)
 		conf_warn_at(p, main_source(p)->name, 1, UINT64_MAX - 1,
 		    "there is no `match': every mail is refused");
-	for (i = 0; i < c->nrules; i++) {
+	for (size_t i = 0; i < c->nrules; i++) {
 		check_rule(p, i);
-		if (last == c->nrules && matches_all(&c->rules[i]))
-			last = i;
+		check_reached(p, i);
 	}
-	if (last + 1 < c->nrules)
-		conf_warn_at(p, p->rule_notes[last + 1].file,
-		    p->rule_notes[last + 1].line, p->rule_notes[last + 1].order,
-		    "never reached: the rule in %s:%u matches everything",
-		    p->rule_notes[last].file, p->rule_notes[last].line);
+}
+
+/* Where this statement stands, which was read. */
+static const struct conf_statement *
+statement_of(const struct conf_parser *p, const char *name)
+{
+	const struct conf_statement *st = p->statements;
+
+	while (st->keyword == NULL || strcmp(st->keyword->name, name) != 0)
+		st++;
+	return st;
 }
 
 /* Mail to <postmaster> comes to this address as from this machine, by the
@@ -266,8 +313,10 @@ check_postmaster(struct conf_parser *p)
 	struct rules_query q = { .client = { .family = ADDR_LOCAL },
 		.name_state = CLIENT_NAME_NONE,
 		.helo = str_of(c->hostname) };
+	const struct conf_statement *st;
 	struct rules_verdict v;
 	struct path to;
+	uint64_t order;
 
 	if (c->postmaster == NULL || c->nrules == 0 ||
 	    path_split(str_of(c->postmaster), &to) == -1)
@@ -275,10 +324,16 @@ check_postmaster(struct conf_parser *p)
 	q.rcpt_local = to.local;
 	q.rcpt_domain = to.domain;
 	v = rules_decide(c, &q);
+	st = statement_of(p, "postmaster");
+	order = (uint64_t)st->order << 32 | st->line;
 	if (v.rule == NULL || !rules_takes(v.rule))
-		conf_warn_at(p, main_source(p)->name, 1, 0,
+		conf_warn_at(p, st->source->name, st->line, order,
 		    "`postmaster' %s: no `match' takes its mail",
 		    c->postmaster);
+	else if (v.rule->action->kind == ACTION_DISCARD)
+		conf_warn_at(p, st->source->name, st->line, order,
+		    "`postmaster' %s: its mail is discarded, in line %u",
+		    c->postmaster, v.rule->line);
 }
 
 /* --- what nobody uses --- */
@@ -288,8 +343,14 @@ check_unused(struct conf_parser *p)
 {
 	const struct config *c = p->config;
 	const struct conf_table *t;
+	const struct conf_macro *m;
 	size_t i;
 
+	STAILQ_FOREACH(m, &p->macros, next)
+		if (m->file != NULL && !m->used)
+			conf_warn_at(p, m->file, m->line, m->order,
+			    "macro `%.*s' is not used", (int)m->name.len,
+			    m->name.p);
 	STAILQ_FOREACH(t, &p->tables, next)
 		if (t->named && !t->used)
 			conf_warn_at(p, t->file, t->line, t->order,

@@ -1,10 +1,12 @@
 /* Messages in the order of the configuration, and "did you mean". */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/buf.h"
 #include "posternd/conf_parse.h"
 
 /* Behind those of the same position, so that the first found stays first. */
@@ -159,7 +161,10 @@ conf_errors_clear(struct conf_errors *e)
 
 /* --- the nearest word --- */
 
-enum { NEAR_MAX = 40 };
+enum {
+	NEAR_MAX = 40,
+	CHOICES_MAX = 8 /* beyond, the man page is a better list */
+};
 
 static unsigned int
 min3(unsigned int a, unsigned int b, unsigned int c)
@@ -177,7 +182,7 @@ distance(struct str a, struct str b)
 	unsigned int i, j;
 
 	if (a.len > NEAR_MAX || b.len > NEAR_MAX)
-		return NEAR_MAX;
+		return UINT_MAX;
 	for (i = 0; i <= a.len; i++)
 		d[i][0] = i;
 	for (j = 0; j <= b.len; j++)
@@ -196,6 +201,24 @@ distance(struct str a, struct str b)
 	return d[a.len][b.len];
 }
 
+/* Half a word counts as one letter that is wrong. */
+static unsigned int
+how_far(struct str word, const char *name)
+{
+	struct str s = str_of(name);
+
+	if (word.len >= 3 && str_starts_nocase(s, word))
+		return 1;
+	return distance(word, s);
+}
+
+/* A third of the letters may differ. */
+static unsigned int
+near_enough(struct str word)
+{
+	return word.len < 3 ? 1 : (unsigned int)(word.len + 2) / 3;
+}
+
 static const char *
 nearest_text(const char *best)
 {
@@ -207,27 +230,42 @@ nearest_text(const char *best)
 	return text;
 }
 
-/* A third of the letters may differ. */
-static unsigned int
-near_enough(struct str word)
+/* All that could stand there, when they are few. */
+static const char *
+choices_text(const struct conf_keyword *table)
 {
-	return word.len < 3 ? 1 : (unsigned int)(word.len + 2) / 3;
+	static char text[512];
+	struct buf b;
+	size_t n = 0;
+
+	buf_init(&b, sizeof(text) - 1);
+	for (; table->name != NULL; table++)
+		if (table->parse != NULL)
+			buf_addf(&b, "%s`%s'", n++ == 0 ? " (known: " : ", ",
+			    table->name);
+	buf_add_char(&b, ')');
+	text[0] = '\0';
+	if (n > 0 && n <= CHOICES_MAX && !b.failed)
+		snprintf(text, sizeof(text), "%.*s", (int)b.len, b.p);
+	buf_clear(&b);
+	return text;
 }
 
 const char *
 conf_nearest(const struct conf_keyword *table, struct str word)
 {
 	unsigned int best = near_enough(word) + 1, d;
-	const char *name = NULL;
+	const struct conf_keyword *k, *nearest = NULL;
 
-	for (; table->name != NULL; table++) {
-		d = distance(word, str_of(table->name));
+	for (k = table; k->name != NULL; k++) {
+		d = how_far(word, k->name);
 		if (d < best) {
 			best = d;
-			name = table->name;
+			nearest = k;
 		}
 	}
-	return nearest_text(name);
+	return nearest == NULL ? choices_text(table) :
+				 nearest_text(nearest->name);
 }
 
 const char *
@@ -238,7 +276,7 @@ conf_nearest_name(struct str word, const char *const *names, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		d = distance(word, str_of(names[i]));
+		d = how_far(word, names[i]);
 		if (d < best) {
 			best = d;
 			name = names[i];

@@ -54,6 +54,7 @@ static const struct conf_keyword user_options[] = {
 	CONF_TEXT("dialer-user", conf_set_text, struct config, dialer_user, 64),
 	CONF_TEXT("vault-user", conf_set_text, struct config, vault_user, 64),
 	CONF_TEXT("fetch-user", conf_set_text, struct config, fetch_user, 64),
+	CONF_TEXT("web-user", conf_set_text, struct config, web_user, 64),
 	CONF_TEXT("dial-group", set_dial_groups, struct config, dial_groups, 0),
 	CONF_NO_MORE
 };
@@ -256,5 +257,39 @@ conf_resolver(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	    check_server(p, c, &s) == -1)
 		return -1;
 	c->servers[c->nservers++] = s;
+	return 0;
+}
+
+/* --- http ADDRESS port N --- */
+
+/* clang-format off */
+static const struct conf_keyword http_options[] = {
+	CONF_TEXT("port", conf_set_port, struct config, http_port, 0),
+	CONF_LATER("allow-changes"),
+	CONF_NO_MORE
+};
+
+/* clang-format on */
+
+int
+conf_http(struct conf_parser *p, const struct conf_keyword *k, void *into)
+{
+	struct config *c = into;
+	uint32_t line = p->st->line;
+	char text[ADDR_TEXT_MAX];
+
+	c->http_port = 0;
+	if (conf_take_address(p, "an address", &c->http_addr) == -1 ||
+	    conf_options(p, http_options, c, CONF_ONCE_A_STATEMENT) == -1)
+		return -1;
+	if (c->http_port == 0)
+		return conf_error(p, "`http' needs a `port'");
+	if (conf_once(p, k, 0) == -1)
+		return -1;
+	if (!addr_is_loopback(&c->http_addr))
+		conf_warn_at(p, p->st->source->name, line, conf_order(p, line),
+		    "`http' on %s: whoever reaches that address reads its "
+		    "numbers, without TLS or password",
+		    addr_format(&c->http_addr, text));
 	return 0;
 }

@@ -236,29 +236,76 @@ lex_macro(struct conf_lexer *lx)
 	return take(lx, CONF_MACRO, n);
 }
 
+/* A `\\' behind which nobody sees the blanks: what follows is still meant to
+ * belong to the line. */
+static struct conf_token
+lex_backslash(struct conf_lexer *lx)
+{
+	struct conf_token t =
+	    token(lx, CONF_BAD, STR("`\\' is not at the end of the line"));
+	size_t n = 0;
+
+	while (peek(lx, n) == ' ' || peek(lx, n) == '\t')
+		n++;
+	if (n == 0 || eol_len(lx, n) == 0)
+		return t;
+	t.text = STR("blanks stand between `\\' and the end of the line");
+	take(lx, CONF_EOL, n + eol_len(lx, n));
+	return t;
+}
+
 /* One bad byte, or one whole UTF-8 character of those words cannot have. */
 static struct conf_token
 lex_bad(struct conf_lexer *lx)
 {
-	bool nul = lx->in.p[0] == '\0', slash = lx->in.p[0] == '\\';
+	char c = lx->in.p[0];
 
 	take(lx, CONF_BAD, 1);
-	if (nul)
+	if (c == '\0')
 		return token(lx, CONF_BAD, STR("NUL byte"));
-	if (slash)
-		return token(
-		    lx, CONF_BAD, STR("`\\' is not at the end of the line"));
+	if (c == '\\')
+		return lex_backslash(lx);
+	if (c == '\r')
+		return token(lx, CONF_BAD,
+		    STR("CR without LF: lines end with LF or CRLF"));
 	return token(lx, CONF_BAD, STR("control character"));
+}
+
+/* What word processors and web pages make of blanks and quotes; it looks like
+ * them, and no name has one. */
+static const struct {
+	const char *utf8, *what;
+} lookalikes[] = {
+	{ "\xc2\xa0", "a no-break space (U+00A0) in the place of a blank" },
+	{ "\xe2\x80\x9c", "a typographic quote: text stands in \"...\"" },
+	{ "\xe2\x80\x9d", "a typographic quote: text stands in \"...\"" },
+	{ "\xe2\x80\x9e", "a typographic quote: text stands in \"...\"" },
+};
+
+static const char *
+lookalike_in(struct str word)
+{
+	for (; word.len > 0; word = str_skip(word, 1))
+		for (size_t i = 0;
+		     i < sizeof(lookalikes) / sizeof(lookalikes[0]); i++)
+			if (str_starts_nocase(word, str_of(lookalikes[i].utf8)))
+				return lookalikes[i].what;
+	return NULL;
 }
 
 static struct conf_token
 lex_word(struct conf_lexer *lx)
 {
 	size_t n = word_len(lx->in);
+	const char *why;
 
 	if (n == 0)
 		return lex_bad(lx);
-	return take(lx, CONF_WORD, n);
+	why = lookalike_in(str_head(lx->in, n));
+	if (why == NULL)
+		return take(lx, CONF_WORD, n);
+	take(lx, CONF_BAD, n);
+	return token(lx, CONF_BAD, str_of(why));
 }
 
 struct conf_token

@@ -293,7 +293,7 @@ add_listener(struct conf_parser *p, struct config *c, struct listener *l)
 	c->listeners = xreallocarray(
 	    c->listeners, c->nlisteners + 1, sizeof(*c->listeners));
 	conf_note(p, &p->listener_notes, c->nlisteners);
-	l->id = (uint32_t)c->nlisteners;
+	l->id = l->slot = (uint32_t)c->nlisteners;
 	c->listeners[c->nlisteners++] = *l;
 }
 

@@ -237,6 +237,8 @@ verdict_refuse(struct conf_parser *p, const struct conf_keyword *k, void *into)
 
 	m->rule.verdict = (enum verdict_kind)k->value;
 	m->done = true;
+	if (t->kind == CONF_WORD && chr_is_digit(t->text.p[0]))
+		return conf_error(p, "a reply stands in quotes");
 	if (t->kind != CONF_STRING && t->kind != CONF_MACRO)
 		return 0;
 	if (conf_parse_reply(p, t->text, k->value == VERDICT_REJECT ? "5" : "4",
@@ -300,6 +302,9 @@ take_part(struct conf_parser *p, struct making *m)
 	m->negate = conf_peek_word(p)->kind == CONF_NOT;
 	if (m->negate)
 		conf_advance(p);
+	if (conf_peek(p)->kind == CONF_STRING && m->rule.nconds > 0)
+		return conf_error(p, "expected a condition or verdict, not a "
+				     "string; several values stand in braces");
 	k = conf_take_keyword(p, conditions, "condition or verdict");
 	if (k == NULL)
 		return -1;
@@ -423,6 +428,9 @@ conf_match(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	if (r == 0 && !m.done)
 		r = conf_error(p, "a match needs a verdict: `action', "
 				  "`reject', `tempfail' or `quarantine'");
+	if (r == 0 && !conf_at_end(p))
+		r = conf_error(p, "a match ends with its verdict (and "
+				  "`milters'), conditions stand before it");
 	if (r == 0 && m.rule.milters != NULL && m.rule.action == NULL)
 		r = conf_error(p, "`milters' of a rule that refuses");
 	if (r == 0)

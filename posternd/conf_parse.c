@@ -25,6 +25,7 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("dialer-user", conf_users, ACTIONS),
 	CONF_STATEMENT("vault-user", conf_users, ACTIONS),
 	CONF_STATEMENT("fetch-user", conf_users, ACTIONS),
+	CONF_STATEMENT("web-user", conf_users, ACTIONS),
 	CONF_STATEMENT("dial-group", conf_users, ACTIONS),
 	CONF_STATEMENT("workers", conf_workers, ACTIONS),
 	CONF_STATEMENT("log", conf_log, ACTIONS),
@@ -46,7 +47,7 @@ static const struct conf_keyword statements[] = {
 	CONF_STATEMENT("queue", conf_queue, ACTIONS),
 	CONF_STATEMENT("deliver", conf_deliver, RULES),
 	CONF_STATEMENT("include", NULL, TABLES), /* done while reading */
-	CONF_LATER("http"),
+	CONF_STATEMENT("http", conf_http, ACTIONS),
 	CONF_NO_MORE
 };
 
@@ -270,6 +271,15 @@ skip_option(struct conf_parser *p)
 	}
 }
 
+/* An option begins at this token. */
+static void
+mark(struct conf_statement *st, size_t at)
+{
+	st->marks =
+	    xreallocarray(st->marks, st->nmarks + 1, sizeof(*st->marks));
+	st->marks[st->nmarks++] = at;
+}
+
 static int
 option(struct conf_parser *p, const struct conf_keyword *table, void *into,
     size_t first)
@@ -278,6 +288,7 @@ option(struct conf_parser *p, const struct conf_keyword *table, void *into,
 
 	if (k == NULL || (!k->again && conf_once(p, k, first) == -1))
 		return -1;
+	mark(p->st, p->at - 1);
 	return k->parse(p, k, into);
 }
 
@@ -296,10 +307,12 @@ conf_options(struct conf_parser *p, const struct conf_keyword *table,
 			return conf_error(p, "something stands behind `}'");
 		if (kind == CONF_OPEN && !in_block) {
 			in_block = true;
+			p->st->opened = p->at;
 			conf_advance(p);
 		} else if (kind == CONF_CLOSE && in_block) {
 			in_block = false;
 			closed = true;
+			p->st->closed = p->at;
 			conf_advance(p);
 		} else if (kind == CONF_EOL) {
 			conf_advance(p);
@@ -335,6 +348,20 @@ enter(struct conf_parser *p, struct conf_statement *st)
 }
 
 static void
+refuse_rest(struct conf_parser *p)
+{
+	const struct conf_token *t = conf_peek(p);
+	struct str word = str_head(t->text, conf_hash_at(t->text));
+
+	if (t->kind == CONF_WORD)
+		conf_error(p, "expected the end of the line, not `%.*s'",
+		    (int)(word.len > 100 ? 100 : word.len), word.p);
+	else
+		conf_error(p, "expected the end of the line, not %s",
+		    conf_kind_text(t->kind));
+}
+
+static void
 run_statement(struct conf_parser *p, struct conf_statement *st)
 {
 	const struct conf_keyword *k = st->keyword;
@@ -347,8 +374,7 @@ run_statement(struct conf_parser *p, struct conf_statement *st)
 		return;
 	r = k->parse(p, k, p->config);
 	if (r == 0 && conf_peek(p)->kind != CONF_END)
-		conf_error(p, "expected the end of the line, not %s",
-		    conf_kind_text(conf_peek(p)->kind));
+		refuse_rest(p);
 }
 
 static void
@@ -360,11 +386,18 @@ run(struct conf_parser *p)
 	for (i = 0; i < p->nstatements; i++) {
 		struct conf_statement *st = &p->statements[i];
 
+		p->unread |= st->bad;
 		if (st->done || st->ntokens == 0)
 			continue;
 		enter(p, st);
-		st->keyword = conf_take_keyword(p, statements, "statement");
+		if (st->tokens[0].kind == CONF_OPEN)
+			conf_error(p, "expected a statement, not `{': a block "
+				      "opens on its statement's line");
+		else
+			st->keyword =
+			    conf_take_keyword(p, statements, "statement");
 		st->bad |= p->quiet;
+		p->unread |= st->keyword == NULL;
 	}
 	for (pass = 0; pass < CONF_PASSES; pass++)
 		for (i = 0; i < p->nstatements; i++) {
@@ -399,8 +432,10 @@ free_lists(struct conf_parser *p)
 		STAILQ_REMOVE_HEAD(&p->tables, next);
 		conf_table_free(&t);
 	}
-	for (i = 0; i < p->nstatements; i++)
+	for (i = 0; i < p->nstatements; i++) {
 		free(p->statements[i].tokens);
+		free(p->statements[i].marks);
+	}
 }
 
 static void
@@ -438,6 +473,8 @@ parser_finish(struct conf_parser *p)
 	conf_check(p);
 	if (p->errors->nerrors > 0)
 		config_unref(&c);
+	else
+		conf_list_lines(p);
 	free_lists(p);
 	free(p->statements);
 	free(p->seen);

@@ -71,12 +71,21 @@ struct conf_statement {
 	struct conf_token *tokens;
 	size_t ntokens;
 	const struct conf_keyword *keyword; /* NULL: unknown, reported */
+	/* Of its tokens: where its options begin, and the braces of its
+	 * block (0: none). */
+	size_t *marks;
+	size_t nmarks;
+	size_t opened, closed;
 };
 
 struct conf_macro {
 	STAILQ_ENTRY(conf_macro) next;
 	struct str name, value;
+	const char *file; /* where it is defined; NULL: by -D */
+	uint32_t line;
+	uint64_t order;
 	bool defined_outside; /* by -D, which wins */
+	bool used;
 };
 
 /* Where a keyword was given, to refuse it a second time. */
@@ -113,6 +122,7 @@ struct conf_parser {
 	    *milter_notes, *pki_notes;
 	struct conf_note *tls_report_note; /* NULL: no such statement */
 	bool has_log;
+	bool tables_full; /* said */
 	bool unread; /* a file, or part of one: what is missing may be there */
 	/* while a statement runs */
 	struct conf_statement *st;
@@ -132,8 +142,8 @@ int conf_warn_at(struct conf_parser *p, const char *file, uint32_t line,
 void conf_note(const struct conf_parser *p, struct conf_note **notes, size_t n);
 /* Position of line in the statement that runs. */
 uint64_t conf_order(const struct conf_parser *p, uint32_t line);
-/* ` (did you mean `x'?)` for an unknown word, or "". Valid until the next
- * call. */
+/* ` (did you mean `x'?)` for an unknown word, or what there is when that is
+ * little, or "". Valid until the next call. */
 const char *conf_nearest(const struct conf_keyword *table, struct str word);
 const char *conf_nearest_name(
     struct str word, const char *const *names, size_t n);
@@ -190,14 +200,16 @@ int conf_parse_socket(
 /* --- statements, by file --- */
 conf_parse_fn conf_table_statement; /* conf_table.c */
 conf_parse_fn conf_milter;          /* conf_milter.c */
-conf_parse_fn conf_control, conf_users, conf_workers, conf_log,
-    conf_resolver; /* conf_global.c */
+conf_parse_fn conf_control, conf_users, conf_workers, conf_log, conf_resolver,
+    conf_http; /* conf_global.c */
 conf_parse_fn conf_pki, conf_listen, conf_allow, conf_deny;
 conf_parse_fn conf_action;                           /* conf_action.c */
 conf_parse_fn conf_ca, conf_dnssec, conf_tls_report; /* conf_trust.c */
 conf_parse_fn conf_match, conf_bare_newline;         /* conf_match.c */
 conf_parse_fn conf_limit, conf_queue, conf_deliver;  /* conf_queue.c */
 
+/* The configuration's lines, of the statements that have run. */
+void conf_list_lines(struct conf_parser *p);
 /* Reads the text (and includes) into statements. */
 void conf_read_file(struct conf_parser *p, const char *path);
 void conf_read_text(struct conf_parser *p, const char *name, struct str text);

@@ -116,6 +116,7 @@ set_value(struct conf_parser *p, struct conf_token *t)
 		return conf_error_at(p, p->st->source->name, t->line,
 		    conf_order(p, t->line), "unknown macro `$%.*s'",
 		    (int)t->text.len, t->text.p);
+	m->used = true;
 	t->text = m->value;
 	return 0;
 }
@@ -197,9 +198,10 @@ expand_string(struct conf_parser *p, struct conf_token *t)
 		if (s.len == 0)
 			break;
 		m = macro_at(p, str_skip(s, 1), &n);
-		if (m != NULL)
+		if (m != NULL) {
+			m->used = true;
 			buf_add_str(&out, m->value);
-		else
+		} else
 			buf_add_str(&out, str_head(s, n + 1));
 		if (m == NULL && n > 0 && chr_is_alpha(s.p[1]))
 			conf_warn_at(p, p->st->source->name, t->line,
@@ -343,6 +345,9 @@ define_macro(struct conf_parser *p)
 	m = xcalloc(1, sizeof(*m));
 	m->name = name;
 	m->value = value;
+	m->file = p->st->source->name;
+	m->line = p->st->line;
+	m->order = conf_order(p, p->st->line);
 	STAILQ_INSERT_TAIL(&p->macros, m, next);
 }
 
@@ -521,14 +526,13 @@ at_once(struct conf_parser *p, const struct frame *frame)
 static void
 read_source(struct conf_parser *p, struct str text, const struct frame *frame)
 {
-	static const struct str bom = { "\xef\xbb\xbf", 3 };
 	struct conf_lexer lx;
 	struct conf_token t;
 
 	if (!check_text(p, text, frame))
 		return;
-	if (str_starts_nocase(text, bom))
-		text = str_skip(text, bom.len);
+	if (str_starts_nocase(text, CONF_BOM))
+		text = str_skip(text, CONF_BOM.len);
 	conf_lex_init(&lx, text, 1, &p->pool);
 	for (;;) {
 		do

@@ -8,6 +8,10 @@
 #include "lib/base/alloc.h"
 #include "posternd/conf_parse.h"
 
+/* Each is a descriptor here, and one more for each process until that has it:
+ * with two dozen processes it is still within the limit of the service. */
+enum { TABLES_MAX = 2048 };
+
 static struct conf_table *
 find_named(struct conf_parser *p, struct str name)
 {
@@ -72,9 +76,22 @@ name_anonymous(struct conf_parser *p, struct conf_table *t)
 		same += !other->named && other->table != NULL &&
 			other->digest == t->digest;
 	free(t->name);
-	if (asprintf(
-		&t->name, "anonymous.%016" PRIx64 ".%u", t->digest, same) == -1)
+	if (asprintf(&t->name, TABLE_ANONYMOUS "%016" PRIx64 ".%u", t->digest,
+		same) == -1)
 		abort();
+}
+
+/* Said once. */
+static int
+refuse_more(struct conf_parser *p)
+{
+	if (p->tables_full)
+		return -1;
+	p->tables_full = true;
+	return conf_error(p,
+	    "more than %d tables and literals: names that lead to the same "
+	    "belong into one",
+	    TABLES_MAX);
 }
 
 /* Ends the building and gives the table to the configuration. */
@@ -86,13 +103,20 @@ finish(struct conf_parser *p, struct conf_table *t)
 	struct fault why;
 	int fd;
 
+	if (c->ntables == TABLES_MAX)
+		return refuse_more(p);
 	if (!t->named)
 		name_anonymous(p, t);
 	if (conf_table_seal(t, &fd, &why) == -1)
 		return conf_error(p, "%s: %s", conf_table_called(t), why.text);
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): pointers it is */
 	c->tables = xreallocarray(c->tables, n, sizeof(*c->tables));
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression) */
+	c->table_files =
+	    xreallocarray(c->table_files, n, sizeof(*c->table_files));
 	c->table_fds = xreallocarray(c->table_fds, n, sizeof(*c->table_fds));
+	c->table_files[c->ntables] = t->entries;
+	t->entries = NULL;
 	t->id = c->ntables;
 	c->tables[c->ntables] = t->table;
 	c->table_fds[c->ntables++] = fd;
@@ -235,7 +259,7 @@ take_file(struct conf_parser *p, struct conf_table *t)
 		return -1;
 	full = conf_resolve_path(p, path);
 	conf_table_read(t, full, on_file_error, &e);
-	free(full);
+	t->entries = full;
 	return 0;
 }
 

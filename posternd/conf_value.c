@@ -356,6 +356,21 @@ conf_parse_address(struct str s, struct addr *out)
 	return out->scope == 0 ? -1 : 0;
 }
 
+/* As other programs write it: 192.0.2.1:25, [2001:db8::1]:25. */
+static bool
+has_port(struct str s)
+{
+	size_t colon = s.len;
+	struct addr unused;
+	uint64_t port;
+
+	while (colon > 0 && s.p[colon - 1] != ':')
+		colon--;
+	if (colon < 2 || str_to_u64(str_skip(s, colon), 65535, &port) == -1)
+		return false;
+	return addr_parse(str_head(s, colon - 1), &unused) == 0;
+}
+
 int
 conf_take_address(struct conf_parser *p, const char *what, struct addr *out)
 {
@@ -366,8 +381,11 @@ conf_take_address(struct conf_parser *p, const char *what, struct addr *out)
 		return conf_error(
 		    p, "expected %s, not %s", what, conf_kind_text(t->kind));
 	if (conf_parse_address(t->text, out) == -1)
-		return conf_error(p, "`%.*s' is not an address",
-		    (int)(t->text.len > 100 ? 100 : t->text.len), t->text.p);
+		return conf_error(p, "`%.*s' is not an address%s",
+		    (int)(t->text.len > 100 ? 100 : t->text.len), t->text.p,
+		    has_port(t->text) ?
+			": its port stands behind it, as `port 25'" :
+			" (192.0.2.1, 2001:db8::1)");
 	conf_advance(p);
 	return 0;
 }

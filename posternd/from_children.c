@@ -7,6 +7,7 @@
 #include "posternd/links.h"
 #include "posternd/reload.h"
 #include "posternd/spawn.h"
+#include "posternd/upgrade.h"
 #include "posternd/watch.h"
 
 static void
@@ -65,11 +66,23 @@ on_lost(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	links_lost(ctx, (enum role)m->role, m->instance, m->number);
 }
 
+static void
+on_retired(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct process *p = ctx;
+	(void)ch;
+	(void)msg;
+	(void)id;
+	p->moved = true;
+	upgrade_step(p->gw);
+}
+
 const struct handler from_children_handlers[] = {
 	{ TYPE_tell_jailed, on_jailed },
 	{ TYPE_tell_ready, on_ready },
 	{ TYPE_tell_conf_taken, on_conf_taken },
 	{ TYPE_tell_failed, on_failed },
 	{ TYPE_tell_lost, on_lost },
+	{ TYPE_tell_retired, on_retired },
 	{ 0, NULL },
 };

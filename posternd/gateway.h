@@ -27,6 +27,15 @@ enum process_state {
 	PROCESS_READY
 };
 
+/* Is it to go? */
+enum process_leave {
+	LEAVE_NOT,
+	LEAVE_FOR_GOOD,  /* told to stop; nothing is started in its place */
+	LEAVE_AND_RETURN /* told to stop, then started anew */
+};
+
+struct queue_end; /* see links.h */
+
 /* One child: a role and an instance; it lives on in the next process when
  * its present one dies. */
 struct process {
@@ -50,25 +59,41 @@ struct process {
 	struct timer *timer;   /* until the restart, or until it is killed */
 	char *sandbox;         /* what holds, in its own words; NULL: unknown */
 	char *failure;         /* its last words; NULL: none */
+	char *given;           /* what it alone was handed, see renew.h; or
+				* NULL */
+	enum process_leave leave;
+	struct queue_end *queue_end; /* of a smtpd that moves on to the next
+				      * queue: what that will get; or NULL */
+	bool moved; /* it has nothing of the present queue any more */
 };
 
 /* A `listen` line: a socket for each smtpd worker, or one for all. */
 struct listen_socket {
 	int *fds; /* owned, nfds */
 	size_t nfds;
-	char *path; /* of a Unix socket, ours to remove; NULL */
+	char *path;     /* of a Unix socket, ours to remove; NULL */
+	bool inherited; /* it was there before a restart in place */
 };
 
 struct gateway {
 	struct loop *loop;
 	struct load_options load; /* where conf came from */
 	struct config *conf;
-	bool reloading;   /* conf is new, and somebody has not taken it yet */
-	bool rest_is_due; /* those who ask others have not been told yet */
+	struct confirm *confirm; /* conf waits for it; NULL: it does not */
 	STAILQ_HEAD(, reload_wait) reload_waits;
-	bool as_root;    /* roles get their own users and chroot */
-	bool foreground; /* -d */
-	uint64_t started_ms;
+	bool reloading;      /* conf is new, and somebody has not taken it */
+	bool rest_is_due;    /* those who ask others have not been told yet */
+	bool as_root;        /* roles get their own users and chroot */
+	bool foreground;     /* -d */
+	uint64_t started_ms; /* of the first program of all */
+	/* --- restarts in place, see upgrade.h --- */
+	uint64_t taken_ms;  /* since when it is this program */
+	uint32_t restarts;  /* before that */
+	bool rehearsal;     /* only to see whether it would start */
+	bool keeps_trying;  /* a start that fails is not the end */
+	char *const *again; /* our command line; as absolute paths */
+	TAILQ_HEAD(, retired) retired;
+	struct upgrade *upgrade; /* one that is under way; or NULL */
 	/* --- the log, as the children get it --- */
 	int log_fd;
 	enum log_sink log_sink;
@@ -76,7 +101,11 @@ struct gateway {
 	/* --- what is handed to children at every start --- */
 	struct listen_socket *listens; /* by listener's id */
 	size_t nlistens;
+	/* Of listeners that are no more, until all have heard of it. */
+	struct listen_socket *leaving;
+	size_t nleaving;
 	struct listen_socket control;
+	struct listen_socket http;      /* of `http'; nfds 0: there is no web */
 	uint32_t control_gid, view_gid; /* UINT32_MAX: none */
 	int empty_root; /* a directory that nothing can be made in */
 	int tree;       /* "/" */
@@ -85,13 +114,13 @@ struct gateway {
 	int spool;
 	int authorities; /* certificates, for reading; -1: none */
 	int policies;    /* the folder of MTA-STS policies */
-	int *bases;      /* by action's id; -1: not a maildir */
 	int sources_fd;
+	int *bases; /* by action's id; -1: not a maildir */
 	struct sources *sources;
 	struct tickets tickets;
 	/* --- the children --- */
-	struct process *processes;
-	size_t nprocesses;
+	struct process *processes; /* never moves; see roster.h */
+	size_t nprocesses, room;
 	LIST_HEAD(, link) links; /* channels between them, see links.c */
 	unsigned int wave;       /* of starting, and of stopping */
 	bool ready;              /* all were ready once */

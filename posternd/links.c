@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "edges/control_all.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "posternd/retired.h"
 #include "posternd/spawn.h"
 
 enum {
@@ -155,6 +157,68 @@ links_join_parent(struct process *control)
 	join(control, NULL);
 }
 
+/* --- kept for the next queue --- */
+
+struct queue_end *
+links_keep(int fd, uint32_t number)
+{
+	struct queue_end *e = xmalloc(sizeof(*e));
+	*e = (struct queue_end){ .fd = fd, .number = number };
+	return e;
+}
+
+int
+links_hold(struct process *smtpd, struct process *queue)
+{
+	struct link *l = find_or_add(smtpd, queue);
+	int pair[2];
+	timer_stop(l->timer);
+	if (make_pair(pair) == -1)
+		return -1;
+	l->number++;
+	l->made_ms = loop_now_ms(smtpd->gw->loop);
+	links_drop(smtpd);
+	smtpd->queue_end = links_keep(pair[1], l->number);
+	return hand(smtpd, queue, l->number, pair[0]);
+}
+
+void
+links_give(struct process *queue, struct process *smtpd)
+{
+	struct queue_end *e = smtpd->queue_end;
+	struct link *l = find_or_add(smtpd, queue);
+	l->number = e->number;
+	l->made_ms = loop_now_ms(smtpd->gw->loop);
+	timer_stop(l->timer);
+	if (hand(queue, smtpd, e->number, e->fd) == -1)
+		timer_set(l->timer, EVERY_MS);
+	e->fd = -1;
+	links_drop(smtpd);
+}
+
+void
+links_drop(struct process *smtpd)
+{
+	struct queue_end *e = smtpd->queue_end;
+	smtpd->queue_end = NULL;
+	if (e != NULL && e->fd != -1)
+		close(e->fd);
+	free(e);
+}
+
+void
+links_forget(struct process *p)
+{
+	struct link *l, *next;
+	LIST_FOREACH_SAFE(l, &p->gw->links, next, next) {
+		if (l->a != p && l->b != p)
+			continue;
+		LIST_REMOVE(l, next);
+		timer_free(&l->timer);
+		free(l);
+	}
+}
+
 /* --- made anew --- */
 
 static bool
@@ -191,7 +255,7 @@ find_process(struct gateway *gw, enum role role, uint16_t instance)
 		if (gw->processes[i].def->role == role &&
 		    gw->processes[i].instance == instance)
 			return &gw->processes[i];
-	return NULL;
+	return retired_find(gw, role, instance);
 }
 
 void

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -30,36 +31,90 @@ open_syslog(void)
 	return fd;
 }
 
-int
-logsink_open(struct gateway *gw, struct fault *why)
+static enum log_kind
+kind_of(const struct gateway *gw, const struct config *c)
 {
-	enum log_kind kind =
-	    gw->foreground ? LOG_KIND_STDERR : gw->conf->log_kind;
-	enum log_sink sink = LOG_SINK_STREAM;
+	return gw->foreground ? LOG_KIND_STDERR : c->log_kind;
+}
+
+static int
+open_sink(const struct gateway *gw, const struct config *c, struct logsink *out,
+    struct fault *why)
+{
 	const char *what = "standard error";
-	int fd = -1;
-	switch (kind) {
+	out->sink = LOG_SINK_STREAM;
+	out->fd = -1;
+	switch (kind_of(gw, c)) {
 	case LOG_KIND_STDERR:
-		fd = open_stderr();
+		out->fd = open_stderr();
 		break;
 	case LOG_KIND_SYSLOG:
 		what = "/dev/log";
-		sink = LOG_SINK_SYSLOG;
-		fd = open_syslog();
+		out->sink = LOG_SINK_SYSLOG;
+		out->fd = open_syslog();
 		break;
 	case LOG_KIND_FILE:
-		what = gw->conf->log_path;
-		fd = open(what,
+		what = c->log_path;
+		out->fd = open(what,
 		    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		    0600);
 		break;
 	}
-	if (fd == -1)
+	if (out->fd == -1)
 		return fault_errno(why, FAULT_OURS, "log to %s", what);
-	gw->log_fd = fd;
-	gw->log_sink = sink;
-	log_set_fd(fd, sink);
-	log_set_format(gw->conf->log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+	return 0;
+}
+
+int
+logsink_open(struct gateway *gw, struct fault *why)
+{
+	struct logsink s;
+	if (open_sink(gw, gw->conf, &s, why) == -1)
+		return -1;
+	logsink_commit(gw, &s);
 	log_set_level(gw->log_level);
 	return 0;
+}
+
+/* --- another configuration --- */
+
+static bool
+is_same_place(
+    const struct gateway *gw, const struct config *a, const struct config *b)
+{
+	enum log_kind kind = kind_of(gw, a);
+	if (kind != kind_of(gw, b))
+		return false;
+	return kind != LOG_KIND_FILE || strcmp(a->log_path, b->log_path) == 0;
+}
+
+int
+logsink_prepare(const struct gateway *gw, const struct config *next,
+    struct logsink *out, struct fault *why)
+{
+	out->fd = -1;
+	if (is_same_place(gw, gw->conf, next))
+		return 0;
+	return open_sink(gw, next, out, why);
+}
+
+void
+logsink_abandon(struct logsink *s)
+{
+	if (s->fd != -1)
+		close(s->fd);
+	s->fd = -1;
+}
+
+void
+logsink_commit(struct gateway *gw, struct logsink *s)
+{
+	if (s->fd != -1) {
+		gw->log_fd = s->fd;
+		gw->log_sink = s->sink;
+		log_set_fd(s->fd, s->sink);
+		s->fd = -1;
+	}
+	log_set_format(gw->conf->log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+	log_set_host(gw->conf->hostname);
 }

@@ -25,20 +25,31 @@
 #include "posternd/account.h"
 #include "posternd/authorities.h"
 #include "posternd/basedir.h"
+#include "posternd/columns.h"
+#include "posternd/comeback.h"
 #include "posternd/complain.h"
+#include "posternd/diff.h"
 #include "posternd/environment.h"
 #include "posternd/gateway.h"
+#include "posternd/handover.h"
+#include "posternd/inherited.h"
 #include "posternd/listen.h"
 #include "posternd/logsink.h"
+#include "posternd/notify.h"
 #include "posternd/reload.h"
+#include "posternd/retired.h"
+#include "posternd/roster.h"
 #include "posternd/spawn.h"
 #include "posternd/tickets.h"
+#include "posternd/upgrade.h"
 #include "posternd/watch.h"
 
 enum { EXIT_USAGE = 2 };
 
 static struct gateway gateway;
 static bool check_only;
+static struct handover handover;
+static bool handed_over; /* by the program that was here before */
 
 /* The starting process waits at the other end; -1 in the foreground. */
 static int starter = -1;
@@ -50,6 +61,35 @@ usage(void)
 	exit(EXIT_USAGE);
 }
 
+/* As it is given to a program that follows us, in any directory: as options
+ * alone, with the paths made absolute. */
+static const char *again[2 * LOAD_DEFINES_MAX + 8];
+static size_t nagain;
+
+static void
+add_again(const char *option, const char *value)
+{
+	again[nagain++] = option;
+	if (value != NULL)
+		again[nagain++] = value;
+}
+
+/* One without a folder was found by the shell: then it is what runs. */
+static const char *
+program_name(const char *path)
+{
+	char *here, *whole;
+	if (path == NULL)
+		return "posternd";
+	if (path[0] == '/' || strchr(path, '/') == NULL)
+		return path;
+	here = getcwd(NULL, 0);
+	if (here == NULL || asprintf(&whole, "%s/%s", here, path) == -1)
+		return path;
+	free(here);
+	return whole;
+}
+
 static void
 parse_options(int argc, char **argv)
 {
@@ -57,10 +97,12 @@ parse_options(int argc, char **argv)
 	int opt;
 	gateway.log_level = LOG_LEVEL_INFO;
 	o->file = POSTERN_SYSCONF "/postern.conf";
+	add_again(program_name(argv[0]), NULL);
 	while ((opt = getopt(argc, argv, "dnvD:f:")) != -1) {
 		switch (opt) {
 		case 'd':
 			gateway.foreground = true;
+			add_again("-d", NULL);
 			break;
 		case 'n':
 			check_only = true;
@@ -74,6 +116,7 @@ parse_options(int argc, char **argv)
 				optarg, &o->defines[o->ndefines]) == -1)
 				usage();
 			o->ndefines++;
+			add_again("-D", optarg);
 			break;
 		case 'f':
 			o->file = optarg;
@@ -111,6 +154,29 @@ check(void)
 	return status;
 }
 
+/* We follow another program in its place. */
+static bool
+is_successor(void)
+{
+	return handed_over && !check_only;
+}
+
+static void
+log_warnings(const struct conf_message *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		log_warn(
+		    NULL, "configuration", "text=%s", log_cstr(list[i].text));
+}
+
+static void
+remember_options(void)
+{
+	load_make_absolute(&gateway.load);
+	add_again("-f", gateway.load.file);
+	gateway.again = (char *const *)(uintptr_t)again;
+}
+
 /* Reads it, or says everything that is wrong and ends. In the foreground
  * warnings come as events of the log, on the same standard error. */
 static struct config *
@@ -121,54 +187,17 @@ load(struct conf_errors *messages)
 	print(messages->errors, messages->nerrors);
 	if (c == NULL || !gateway.foreground)
 		print(messages->warnings, messages->nwarnings);
+	remember_options();
+	if (c == NULL && is_successor()) {
+		log_warnings(messages->errors, messages->nerrors);
+		comeback(&gateway, &handover);
+	}
 	if (c == NULL)
 		exit(1);
-	load_make_absolute(&gateway.load);
 	return c;
 }
 
-/* --- what the children will be --- */
-
-static void
-name_process(struct process *p, const struct role_def *def, uint16_t instance)
-{
-	struct gateway *gw = &gateway;
-	p->gw = gw;
-	p->def = def;
-	p->instance = instance;
-	p->nofile = def->nofile(gw->conf);
-	p->memory = def->memory(gw->conf);
-	if (gw->as_root)
-		account_user(def->user(gw->conf, instance),
-		    role_name(def->role), &p->uid, &p->gid);
-}
-
-static void
-name_processes(void)
-{
-	struct gateway *gw = &gateway;
-	size_t n = 0;
-	for (size_t i = 0; i < role_table_size; i++)
-		n += role_table[i].count(gw->conf);
-	gw->processes = xcalloc(n, sizeof(*gw->processes));
-	for (size_t i = 0; i < role_table_size; i++) {
-		const struct role_def *def = &role_table[i];
-		for (uint16_t k = 0; k < def->count(gw->conf); k++)
-			name_process(&gw->processes[gw->nprocesses++], def, k);
-	}
-}
-
-static void
-make_sources(void)
-{
-	struct gateway *gw = &gateway;
-	struct fault why = { 0 };
-	gw->sources_fd = sources_create(gw->conf->smtpd_workers, &why);
-	if (gw->sources_fd >= 0)
-		gw->sources = sources_map(gw->sources_fd, 0, &why);
-	if (gw->sources == NULL)
-		complain("%s", why.text);
-}
+/* --- what it takes --- */
 
 /* Everything that can stand in the way of a start, found in one go. */
 static void
@@ -179,13 +208,13 @@ prepare(void)
 	uint64_t nofile = 0;
 	if (logsink_open(gw, &why) == -1)
 		complain("%s", why.text);
-	name_processes();
+	roster_make(gw);
 	for (size_t i = 0; i < gw->nprocesses; i++) {
 		uint64_t n = gw->processes[i].nofile;
 		nofile = n > nofile ? n : nofile;
 	}
 	if (gw->as_root)
-		environment_protect();
+		environment_protect(handed_over ? handover.oom_others : -1);
 	/* A session needs one, and only with a large body a second. */
 	environment_raise_nofile(nofile, gw->conf->limits.connections);
 	gw->control_gid =
@@ -198,7 +227,8 @@ prepare(void)
 	/* Not with ids that are not known. */
 	if (complaints() == 0)
 		basedir_open(gw);
-	make_sources();
+	if (columns_make(gw, &why) == -1)
+		complain("%s", why.text);
 	if (complaints() == 0)
 		listen_open(gw);
 }
@@ -256,6 +286,9 @@ on_ready(struct gateway *gw)
 	    log_cstr("posternd: ready"), POSTERN_VERSION, gw->nprocesses);
 	log_flush();
 	release_starter();
+	gw->keeps_trying = false;
+	listen_close_left(gw);
+	notify_ready();
 }
 
 /* --- signals --- */
@@ -286,6 +319,7 @@ on_reopen(void *ctx, int sig)
 	}
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		spawn_tell_log(&gw->processes[i]);
+	retired_tell_log(gw);
 	log_info(NULL, "log", "text=%s", log_cstr("log opened again"));
 }
 
@@ -293,19 +327,18 @@ static void
 on_reload(void *ctx, int sig)
 {
 	struct conf_errors messages = { 0 };
-	(void)sig;
+	struct diff changes = { 0 };
 	log_info(NULL, "reload", "signal=%d", sig);
-	reload(ctx, &messages);
+	(void)reload(ctx, 0, &messages, &changes);
+	diff_clear(&changes);
 	conf_errors_clear(&messages);
 }
 
 static void
 on_upgrade(void *ctx, int sig)
 {
-	(void)ctx;
-	(void)sig;
-	log_warn(NULL, "upgrade", "why=%s",
-	    log_cstr("restart in place not available yet"));
+	log_info(NULL, "upgrade", "signal=%d", sig);
+	upgrade_start(ctx);
 }
 
 static void
@@ -317,6 +350,7 @@ watch_signals(struct gateway *gw)
 	loop_signal(gw->loop, SIGUSR1, on_reopen, gw);
 	loop_signal(gw->loop, SIGHUP, on_reload, gw);
 	loop_signal(gw->loop, SIGUSR2, on_upgrade, gw);
+	environment_release_signals();
 }
 
 /* --- the whole --- */
@@ -326,13 +360,23 @@ log_start(const struct conf_errors *messages)
 {
 	log_info(NULL, "start", "version=%s file=%s", POSTERN_VERSION,
 	    log_cstr(gateway.load.file));
-	for (size_t i = 0; i < messages->nwarnings; i++)
-		log_warn(NULL, "configuration", "text=%s",
-		    log_cstr(messages->warnings[i].text));
+	log_warnings(messages->warnings, messages->nwarnings);
 	if (!gateway.as_root)
 		log_info(NULL, "start", "text=%s",
 		    log_cstr("not started as root: all processes run as the "
 			     "same user, without chroot"));
+}
+
+static void
+adopt_retired(void)
+{
+	struct gateway *gw = &gateway;
+	for (size_t i = 0; i < handover.nprocesses; i++)
+		retired_adopt(gw, &handover.processes[i]);
+	retired_resume(gw);
+	handover_clear(&handover);
+	/* Who died in between: that signal was for another program. */
+	watch_reap(gw);
 }
 
 static void
@@ -341,6 +385,8 @@ run(void)
 	struct gateway *gw = &gateway;
 	gw->loop = loop_new();
 	gw->on_ready = on_ready;
+	if (handed_over)
+		adopt_retired();
 	watch_signals(gw);
 	tickets_start(gw);
 	authorities_open(gw);
@@ -351,30 +397,109 @@ run(void)
 		loop_run(gw->loop);
 }
 
+/* Nobody reads our standard error any more when we have been running for long:
+ * until the configuration names a log it is the one of before. */
+static void
+take_log(void)
+{
+	log_init(role_name(ROLE_PARENT), getpid(), "-");
+	if (handover.log_fd != -1) {
+		log_set_fd(handover.log_fd, handover.log_sink);
+		log_set_format(
+		    handover.log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
+	}
+	complain_to_log();
+}
+
+/* What the program before us has left. Without it this is a start like any
+ * other. */
+static void
+take_over(void)
+{
+	struct gateway *gw = &gateway;
+	struct fault why = { 0 };
+	int rc = handover_read(&handover, &why);
+	/* Not what somebody else's environment says. */
+	if (rc == 1 && handover.pid != (check_only ? getppid() : getpid())) {
+		handover_clear(&handover);
+		return;
+	}
+	if (rc == -1)
+		complain("what was handed over: %s", why.text);
+	handed_over = rc == 1;
+	gw->rehearsal = check_only && handed_over;
+	if (!handed_over)
+		return;
+	for (size_t i = 0; i < handover.nsockets; i++)
+		inherited_add(&handover.sockets[i]);
+	gw->restarts = handover.restarts;
+	gw->log_level = (enum log_level)handover.log_level;
+	if (!check_only)
+		take_log();
+	tickets_take(&gw->tickets,
+	    (struct str){ (const char *)handover.tickets, handover.ntickets });
+}
+
+static void
+clean_environment(void)
+{
+	size_t n;
+	notify_init();
+	take_over();
+	int *spared = handover_descriptors(&handover, &n);
+	environment_clean(gateway.foreground, spared, n);
+	free(spared);
+}
+
+/* Nothing is started: could it be? */
+static int
+rehearse(void)
+{
+	listen_remove(&gateway);
+	return complaints() > 0 ? 1 : 0;
+}
+
+/* Something that it takes is not there. */
+static int
+give_up(void)
+{
+	if (is_successor())
+		comeback(&gateway, &handover);
+	listen_remove(&gateway);
+	return 1;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct gateway *gw = &gateway;
 	static struct conf_errors messages;
+	TAILQ_INIT(&gw->retired);
 	parse_options(argc, argv);
-	environment_clean(gw->foreground);
+	clean_environment();
 	gw->as_root = geteuid() == 0;
 	gw->authorities = -1;
 	STAILQ_INIT(&gw->reload_waits);
-	if (check_only)
+	if (check_only && !gw->rehearsal) {
+		environment_release_signals();
 		return check();
+	}
 	gw->conf = load(&messages);
-	if (!gw->foreground)
+	if (!gw->foreground && !handed_over)
 		go_to_background();
-	gw->started_ms = clock_mono_ms();
+	gw->taken_ms = clock_mono_ms();
+	gw->started_ms = handed_over ? handover.started_ms : gw->taken_ms;
+	gw->keeps_trying = handed_over;
 	log_init(role_name(ROLE_PARENT), getpid(), gw->conf->hostname);
 	prepare();
 	if (chdir("/") == -1)
 		complain_errno("/");
-	if (complaints() > 0) {
-		listen_remove(gw);
-		return 1;
-	}
+	if (gw->rehearsal)
+		return rehearse();
+	if (complaints() > 0)
+		return give_up();
+	listen_keep_left(gw);
+	inherited_close(true);
 	log_start(&messages);
 	conf_errors_clear(&messages);
 	run();

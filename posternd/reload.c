@@ -1,7 +1,10 @@
 /*
  * Sessions and deliveries in progress keep the configuration they began
- * with. What was settled at the start (sockets, users, directories, limits of
- * the jails) stays as it is: who wants it otherwise is told to restart.
+ * with. First all that another one needs is had (sockets, directories, the
+ * log), or nothing happens; then those who are asked hear of it, then those
+ * who ask them. What was settled at the start (the spool, who the processes
+ * are, how many, the limits of their jails) stays as it is: who wants it
+ * otherwise is told to restart.
  */
 #include "posternd/reload.h"
 
@@ -12,8 +15,16 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
-#include "lib/rules/instance.h"
 #include "posternd/authorities.h"
+#include "posternd/basedir.h"
+#include "posternd/complain.h"
+#include "posternd/confirm.h"
+#include "posternd/listen.h"
+#include "posternd/logsink.h"
+#include "posternd/notify.h"
+#include "posternd/renew.h"
+#include "posternd/retired.h"
+#include "posternd/roster.h"
 #include "posternd/spawn.h"
 
 static bool
@@ -28,7 +39,6 @@ static const struct {
 	const char *keyword;
 	size_t offset; /* of the text */
 } texts[] = {
-	{ "hostname", offsetof(struct config, hostname) },
 	{ "spool", offsetof(struct config, spool) },
 	{ "user", offsetof(struct config, user) },
 	{ "queue-user", offsetof(struct config, queue_user) },
@@ -48,101 +58,21 @@ text_at(const struct config *c, size_t offset)
 	return *(char *const *)(const void *)((const char *)c + offset);
 }
 
-static bool
-same_log(const struct config *a, const struct config *b)
+/* The line that has it now; the file, when none does any more. */
+static const char *
+where_is(const struct gateway *gw, const struct config *next, const char *name)
 {
-	return a->log_kind == b->log_kind && a->log_json == b->log_json &&
-	       same_text(a->log_path, b->log_path);
-}
-
-static bool
-same_control(const struct config *a, const struct config *b)
-{
-	return same_text(a->control_path, b->control_path) &&
-	       same_text(a->control_group, b->control_group) &&
-	       same_text(a->control_view_group, b->control_view_group);
-}
-
-static bool
-same_workers(const struct config *a, const struct config *b)
-{
-	return a->smtpd_workers == b->smtpd_workers &&
-	       a->delivery_workers == b->delivery_workers;
-}
-
-/* In their order: it numbers the sockets that smtpd has. */
-static bool
-same_listeners(const struct config *a, const struct config *b)
-{
-	if (a->nlisteners != b->nlisteners)
-		return false;
-	for (size_t i = 0; i < a->nlisteners; i++) {
-		const struct listener *x = &a->listeners[i];
-		const struct listener *y = &b->listeners[i];
-		if (!addr_eq(&x->addr, &y->addr) || x->port != y->port ||
-		    !same_text(x->path, y->path))
-			return false;
-	}
-	return true;
-}
-
-/* A process for each of them runs. */
-static bool
-same_users(
-    const struct config *a, const struct config *b, enum action_kind kind)
-{
-	uint16_t n = config_agent_count(a, kind);
-	if (config_agent_count(b, kind) != n)
-		return false;
-	for (uint16_t i = 0; i < n; i++)
-		if (!same_text(config_agent_user(a, kind, i),
-			config_agent_user(b, kind, i)))
-			return false;
-	return true;
-}
-
-static bool
-same_maildir_users(const struct config *a, const struct config *b)
-{
-	return same_users(a, b, ACTION_MAILDIR);
-}
-
-static bool
-same_mda_users(const struct config *a, const struct config *b)
-{
-	return same_users(a, b, ACTION_MDA);
-}
-
-static const struct {
-	const char *what;
-	bool (*same)(const struct config *a, const struct config *b);
-} checks[] = {
-	{ "`control'", same_control },
-	{ "`log'", same_log },
-	{ "`workers'", same_workers },
-	{ "the addresses of `listen'", same_listeners },
-	{ "the users of `maildir'", same_maildir_users },
-	{ "the users of `mda'", same_mda_users },
-};
-
-/* The one that has the same directory now; NULL: its process was handed
- * none. */
-static const struct action *
-former_maildir(const struct config *now, const struct action *a)
-{
-	const struct action *b = config_find_action(now, str_of(a->name));
-	return b != NULL && b->kind == ACTION_MAILDIR &&
-		       same_text(a->base, b->base) &&
-		       same_text(a->user, b->user) ?
-		   b :
-		   NULL;
+	for (size_t i = 0; i < next->nlines; i++)
+		if (strcmp(next->lines[i].name, name) == 0)
+			return next->lines[i].where;
+	return gw->load.file;
 }
 
 static void
-refuse(const struct gateway *gw, struct conf_errors *messages, const char *what)
+refuse(struct conf_errors *messages, const char *where, const char *what)
 {
 	conf_add_error(
-	    messages, "%s: %s changed: needs a restart", gw->load.file, what);
+	    messages, "%s: %s changed: needs a restart (SIGUSR2)", where, what);
 }
 
 static void
@@ -155,22 +85,7 @@ check_texts(const struct gateway *gw, const struct config *next,
 			text_at(next, texts[i].offset)))
 			continue;
 		snprintf(what, sizeof(what), "`%s'", texts[i].keyword);
-		refuse(gw, messages, what);
-	}
-}
-
-static void
-check_maildirs(const struct gateway *gw, const struct config *next,
-    struct conf_errors *messages)
-{
-	for (size_t i = 0; i < next->nactions; i++) {
-		const struct action *a = &next->actions[i];
-		if (a->kind == ACTION_MAILDIR &&
-		    former_maildir(gw->conf, a) == NULL)
-			conf_add_error(messages,
-			    "%s: action `%s' (line %u) has a directory that "
-			    "nobody holds yet: needs a restart",
-			    gw->load.file, a->name, a->line);
+		refuse(messages, where_is(gw, next, texts[i].keyword), what);
 	}
 }
 
@@ -181,58 +96,106 @@ check_limits(const struct gateway *gw, const struct config *next,
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		if (gw->processes[i].def->nofile(next) >
 		    gw->processes[i].nofile) {
-			refuse(gw, messages,
+			refuse(messages, gw->load.file,
 			    "`limit connections', `limit filtering' or the "
 			    "`connections' of milters (raised)");
 			return;
 		}
 }
 
-/* --- the change --- */
+/* What a process has of the limits depends on how many there are. */
+static void
+check_numbers(const struct gateway *gw, const struct config *next,
+    struct conf_errors *messages)
+{
+	const char *smtpd = where_is(gw, next, "workers smtpd"),
+		   *delivery = where_is(gw, next, "workers delivery");
+	if (gw->conf->smtpd_workers != next->smtpd_workers)
+		refuse(messages, smtpd, "`workers smtpd'");
+	else
+		check_limits(gw, next, messages);
+	if (gw->conf->delivery_workers != next->delivery_workers)
+		refuse(messages, delivery, "`workers delivery'");
+}
 
+static void
+check_change(const struct gateway *gw, const struct config *next,
+    struct conf_errors *messages)
+{
+	check_texts(gw, next, messages);
+	check_numbers(gw, next, messages);
+	if (!roster_has_room(gw, next))
+		refuse(messages, gw->load.file,
+		    "the users of `maildir' and `mda'");
+}
+
+/* Not while what goes on is more than a reload. */
+static bool
+may_reload(const struct gateway *gw)
+{
+	return gw->ready && !gw->stopping && gw->upgrade == NULL;
+}
+
+/* The file, with all that can be said against it. */
 static struct config *
 load_next(const struct gateway *gw, struct conf_errors *messages)
 {
-	struct config *next =
-	    load_whole(&gw->load, gw->as_root, LOAD_RESOLV_CONF, messages);
-	if (next == NULL)
-		return NULL;
-	check_texts(gw, next, messages);
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (!checks[i].same(gw->conf, next))
-			refuse(gw, messages, checks[i].what);
-	check_maildirs(gw, next, messages);
-	check_limits(gw, next, messages);
-	if (messages->nerrors == 0 && !spawn_can_send(next, gw->loop))
-		conf_add_error(messages,
-		    "%s: the configuration does not fit its messages",
-		    gw->load.file);
+	struct config *next = NULL;
+	if (may_reload(gw))
+		next = load_whole(
+		    &gw->load, gw->as_root, LOAD_RESOLV_CONF, messages);
+	else
+		conf_add_error(messages, "the gateway is %s",
+		    gw->stopping        ? "stopping" :
+		    gw->upgrade != NULL ? "restarting" :
+					  "not ready yet");
+	if (next != NULL)
+		check_change(gw, next, messages);
 	if (messages->nerrors > 0)
 		config_unref(&next);
 	return next;
 }
 
-/* The directories stay, under the numbers of the new actions. */
+/* --- what another configuration needs --- */
+
+struct change {
+	struct listen_change listen;
+	struct logsink log;
+	int *bases;
+};
+
 static void
-renumber_bases(struct gateway *gw, const struct config *next)
+abandon(struct change *c, const struct config *next)
 {
-	int *bases = xcalloc(next->nactions, sizeof(int));
-	for (size_t i = 0; i < next->nactions; i++) {
-		const struct action *a = &next->actions[i];
-		bases[i] = -1;
-		if (a->kind == ACTION_MAILDIR) {
-			int *base = &gw->bases[former_maildir(gw->conf, a)->id];
-			bases[i] = *base;
-			*base = -1;
-		}
-	}
-	/* Of actions that are no more. */
-	for (size_t i = 0; i < gw->conf->nactions; i++)
-		if (gw->bases[i] != -1)
-			close(gw->bases[i]);
-	free(gw->bases);
-	gw->bases = bases;
+	listen_abandon(&c->listen);
+	logsink_abandon(&c->log);
+	basedir_close_bases(&c->bases, next);
 }
+
+/* All of it, or nothing. */
+static int
+prepare(const struct gateway *gw, const struct config *next, struct change *c,
+    struct conf_errors *messages)
+{
+	struct fault why = { 0 };
+	complain_into(messages);
+	roster_check_users(gw, next);
+	listen_prepare(gw, next, &c->listen);
+	c->bases = basedir_open_bases(gw, next);
+	if (logsink_prepare(gw, next, &c->log, &why) == -1)
+		complain("%s", why.text);
+	/* At last: with all that is open now. */
+	if (messages->nerrors == 0 &&
+	    spawn_can_send(next, gw->loop, &why) == -1)
+		complain("%s: %s", gw->load.file, why.text);
+	complain_into(NULL);
+	if (messages->nerrors == 0)
+		return 0;
+	abandon(c, next);
+	return -1;
+}
+
+/* --- the change --- */
 
 /* Who is asked has a configuration before those who ask by it: for a key, a
  * table of passwords or of DNS lists. */
@@ -250,18 +213,52 @@ tell(struct gateway *gw, bool asked)
 			spawn_tell_config(&gw->processes[i]);
 }
 
+static bool
+is_log_same(const struct config *a, const struct config *b)
+{
+	return a->log_kind == b->log_kind && a->log_json == b->log_json &&
+	       same_text(a->log_path, b->log_path) &&
+	       same_text(a->hostname, b->hostname);
+}
+
+static bool
+is_control_same(const struct config *a, const struct config *b)
+{
+	return same_text(a->control_path, b->control_path) &&
+	       same_text(a->control_group, b->control_group) &&
+	       same_text(a->control_view_group, b->control_view_group);
+}
+
 static void
-take_over(struct gateway *gw, struct config *next)
+tell_all(struct gateway *gw, void (*fn)(struct process *))
+{
+	for (size_t i = 0; i < gw->nprocesses; i++)
+		fn(&gw->processes[i]);
+}
+
+/* next holds from here on; a reference of the caller's. Returns the one that
+ * held. */
+static struct config *
+take_over(struct gateway *gw, struct config *next, struct change *c)
 {
 	struct config *old = gw->conf;
-	renumber_bases(gw, next);
+	listen_commit(gw, next, &c->listen);
+	basedir_close_bases(&gw->bases, old);
+	gw->bases = c->bases;
 	gw->conf = next;
+	logsink_commit(gw, &c->log);
+	if (!is_log_same(old, next)) {
+		tell_all(gw, spawn_tell_log);
+		retired_tell_log(gw);
+	}
+	if (!is_control_same(old, next))
+		tell_all(gw, spawn_tell_control);
 	authorities_open(gw);
 	gw->reloading = true;
 	gw->rest_is_due = true;
+	renew_stop(gw);
 	tell(gw, true);
-	config_unref(&old);
-	reload_taken(gw);
+	return old;
 }
 
 void
@@ -286,25 +283,35 @@ is_taken(const struct gateway *gw, bool asked)
 	return true;
 }
 
+static void
+finish(struct gateway *gw)
+{
+	struct reload_wait *w;
+	gw->reloading = false;
+	if (!gw->stopping)
+		renew_start(gw);
+	listen_close_left(gw);
+	log_info(NULL, "reload", "result=ok rules=%zu tables=%zu servers=%zu",
+	    gw->conf->nrules, gw->conf->ntables, gw->conf->nservers);
+	if (may_reload(gw))
+		notify_ready();
+	while ((w = STAILQ_FIRST(&gw->reload_waits)) != NULL) {
+		STAILQ_REMOVE_HEAD(&gw->reload_waits, next);
+		w->fn(w->ctx);
+	}
+}
+
 void
 reload_taken(struct gateway *gw)
 {
-	struct reload_wait *w;
-	if (!gw->reloading || !is_taken(gw, true))
+	if (!gw->reloading || !is_taken(gw, true) || !renew_is_over(gw))
 		return;
 	if (gw->rest_is_due) {
 		gw->rest_is_due = false;
 		tell(gw, false);
 	}
-	if (!is_taken(gw, false))
-		return;
-	gw->reloading = false;
-	log_info(NULL, "reload", "result=ok rules=%zu tables=%zu servers=%zu",
-	    gw->conf->nrules, gw->conf->ntables, gw->conf->nservers);
-	while ((w = STAILQ_FIRST(&gw->reload_waits)) != NULL) {
-		STAILQ_REMOVE_HEAD(&gw->reload_waits, next);
-		w->fn(w->ctx);
-	}
+	if (is_taken(gw, false))
+		finish(gw);
 }
 
 static void
@@ -315,22 +322,89 @@ log_all(const struct conf_message *list, size_t n)
 		    NULL, "configuration", "text=%s", log_cstr(list[i].text));
 }
 
-int
-reload(struct gateway *gw, struct conf_errors *messages)
+static int
+refused(const struct gateway *gw, const struct conf_errors *messages)
 {
-	struct config *next = NULL;
-	if (gw->ready && !gw->stopping)
-		next = load_next(gw, messages);
-	else
-		conf_add_error(messages, "the gateway is %s",
-		    gw->stopping ? "stopping" : "not ready yet");
+	log_warn(
+	    NULL, "reload", "result=refused errors=%zu", messages->nerrors);
+	/* Unless another one is still under way. */
+	if (may_reload(gw) && !gw->reloading)
+		notify_ready();
+	return -1;
+}
+
+/* next becomes the configuration; the one before goes to former. */
+static int
+change_to(struct gateway *gw, struct config *next, struct config **former,
+    struct conf_errors *messages)
+{
+	struct change c = { .bases = NULL };
+	if (prepare(gw, next, &c, messages) == -1)
+		return -1;
+	*former = take_over(gw, next, &c);
+	return 0;
+}
+
+int
+reload(struct gateway *gw, uint64_t confirm_ms, struct conf_errors *messages,
+    struct diff *changes)
+{
+	struct config *former = NULL, *next;
+	if (may_reload(gw))
+		notify_reloading();
+	next = load_next(gw, messages);
+	if (next != NULL) {
+		diff_make(gw->conf, next, changes);
+		if (change_to(gw, next, &former, messages) == -1)
+			config_unref(&next);
+	}
 	log_all(messages->errors, messages->nerrors);
 	log_all(messages->warnings, messages->nwarnings);
-	if (next == NULL) {
-		log_warn(NULL, "reload", "result=refused errors=%zu",
-		    messages->nerrors);
-		return -1;
+	if (next == NULL)
+		return refused(gw, messages);
+	diff_log(changes);
+	if (confirm_ms > 0) {
+		confirm_begin(gw, former, confirm_ms);
+	} else {
+		confirm_settle(gw);
+		config_unref(&former);
 	}
-	take_over(gw, next);
+	reload_taken(gw);
+	return 0;
+}
+
+int
+reload_back(struct gateway *gw, struct config *former)
+{
+	struct conf_errors messages = { 0 };
+	struct diff changes = { 0 };
+	struct config *tried = NULL;
+	int rc;
+	notify_reloading();
+	diff_make(gw->conf, former, &changes);
+	rc = change_to(gw, former, &tried, &messages);
+	log_all(messages.errors, messages.nerrors);
+	if (rc == -1) {
+		(void)refused(gw, &messages);
+	} else {
+		config_ref(former);
+		diff_log(&changes);
+		config_unref(&tried);
+		reload_taken(gw);
+	}
+	diff_clear(&changes);
+	conf_errors_clear(&messages);
+	return rc;
+}
+
+int
+reload_diff(
+    struct gateway *gw, struct conf_errors *messages, struct diff *changes)
+{
+	struct config *next = load_next(gw, messages);
+	if (next == NULL)
+		return -1;
+	diff_make(gw->conf, next, changes);
+	config_unref(&next);
 	return 0;
 }

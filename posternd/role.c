@@ -48,6 +48,12 @@ mda_count(const struct config *c)
 }
 
 static uint16_t
+web_count(const struct config *c)
+{
+	return c->http_port != 0;
+}
+
+static uint16_t
 delivery_count(const struct config *c)
 {
 	return (uint16_t)c->delivery_workers;
@@ -123,6 +129,13 @@ fetch_user(const struct config *c, uint16_t instance)
 {
 	(void)instance;
 	return or_common(c, c->fetch_user);
+}
+
+static const char *
+web_user(const struct config *c, uint16_t instance)
+{
+	(void)instance;
+	return or_common(c, c->web_user);
 }
 
 static const char *
@@ -252,6 +265,8 @@ const struct role_def role_table[] = {
 	    one,                  control_user,  small_nofile,    small_memory },
 	{ ROLE_FETCH,    WAVE_AGENTS, GIVES_AUTHORITIES | GIVES_POLICIES,
 	    one,                  fetch_user,    small_nofile,    small_memory },
+	{ ROLE_WEB,      WAVE_AGENTS, GIVES_HTTP,
+	    web_count,            web_user,      small_nofile,    small_memory },
 	{ ROLE_SMTPD,    WAVE_SMTPD,  GIVES_LISTENERS | GIVES_SOURCES | GIVES_TICKETS,
 	    smtpd_count,          smtpd_user,    smtpd_nofile,    smtpd_memory },
 };

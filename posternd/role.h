@@ -21,7 +21,8 @@ enum role_gives {
 	GIVES_SECRETS = 128,     /* each instance its own: keys, or passwords */
 	GIVES_TICKETS = 256,     /* the keys of session tickets */
 	GIVES_AUTHORITIES = 512, /* certificates of whom we trust */
-	GIVES_POLICIES = 1024    /* the folder of MTA-STS policies */
+	GIVES_POLICIES = 1024,   /* the folder of MTA-STS policies */
+	GIVES_HTTP = 2048        /* the socket of `http' */
 };
 
 /* Started in this order and stopped in the opposite one, each when the one

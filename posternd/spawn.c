@@ -19,9 +19,15 @@
 #include "lib/proc/sandbox.h"
 #include "lib/rules/instance.h"
 #include "posternd/environment.h"
+#include "posternd/renew.h"
 #include "posternd/watch.h"
 
-enum { FIRST_FREE_FD = 16 /* above all that a child has by number */ };
+enum {
+	FIRST_FREE_FD = 16, /* above all that a child has by number */
+	/* Beyond those of a configuration that is told: of a log, authorities,
+	 * the channels of who is started anew. */
+	SPARE_FDS = 32
+};
 
 /* --- the program --- */
 
@@ -62,7 +68,9 @@ become(const struct process *p, const char *path, int channel, int log)
 	if (channel == -1 || log == -1 ||
 	    dup2(channel, CHILD_PARENT_FD) == -1 ||
 	    dup2(log, CHILD_LOG_FD) == -1 ||
-	    dup2(STDIN_FILENO, STDOUT_FILENO) == -1)
+	    dup2(STDIN_FILENO, STDOUT_FILENO) == -1 ||
+	    /* In the background nobody who started us shall wait for it. */
+	    (!p->gw->foreground && dup2(STDIN_FILENO, STDERR_FILENO) == -1))
 		_exit(127);
 	close_range(CHILD_LOG_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	environment_inherit((p->def->gives & GIVES_SPOOL) != 0);
@@ -187,19 +195,48 @@ hand_sources(struct process *p)
 	return channel_tell(p->ch, TYPE_tell_sources, &m, 0);
 }
 
+/* Its own socket, or the one that all share. When there are more than
+ * processes (fewer workers than before a restart in place) it has several. */
+static int
+hand_listener(struct process *p, uint32_t id, const struct listen_socket *l)
+{
+	size_t k = p->instance % l->nfds;
+	do {
+		struct tell_listen m = { .id = id, .socket = l->fds[k] };
+		if (channel_tell(p->ch, TYPE_tell_listen, &m, 0) == -1)
+			return -1;
+		k += p->gw->conf->smtpd_workers;
+	} while (k < l->nfds);
+	return 0;
+}
+
+/* Those of before a restart in place, to be emptied by the first one. */
+static int
+hand_left(struct process *p)
+{
+	const struct gateway *gw = p->gw;
+	if ((p->def->gives & GIVES_LISTENERS) == 0 || p->instance != 0 ||
+	    gw->ready)
+		return 0;
+	for (size_t i = 0; i < gw->nleaving; i++)
+		for (size_t k = 0; k < gw->leaving[i].nfds; k++) {
+			struct tell_listen m = { .id = LISTEN_LEFT,
+				.socket = gw->leaving[i].fds[k] };
+			if (channel_tell(p->ch, TYPE_tell_listen, &m, 0) == -1)
+				return -1;
+		}
+	return 0;
+}
+
 static int
 hand_listeners(struct process *p)
 {
 	const struct gateway *gw = p->gw;
 	if ((p->def->gives & GIVES_LISTENERS) == 0)
 		return 0;
-	for (size_t i = 0; i < gw->nlistens; i++) {
-		const struct listen_socket *l = &gw->listens[i];
-		struct tell_listen m = { .id = (uint32_t)i,
-			.socket = l->fds[p->instance % l->nfds] };
-		if (channel_tell(p->ch, TYPE_tell_listen, &m, 0) == -1)
+	for (size_t i = 0; i < gw->nlistens; i++)
+		if (hand_listener(p, (uint32_t)i, &gw->listens[i]) == -1)
 			return -1;
-	}
 	return 0;
 }
 
@@ -236,6 +273,18 @@ hand_control(struct process *p)
 	return channel_tell(p->ch, TYPE_tell_control_access, &m, 0);
 }
 
+static int
+hand_http(struct process *p)
+{
+	struct tell_listen m = { .id = 0 };
+	if ((p->def->gives & GIVES_HTTP) == 0)
+		return 0;
+	if (p->gw->http.nfds == 0)
+		return -1;
+	m.socket = p->gw->http.fds[0];
+	return channel_tell(p->ch, TYPE_tell_listen, &m, 0);
+}
+
 int
 spawn_start(struct process *p, struct fault *why)
 {
@@ -244,11 +293,13 @@ spawn_start(struct process *p, struct fault *why)
 	p->sandbox = p->failure = NULL;
 	if (run(p, why) == -1)
 		return -1;
+	renew_note(p);
 	if (hand_dirs(p) == -1 || hand_authorities(p) == -1 ||
 	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1 ||
 	    hand_jail(p) == -1 || hand_sources(p) == -1 ||
-	    hand_listeners(p) == -1 || hand_tickets(p) == -1 ||
-	    hand_control(p) == -1) {
+	    hand_listeners(p) == -1 || hand_left(p) == -1 ||
+	    hand_tickets(p) == -1 || hand_control(p) == -1 ||
+	    hand_http(p) == -1) {
 		kill(p->pid, SIGKILL);
 		return fault_set(why, FAULT_OURS,
 		    "the configuration does not fit its messages");
@@ -265,33 +316,63 @@ spawn_go(struct process *p)
 	channel_tell(p->ch, TYPE_tell_go, &m, 0);
 }
 
-bool
-spawn_can_send(const struct config *c, struct loop *l)
+/* With a socket for each listener, and some more. */
+static int
+try_sending(struct channel *ch, const struct config *c, int socket)
+{
+	for (size_t i = 0; i < c->nlisteners + SPARE_FDS; i++) {
+		struct tell_listen m = { .socket = socket };
+		if (channel_tell(ch, TYPE_tell_listen, &m, 0) == -1)
+			return -1;
+	}
+	return conf_send(ch, c, CONF_KEYS);
+}
+
+int
+spawn_can_send(const struct config *c, struct loop *l, struct fault *why)
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
-		return false;
+		return fault_errno(why, FAULT_OURS, "the configuration");
 	struct channel *ch =
 	    channel_new(l, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
-	bool fits = conf_send(ch, c, CONF_KEYS) == 0;
+	errno = 0;
+	int rc = try_sending(ch, c, pair[1]);
+	if (rc == -1 && errno != 0)
+		fault_errno(why, FAULT_OURS, "the configuration");
+	else if (rc == -1)
+		fault_set(why, FAULT_OURS,
+		    "the configuration does not fit its messages");
 	channel_free(&ch);
 	close(pair[1]);
-	return fits;
+	return rc;
 }
 
 void
 spawn_tell_config(struct process *p)
 {
-	if (p->ch == NULL)
+	if (p->ch == NULL || p->leave != LEAVE_NOT)
 		return;
 	/* One at a time: nothing piles up for who does not read. */
 	p->conf_stale = p->conf_told;
 	if (p->conf_told)
 		return;
 	p->conf_told = true;
-	if (hand_authorities(p) == -1 ||
-	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1)
+	if (hand_authorities(p) == -1 || hand_listeners(p) == -1 ||
+	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1) {
 		watch_refuse(p, "the configuration did not reach it");
+		return;
+	}
+	/* At once: what is on its way takes descriptors of ours, for each who
+	 * is told. */
+	channel_drain(p->ch, 0);
+}
+
+void
+spawn_tell_control(struct process *p)
+{
+	if (p->ch != NULL)
+		(void)hand_control(p);
 }
 
 void
@@ -306,6 +387,8 @@ spawn_tell_log(struct process *p)
 {
 	struct tell_log m = { .level = (uint8_t)p->gw->log_level,
 		.sink = (uint8_t)p->gw->log_sink,
+		.json = p->gw->conf->log_json,
+		.hostname = str_of(p->gw->conf->hostname),
 		.log = p->gw->log_fd };
 	if (p->ch != NULL)
 		channel_tell(p->ch, TYPE_tell_log, &m, 0);

@@ -50,6 +50,7 @@ conf_table_free(struct conf_table **tp)
 	}
 	for (i = 0; i < TABLE_USES; i++)
 		free(t->unfit[i]);
+	free(t->entries);
 	free(t->name);
 	free(t);
 }
@@ -223,6 +224,8 @@ end_line(struct reader *r)
 	r->line++;
 	if (line.len > 0 && line.p[line.len - 1] == '\r')
 		line.len--;
+	if (r->line == 1 && str_starts_nocase(line, CONF_BOM))
+		line = str_skip(line, CONF_BOM.len);
 	line = str_trim(line);
 	if (r->too_long)
 		bad_line(r, "line too long");

@@ -10,11 +10,15 @@
 #include "lib/rules/table.h"
 #include "posternd/table_uses.h"
 
+/* A byte order mark: some editors begin files with one. */
+#define CONF_BOM STR("\xef\xbb\xbf")
+
 struct conf_table {
 	STAILQ_ENTRY(conf_table) next;
 	char *name;
 	uint64_t digest;  /* of the keys in their order */
 	const char *file; /* where it is defined; not owned */
+	char *entries;    /* the file with its entries; NULL: none */
 	uint32_t line;
 	uint64_t order;
 	bool named;              /* not one made of a literal */

@@ -20,6 +20,15 @@ tickets_rotate(struct tickets *t)
 		t->n++;
 }
 
+void
+tickets_take(struct tickets *t, struct str keys)
+{
+	t->n = keys.len / TICKET_KEY_SIZE;
+	if (t->n > TICKET_KEYS_MAX)
+		t->n = TICKET_KEYS_MAX;
+	memcpy(t->keys, keys.p, t->n * TICKET_KEY_SIZE);
+}
+
 struct str
 tickets_keys(const struct tickets *t)
 {
@@ -40,7 +49,8 @@ on_timer(void *ctx)
 void
 tickets_start(struct gateway *gw)
 {
-	tickets_rotate(&gw->tickets);
+	if (gw->tickets.n == 0)
+		tickets_rotate(&gw->tickets);
 	gw->tickets.timer = timer_new(gw->loop, on_timer, gw);
 	timer_set(gw->tickets.timer, TICKETS_ROTATE_MS);
 }

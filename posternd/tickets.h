@@ -24,8 +24,11 @@ struct tickets {
 	size_t n;
 };
 
-/* Makes the first key, and has it replaced again and again. */
+/* Makes the first key, unless there are some of before a restart, and has it
+ * replaced again and again. */
 void tickets_start(struct gateway *gw);
+/* These are what there is; a whole number of them. */
+void tickets_take(struct tickets *t, struct str keys);
 /* One more key in front; the oldest goes when there are too many. */
 void tickets_rotate(struct tickets *t);
 /* All of them, for tell_tickets. */

@@ -12,8 +12,12 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "posternd/links.h"
+#include "posternd/notify.h"
 #include "posternd/reload.h"
+#include "posternd/retired.h"
+#include "posternd/roster.h"
 #include "posternd/spawn.h"
+#include "posternd/upgrade.h"
 
 enum {
 	/* Who lived longer did not die of its start. */
@@ -28,6 +32,7 @@ enum {
 static void stop_wave(struct gateway *gw);
 static void on_timer(void *ctx);
 static void on_death(struct process *p);
+static void restart_later(struct process *p);
 
 /* --- start --- */
 
@@ -37,6 +42,11 @@ fail_start(struct gateway *gw, const struct process *p, const char *why)
 	char text[1200];
 	if (gw->failure != NULL)
 		return;
+	if (gw->keeps_trying) {
+		log_warn(NULL, "start", "process=%s instance=%u why=%s",
+		    role_name(p->def->role), p->instance, log_cstr(why));
+		return;
+	}
 	snprintf(text, sizeof(text), "%s: %s", role_name(p->def->role), why);
 	gw->failure = xstrdup(text);
 	loop_stop(gw->loop);
@@ -55,14 +65,22 @@ connect_to_running(struct process *p, const struct process *end)
 		if (q != p && q->state != PROCESS_DOWN && q->ch != NULL)
 			links_join(p, q);
 	}
+	retired_connect(gw, p);
 	links_join_parent(p);
+}
+
+/* One that is to be there. */
+static bool
+is_of_wave(const struct process *p)
+{
+	return p->def->wave == p->gw->wave && roster_is_wanted(p);
 }
 
 static bool
 is_wave_ready(const struct gateway *gw)
 {
 	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (gw->processes[i].def->wave == gw->wave &&
+		if (is_of_wave(&gw->processes[i]) &&
 		    gw->processes[i].state != PROCESS_READY)
 			return false;
 	return true;
@@ -74,16 +92,21 @@ start_wave(struct gateway *gw)
 	struct process *end = gw->processes + gw->nprocesses;
 	struct fault why = { 0 };
 	for (struct process *p = gw->processes; p < end; p++) {
-		if (p->def->wave != gw->wave)
+		if (!is_of_wave(p))
 			continue;
-		if (spawn_start(p, &why) == -1) {
-			fail_start(gw, p, why.text);
-			return;
+		p->leave = LEAVE_NOT;
+		if (spawn_start(p, &why) == 0) {
+			connect_to_running(p, p);
+			continue;
 		}
-		connect_to_running(p, p);
+		fail_start(gw, p, why.text);
+		if (!gw->keeps_trying)
+			return;
+		if (p->pid == 0)
+			restart_later(p);
 	}
 	for (struct process *p = gw->processes; p < end; p++)
-		if (p->def->wave == gw->wave)
+		if (p->def->wave == gw->wave && p->ch != NULL)
 			spawn_go(p);
 }
 
@@ -151,11 +174,10 @@ restart_later(struct process *p)
 }
 
 static void
-restart(struct process *p)
+start(struct process *p)
 {
 	struct gateway *gw = p->gw;
 	struct fault why = { 0 };
-	p->restarts++;
 	p->started_ms = clock_mono_ms(); /* of the attempt, if it fails */
 	if (spawn_start(p, &why) == -1) {
 		log_warn(NULL, "restart", "process=%s instance=%u why=%s",
@@ -166,6 +188,13 @@ restart(struct process *p)
 	}
 	connect_to_running(p, gw->processes + gw->nprocesses);
 	spawn_go(p);
+}
+
+static void
+restart(struct process *p)
+{
+	p->restarts++;
+	start(p);
 }
 
 /* Never a pid that was waited for: it may be somebody else's by now. */
@@ -224,6 +253,7 @@ bury(struct process *p)
 {
 	channel_free(&p->ch);
 	channel_free(&p->asks);
+	links_drop(p);
 	timer_stop(p->timer);
 	p->pid = 0;
 	p->reaped = false;
@@ -254,16 +284,26 @@ on_death(struct process *p)
 {
 	struct gateway *gw = p->gw;
 	char how[64];
+	bool expected = gw->stopping || p->leave != LEAVE_NOT;
+	enum process_leave leave = p->leave;
 	describe(p->status, how, sizeof(how));
-	if (!gw->stopping || p->status != 0)
+	if (!expected || p->status != 0)
 		log_death(p, how);
 	bury(p);
 	if (gw->stopping) {
 		stop_wave(gw);
 		return;
 	}
+	if (leave == LEAVE_FOR_GOOD || upgrade_wants_none(p)) {
+		upgrade_step(gw);
+		return;
+	}
+	if (leave == LEAVE_AND_RETURN) {
+		watch_return(p);
+		return;
+	}
 	gw->deaths++;
-	if (gw->ready)
+	if (gw->ready || gw->keeps_trying)
 		restart_later(p);
 	else
 		fail_start(gw, p, p->failure != NULL ? p->failure : how);
@@ -293,6 +333,17 @@ find_pid(struct gateway *gw, pid_t pid)
 	return NULL;
 }
 
+static void
+reap_other(struct gateway *gw, pid_t pid, int status)
+{
+	if (!retired_reap(gw, pid, status))
+		(void)upgrade_reap(gw, pid, status);
+	else if (gw->stopping)
+		stop_wave(gw);
+	else
+		upgrade_step(gw);
+}
+
 void
 watch_reap(struct gateway *gw)
 {
@@ -300,8 +351,10 @@ watch_reap(struct gateway *gw)
 	pid_t pid;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct process *p = find_pid(gw, pid);
-		if (p == NULL)
+		if (p == NULL) {
+			reap_other(gw, pid, status);
 			continue;
+		}
 		p->reaped = true;
 		p->status = status;
 		/* Its last words may still lie in the channel: they end with
@@ -320,13 +373,19 @@ is_wave_gone(const struct gateway *gw)
 		if (gw->processes[i].def->wave == gw->wave &&
 		    gw->processes[i].pid != 0)
 			return false;
-	return true;
+	/* Those from before a restart: first who has sessions, and before the
+	 * queue goes. */
+	if (gw->wave == WAVE_SMTPD)
+		return retired_are_gone(gw, true);
+	return gw->wave != WAVE_ASKED || retired_are_gone(gw, false);
 }
 
 static void
 kill_wave(void *ctx)
 {
 	struct gateway *gw = ctx;
+	if (gw->wave == WAVE_SMTPD || gw->wave == WAVE_ASKED)
+		retired_kill(gw, false);
 	for (size_t i = 0; i < gw->nprocesses; i++) {
 		struct process *p = &gw->processes[i];
 		if (p->def->wave != gw->wave || p->pid == 0)
@@ -360,8 +419,35 @@ stop_wave(struct gateway *gw)
 		for (size_t i = 0; i < gw->nprocesses; i++)
 			if (gw->processes[i].def->wave == gw->wave)
 				tell_stop(&gw->processes[i], gw->stop_grace_ms);
+		retired_stop(gw, true, gw->stop_grace_ms);
+		if (gw->wave == WAVE_ASKED)
+			retired_stop(gw, false, gw->stop_grace_ms);
 		timer_set(gw->stop_timer, gw->stop_grace_ms + STOP_SLACK_MS);
 	}
+}
+
+void
+watch_leave(struct process *p, uint32_t grace_ms)
+{
+	p->leave = LEAVE_FOR_GOOD;
+	if (p->pid == 0) {
+		timer_stop(p->timer);
+		return;
+	}
+	tell_stop(p, grace_ms);
+	timer_set(p->timer, grace_ms + STOP_SLACK_MS);
+}
+
+void
+watch_return(struct process *p)
+{
+	p->leave = p->pid == 0 ? LEAVE_NOT : LEAVE_AND_RETURN;
+	if (p->pid != 0)
+		return;
+	/* It may wait for another try: that would take it for one that does
+	 * not end. */
+	timer_stop(p->timer);
+	start(p);
 }
 
 void
@@ -371,6 +457,8 @@ watch_stop(struct gateway *gw, uint32_t grace_ms)
 		watch_kill(gw);
 		return;
 	}
+	notify_stopping();
+	upgrade_cancel(gw);
 	gw->stopping = true;
 	gw->stop_grace_ms = grace_ms;
 	gw->stop_timer = timer_new(gw->loop, kill_wave, gw);
@@ -387,6 +475,7 @@ watch_kill(struct gateway *gw)
 {
 	for (size_t i = 0; i < gw->nprocesses; i++)
 		kill_process(&gw->processes[i]);
+	retired_kill(gw, true);
 	for (size_t i = 0; i < gw->nprocesses; i++) {
 		struct process *p = &gw->processes[i];
 		while (p->pid != 0 && !p->reaped &&

@@ -20,6 +20,11 @@ void watch_reap(struct gateway *gw);
 /* Stops all in the opposite order; each has this long, then it is killed.
  * The loop ends when all are gone. A second call kills at once. */
 void watch_stop(struct gateway *gw, uint32_t grace_ms);
+/* Tells one process to stop, and kills it when it has not after grace; nothing
+ * is started in its place until watch_return. When it is gone upgrade_step
+ * hears of it, and reload_taken. */
+void watch_leave(struct process *p, uint32_t grace_ms);
+void watch_return(struct process *p);
 /* Kills all and waits for them. */
 void watch_kill(struct gateway *gw);
 

@@ -5,7 +5,6 @@
  */
 #include "queue/block_list.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,20 +13,17 @@
 #include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "lib/base/crc32c.h"
 #include "lib/base/log.h"
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
-#include "queue/side_file.h"
+#include "queue/side_text.h"
 
 enum {
-	FILE_BYTES_MAX = 16 << 20,
 	LOOK_MS = 30000, /* the wall clock may jump */
 	NET_TEXT_MAX = 64
 };
 
-static const char file_name[] = "blocks";
-static const char file_head[] = "postern blocks 1 ";
+static const struct side_text file = { "blocks", "postern blocks 1 ", NULL };
 
 static int
 block_cmp(const struct block *a, const struct block *b)
@@ -239,27 +235,6 @@ blocks_next(const struct blocks *b, const struct addr_net *after)
 
 /* --- the file, written --- */
 
-struct saving {
-	struct queue *q;
-	void (*fn)(void *ctx, const struct fault *why);
-	void *ctx;
-};
-
-static void
-on_saved(void *ctx, const struct fault *why)
-{
-	struct saving *s = ctx;
-
-	if (why != NULL)
-		log_warn(NULL, "spool", "blocks=unsaved error=%s",
-		    log_cstr(why->text));
-	s->q->blocks.unsaved = why != NULL;
-	if (why != NULL)
-		set_timer(s->q);
-	s->fn(s->ctx, why);
-	free(s);
-}
-
 static void
 format_entries(const struct blocks *bs, struct buf *out)
 {
@@ -275,41 +250,44 @@ format_entries(const struct blocks *bs, struct buf *out)
 			    b->since_ms, b->until_ms, b->uid, b->reason);
 }
 
+struct saving {
+	struct queue *q;
+	side_file_fn *fn;
+	void *ctx;
+};
+
+static void
+on_saved(void *ctx, const struct fault *why)
+{
+	struct saving *s = ctx;
+
+	s->q->blocks.unsaved = why != NULL;
+	if (why != NULL)
+		set_timer(s->q);
+	s->fn(s->ctx, why);
+	free(s);
+}
+
 void
-blocks_save(
-    struct queue *q, void (*fn)(void *ctx, const struct fault *why), void *ctx)
+blocks_save(struct queue *q, side_file_fn *fn, void *ctx)
 {
 	struct saving *s = xmalloc(sizeof(*s));
-	struct buf lines, file;
+	struct buf lines;
 
 	*s = (struct saving){ q, fn, ctx };
-	buf_init(&lines, FILE_BYTES_MAX);
-	buf_init(&file, FILE_BYTES_MAX);
+	buf_init(&lines, SIDE_TEXT_MAX);
 	format_entries(&q->blocks, &lines);
-	buf_addf(&file, "%s%08x\n", file_head, crc32c(0, lines.p, lines.len));
-	buf_add_str(&file, buf_str(&lines));
-	buf_clear(&lines);
-	side_file_write(q->store, file_name, &file, on_saved, s);
+	side_text_save(q->store, &file, &lines, on_saved, s);
 }
 
 /* --- the file, read --- */
 
-/* What stands before the next c, which is taken too. */
-static struct str
-take(struct str *s, char c)
-{
-	struct str word = str_head(*s, str_find(*s, c));
-
-	*s = str_skip(*s, word.len + 1);
-	return word;
-}
-
 static int
 parse_entry(struct str line, struct block *out, struct str *reason)
 {
-	struct str kind = take(&line, ' '), net = take(&line, ' ');
-	struct str since = take(&line, ' '), until = take(&line, ' ');
-	struct str uid = take(&line, ' ');
+	struct str kind = str_cut(&line, ' '), net = str_cut(&line, ' ');
+	struct str since = str_cut(&line, ' '), until = str_cut(&line, ' ');
+	struct str uid = str_cut(&line, ' ');
 	uint64_t n;
 
 	*out = (struct block){ .allow = str_eq(kind, STR("allow")) };
@@ -326,35 +304,18 @@ parse_entry(struct str line, struct block *out, struct str *reason)
 }
 
 static int
-parse_entries(struct blocks *bs, struct str text)
+load_entry(void *ctx, struct str line)
 {
-	uint64_t now = clock_wall_ms();
+	struct blocks *bs = ctx;
 	struct str reason;
 	struct block b;
 
-	while (text.len > 0) {
-		if (bs->n == BLOCKS_MAX ||
-		    parse_entry(take(&text, '\n'), &b, &reason) == -1 ||
-		    find(bs, &b.net) != NULL)
-			return -1;
-		if (!is_over(&b, now))
-			add(bs, &b, reason);
-	}
-	return 0;
-}
-
-static int
-parse_file(struct blocks *bs, struct str text)
-{
-	struct str head = str_of(file_head);
-	char crc[16];
-
-	if (!str_eq(str_head(text, head.len), head))
+	if (bs->n == BLOCKS_MAX || parse_entry(line, &b, &reason) == -1 ||
+	    find(bs, &b.net) != NULL)
 		return -1;
-	text = str_skip(text, head.len);
-	struct str said = take(&text, '\n');
-	snprintf(crc, sizeof(crc), "%08x", crc32c(0, text.p, text.len));
-	return str_eq(said, str_of(crc)) ? parse_entries(bs, text) : -1;
+	if (!is_over(&b, clock_wall_ms()))
+		add(bs, &b, reason);
+	return 0;
 }
 
 static void
@@ -369,30 +330,11 @@ clear(struct blocks *bs)
 	bs->n = 0;
 }
 
-/* The next one that is written would take its place. */
-static void
-set_aside(struct queue *q, const char *error)
-{
-	clear(&q->blocks);
-	log_warn(NULL, "spool", "blocks=damaged error=%s why=%s",
-	    log_cstr(error),
-	    log_cstr("the list of who may not come in was set aside"));
-	side_file_set_aside(q->store, file_name);
-}
-
 void
 blocks_load(struct queue *q)
 {
-	struct buf file;
-	int rc;
-
-	buf_init(&file, FILE_BYTES_MAX);
-	rc = side_file_read(q->store, file_name, &file);
-	if (rc == -1 && errno != ENOENT)
-		set_aside(q, strerror(errno));
-	else if (rc == 0 && parse_file(&q->blocks, buf_str(&file)) == -1)
-		set_aside(q, "its sum or a line is wrong");
-	buf_clear(&file);
+	if (side_text_load(q->store, &file, load_entry, &q->blocks) == -1)
+		clear(&q->blocks);
 	if (q->blocks.n > 0)
 		log_info(NULL, "blocks", "entries=%zu", q->blocks.n);
 	set_timer(q);

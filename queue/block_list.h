@@ -13,6 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/base/tree.h"
 #include "lib/net/addr.h"
+#include "queue/side_file.h"
 
 enum { BLOCKS_MAX = 10000, BLOCK_REASON_MAX = 512 };
 
@@ -54,8 +55,7 @@ int blocks_del(struct queue *q, const struct addr_net *net);
 const struct block *blocks_next(
     const struct blocks *b, const struct addr_net *after);
 /* fn(ctx, NULL) when all that holds now is durable. */
-void blocks_save(
-    struct queue *q, void (*fn)(void *ctx, const struct fault *why), void *ctx);
+void blocks_save(struct queue *q, side_file_fn *fn, void *ctx);
 /* "192.0.2.0/24"; out holds 64. Returns out. */
 const char *blocks_format_net(const struct addr_net *n, char out[static 64]);
 

@@ -8,66 +8,10 @@
 #include "lib/base/log.h"
 #include "queue/block_list.h"
 #include "queue/queue.h"
+#include "queue/saved.h"
+#include "queue/side_text.h"
 
 /* --- changes --- */
-
-struct blocking {
-	struct asking asking; /* the first member */
-	bool failed;
-};
-
-static bool
-step(struct asking *a)
-{
-	struct blocking *b = (struct blocking *)a;
-	struct answer_done m = {
-		.code = ANSWER_OK, .matched = 1, .changed = 1
-	};
-
-	if (b->failed) {
-		m.code = ANSWER_UNAVAILABLE;
-		m.text = STR("it holds now, but is not on disk yet");
-	}
-	channel_tell(a->peer->channel, TYPE_answer_done, &m, a->id);
-	return true;
-}
-
-static void
-blocking_free(struct asking *a)
-{
-	free(a);
-}
-
-static void
-on_saved(void *ctx, const struct fault *why)
-{
-	struct blocking *b = ctx;
-
-	b->failed = why != NULL;
-	asking_wake(&b->asking);
-}
-
-static void
-save(struct control_peer *p, uint64_t id)
-{
-	struct blocking *b = xcalloc(1, sizeof(*b));
-
-	b->asking.waiting = true;
-	b->asking.step = step;
-	b->asking.free = blocking_free;
-	asking_start(&b->asking, p, id);
-	blocks_save(p->q, on_saved, b);
-}
-
-/* It stands in a line of a file. */
-static bool
-is_one_line(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
-			return false;
-	return true;
-}
 
 static void
 log_change(const char *event, const struct addr_net *net, uint32_t uid,
@@ -96,7 +40,7 @@ blocking_block(struct control_peer *p, uint64_t id, const struct ask_block *m)
 		answer(p, id, ANSWER_REFUSED_IT, "not an address or network");
 		return;
 	}
-	if (!is_one_line(m->reason)) {
+	if (!side_text_is_line(m->reason)) {
 		answer(p, id, ANSWER_REFUSED_IT, "the reason is not one line");
 		return;
 	}
@@ -109,7 +53,7 @@ blocking_block(struct control_peer *p, uint64_t id, const struct ask_block *m)
 		return;
 	}
 	log_change("block", &b.net, m->uid, m);
-	save(p, id);
+	saved_answer(p, id, blocks_save, 1);
 }
 
 void
@@ -128,15 +72,14 @@ blocking_unblock(
 		return;
 	}
 	log_change("unblock", &net, m->uid, NULL);
-	save(p, id);
+	saved_answer(p, id, blocks_save, 1);
 }
 
 /* --- the list --- */
 
 struct block_listing {
-	struct asking asking; /* the first member */
+	struct row_listing rows; /* the first member */
 	struct addr_net last;
-	uint64_t n;
 };
 
 static void
@@ -157,26 +100,17 @@ tell_row(const struct asking *a, const struct block *b)
 
 /* Behind the last one that was told, whatever became of that. */
 static bool
-step_list(struct asking *a)
+next_row(struct row_listing *rows)
 {
-	struct block_listing *l = (struct block_listing *)a;
-	struct answer_done done = { .code = ANSWER_OK };
-	const struct block *b;
+	struct block_listing *l = (struct block_listing *)rows;
+	const struct block *b = blocks_next(
+	    &rows->asking.peer->q->blocks, rows->n > 0 ? &l->last : NULL);
 
-	while (!channel_is_full(a->peer->channel)) {
-		b = blocks_next(
-		    &a->peer->q->blocks, l->n > 0 ? &l->last : NULL);
-		if (b == NULL) {
-			done.matched = l->n;
-			channel_tell(
-			    a->peer->channel, TYPE_answer_done, &done, a->id);
-			return true;
-		}
-		tell_row(a, b);
-		l->last = b->net;
-		l->n++;
-	}
-	return false;
+	if (b == NULL)
+		return false;
+	tell_row(&rows->asking, b);
+	l->last = b->net;
+	return true;
 }
 
 void
@@ -184,7 +118,5 @@ blocking_list(struct control_peer *p, uint64_t id)
 {
 	struct block_listing *l = xcalloc(1, sizeof(*l));
 
-	l->asking.step = step_list;
-	l->asking.free = blocking_free;
-	asking_start(&l->asking, p, id);
+	row_listing_start(&l->rows, p, id, next_row);
 }

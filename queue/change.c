@@ -15,11 +15,13 @@
 #include "lib/base/log.h"
 #include "queue/queue.h"
 #include "queue/requeue.h"
+#include "queue/undo.h"
 
 enum { CHANGE_SLICE = 500 }; /* messages looked at in one go */
 
 struct changing {
 	struct asking asking; /* the first member */
+	struct queue *q;
 	struct filter filter;
 	uint8_t kind; /* enum change */
 	bool dry_run;
@@ -27,6 +29,8 @@ struct changing {
 	char reply[540]; /* of CHANGE_REJECT */
 	uint32_t uid;
 	uint64_t operation;        /* 0 until something changes */
+	bool is_through;           /* all was changed */
+	struct answer_done answer; /* then */
 	uint64_t seq;              /* the next one to look at */
 	uint64_t end;              /* those that came later are not meant */
 	uint64_t matched, changed; /* messages */
@@ -39,7 +43,7 @@ struct changing {
 static struct queue *
 queue_of(const struct changing *c)
 {
-	return c->asking.peer->q;
+	return c->q;
 }
 
 static bool
@@ -182,23 +186,29 @@ rescan(const struct changing *c, struct rcpt *r)
 }
 
 static const struct {
-	const char *name;
 	bool (*may)(const struct rcpt *);
 	void (*apply)(const struct changing *, struct rcpt *);
 	bool recorded; /* the store is to know the operation */
 } changes[] = {
-	[CHANGE_FLUSH] = { "flush", may_flush, flush, false },
-	[CHANGE_HOLD] = { "hold", may_hold, hold, true },
-	[CHANGE_RELEASE] = { "release", may_release, release, true },
-	[CHANGE_REQUEUE] = { "requeue", may_requeue, requeue, true },
-	[CHANGE_REMOVE] = { "remove", may_remove, remove_rcpt, true },
-	[CHANGE_UNQUARANTINE] = { "quarantine-release", is_quarantined,
-	    unquarantine, true },
-	[CHANGE_REJECT] = { "quarantine-reject", is_quarantined, reject, true },
-	[CHANGE_RESCAN] = { "quarantine-rescan", may_rescan, rescan, false },
+	[CHANGE_FLUSH] = { may_flush, flush, false },
+	[CHANGE_HOLD] = { may_hold, hold, true },
+	[CHANGE_RELEASE] = { may_release, release, true },
+	[CHANGE_REQUEUE] = { may_requeue, requeue, true },
+	[CHANGE_REMOVE] = { may_remove, remove_rcpt, true },
+	[CHANGE_UNQUARANTINE] = { is_quarantined, unquarantine, true },
+	[CHANGE_REJECT] = { is_quarantined, reject, true },
+	[CHANGE_RESCAN] = { may_rescan, rescan, false },
 };
 
 /* --- one message --- */
+
+/* Whose removal waits for the end of an attempt is removed: nothing else is to
+ * take the place of what undoes that. */
+static bool
+is_removed(const struct rcpt *r)
+{
+	return r->place == PLACE_WORK && (r->marks & MARK_REMOVE) != 0;
+}
 
 static void
 gather(struct changing *c, struct entry *e)
@@ -207,7 +217,8 @@ gather(struct changing *c, struct entry *e)
 	for (uint32_t i = 0; i < e->nrcpt; i++) {
 		struct rcpt *r = &e->rcpts[i];
 
-		if (!filter_has_rcpt(&c->filter, r) || !changes[c->kind].may(r))
+		if (!filter_has_rcpt(&c->filter, r) || is_removed(r) ||
+		    !changes[c->kind].may(r))
 			continue;
 		if (c->nrcpts == c->cap) {
 			c->cap = c->cap == 0 ? 16 : c->cap * 2;
@@ -221,31 +232,44 @@ gather(struct changing *c, struct entry *e)
 static void
 apply(struct changing *c, struct entry *e)
 {
-	struct queue *q = c->asking.peer->q;
-
-	if (c->operation == 0)
-		c->operation = queue_next_operation(q);
-	for (uint32_t i = 0; i < c->nrcpts; i++)
+	for (uint32_t i = 0; i < c->nrcpts; i++) {
+		if (changes[c->kind].recorded)
+			undo_keep(c->q, c->rcpts[i], c->operation);
 		changes[c->kind].apply(c, c->rcpts[i]);
+	}
 	if (changes[c->kind].recorded)
-		fate_record(q, e, c->rcpts, c->nrcpts, c->operation);
+		fate_record(c->q, e, c->rcpts, c->nrcpts, c->operation);
 }
 
+/* Who does it, and why, is on disk before any of it. */
 static void
+begin(struct changing *c)
+{
+	c->operation = operations_begin(c->q, &c->asking,
+	    &(struct operation){
+		.kind = c->kind, .uid = c->uid, .reason = str_of(c->reason) });
+}
+
+/* False: it is to be looked at again, once there is an operation. */
+static bool
 look_at(struct changing *c, struct entry *e)
 {
-	struct queue *q = c->asking.peer->q;
-
 	if (!e->committed || entry_is_hidden(e) ||
-	    !filter_has(&c->filter, e, queue_now_ms(q)))
-		return;
-	c->matched++;
+	    !filter_has(&c->filter, e, queue_now_ms(c->q))) {
+		return true;
+	}
 	gather(c, e);
+	if (c->nrcpts > 0 && !c->dry_run && c->operation == 0) {
+		begin(c);
+		return false;
+	}
+	c->matched++;
 	if (c->nrcpts == 0)
-		return;
+		return true;
 	c->changed++;
 	if (!c->dry_run)
 		apply(c, e);
+	return true;
 }
 
 /* --- all of them --- */
@@ -256,46 +280,59 @@ log_operation(const struct changing *c)
 	log_info(NULL, "operation",
 	    "change=%s uid=%u matched=%" PRIu64 " changed=%" PRIu64
 	    " operation=%" PRIu64 "%s reason=%s",
-	    changes[c->kind].name, c->uid, c->matched, c->changed, c->operation,
-	    c->dry_run ? " dry-run=yes" : "", log_cstr(c->reason));
+	    operation_name(c->kind), c->uid, c->matched, c->changed,
+	    c->operation, c->dry_run ? " dry-run=yes" : "",
+	    log_cstr(c->reason));
+}
+
+static bool
+say(struct changing *c)
+{
+	channel_tell(c->asking.peer->channel, TYPE_answer_done, &c->answer,
+	    c->asking.id);
+	return true;
+}
+
+/* What was changed stays changed, whatever happens after the answer. */
+static void
+settle(struct changing *c)
+{
+	pace_now(&c->q->pace);
+	if (changes[c->kind].recorded && store_is_behind(c->q->store)) {
+		c->answer.code = ANSWER_UNAVAILABLE;
+		c->answer.text = STR("changed, but not on disk yet");
+	}
 }
 
 static bool
 done(struct changing *c, enum answer_code code, const char *text)
 {
-	struct control_peer *p = c->asking.peer;
-	struct answer_done m = {
+	c->answer = (struct answer_done){
 		.code = (uint8_t)code,
 		.text = str_of(text),
 		.matched = c->matched,
 		.changed = c->changed,
 		.operation = c->operation,
 	};
-
+	c->is_through = true;
 	if (code == ANSWER_OK)
 		log_operation(c);
-	/* What was changed stays changed, whatever happens after the answer. */
-	if (c->changed > 0 && !c->dry_run) {
-		pace_now(&p->q->pace);
-		if (code == ANSWER_OK && changes[c->kind].recorded &&
-		    store_is_behind(p->q->store)) {
-			m.code = ANSWER_UNAVAILABLE;
-			m.text = STR("changed, but not on disk yet");
-		}
-	}
-	channel_tell(p->channel, TYPE_answer_done, &m, c->asking.id);
-	return true;
+	if (c->operation == 0)
+		return say(c);
+	settle(c);
+	operations_end(c->q, &c->asking, c->operation, c->changed);
+	return !c->asking.waiting && say(c);
 }
 
 static bool
 step_one(struct changing *c, struct str msgid)
 {
-	struct entry *e = index_find_id(&c->asking.peer->q->index, msgid);
+	struct entry *e = index_find_id(&c->q->index, msgid);
 
 	if (e == NULL || !e->committed || entry_is_hidden(e))
 		return done(c, ANSWER_NOT_FOUND, "no such message");
-	if (c->filter.limit > 0)
-		look_at(c, e);
+	if (c->filter.limit > 0 && !look_at(c, e))
+		return false;
 	return done(c, ANSWER_OK, "");
 }
 
@@ -307,6 +344,8 @@ step(struct asking *a)
 	struct str msgid = filter_id(&c->filter);
 	struct entry *e;
 
+	if (c->is_through)
+		return say(c);
 	if (c->filter.bad)
 		return done(c, ANSWER_REFUSED_IT, "a filter makes no sense");
 	if (msgid.len > 0)
@@ -316,8 +355,9 @@ step(struct asking *a)
 		if (e == NULL || e->seq >= c->end ||
 		    c->matched >= c->filter.limit)
 			return done(c, ANSWER_OK, "");
+		if (!look_at(c, e))
+			return false;
 		c->seq = e->seq + 1;
-		look_at(c, e);
 	}
 	return false;
 }
@@ -327,6 +367,11 @@ changing_free(struct asking *a)
 {
 	struct changing *c = (struct changing *)a;
 
+	/* Its asker went in the middle of it. */
+	if (c->operation != 0 && !c->is_through) {
+		log_operation(c);
+		operations_end(c->q, NULL, c->operation, c->changed);
+	}
 	filter_clear(&c->filter);
 	free(c->rcpts);
 	free(c->reason);
@@ -351,6 +396,7 @@ change_start(struct control_peer *p, uint64_t id, const struct ask_change *m,
 {
 	struct changing *c = xcalloc(1, sizeof(*c));
 
+	c->q = p->q;
 	c->filter = *f;
 	filter_init(f);
 	c->kind = m->change;

@@ -33,6 +33,7 @@ destination_new(const struct route *to)
 		memcpy(d->text, to->hops.p, to->hops.len);
 	d->hops = (struct str){ d->text, to->hops.len };
 	d->pool = to->pool;
+	d->held = to->held;
 	d->numbers_hash = to->numbers_hash;
 	d->concurrency = to_u32(n->concurrency);
 	d->recipients = to_u32(n->recipients);

@@ -27,6 +27,7 @@ struct route {
 	struct str hops;     /* empty for maildir */
 	const struct deliver_numbers *numbers;
 	uint64_t numbers_hash; /* of them: schedule_hash */
+	bool held;             /* a pause keeps it back */
 };
 
 /* What it may have of a pool, see pool.h. */
@@ -45,6 +46,7 @@ struct destination {
 	TAILQ_ENTRY(destination) turn; /* while it is ready */
 	struct rcpt_list waiting;
 	struct rcpt *hurried;   /* the last of those that were; or NULL */
+	struct rcpt *swept;     /* the next to be swept; NULL: the first */
 	struct agent *last;     /* who had its last work: kept connections */
 	struct word *action;    /* counted */
 	struct word *reply;     /* counted; the last that put mail off */
@@ -66,6 +68,7 @@ struct destination {
 	bool ready;    /* in a ring of turns */
 	bool asleep;   /* in the tree of sleepers */
 	bool idle;     /* asleep until it is forgotten */
+	bool held;     /* as its route: part of the key */
 	char text[];
 };
 

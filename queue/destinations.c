@@ -34,6 +34,7 @@ cursor_set(struct looking *l, const struct destination *d)
 		.action = action,
 		.hops = { l->hops, d->hops.len },
 		.numbers_hash = d->numbers_hash,
+		.held = d->held,
 	};
 }
 
@@ -55,6 +56,7 @@ tell(struct looking *l, const struct destination *d)
 		.active = d->nflight,
 		.window = d->window,
 		.reply = word_str(d->reply),
+		.paused = schedule_is_held(&l->q->schedule, d),
 	};
 
 	if (d->not_before_ms > now)

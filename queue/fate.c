@@ -11,6 +11,8 @@
 #include "queue/report.h"
 #include "queue/requeue.h"
 
+enum { MICROSECONDS = 1000 }; /* of a millisecond */
+
 /* --- the log, and the trace --- */
 
 static const char *const events[] = {
@@ -108,6 +110,8 @@ fate_delivered(struct queue *q, struct rcpt *r, const struct heard *h)
 	struct heard said = attempt(q, r, h);
 
 	rcpt_set_state(&q->index, r, RCPT_DELIVERED);
+	latency_add(&q->delivery_times,
+	    entry_age(rcpt_entry(r), queue_now_ms(q)) * MICROSECONDS);
 	log_fate(q, r, TRACE_DELIVERED, &said);
 	if (h->handover != HANDOVER_DSN && rcpt_wants(r, NOTIFY_SUCCESS)) {
 		keep_reply(q, r, h);
@@ -185,14 +189,22 @@ bool
 fate_wished(struct queue *q, struct rcpt *r)
 {
 	unsigned int wish = r->marks & MARK_WISHES;
+	bool goes_on = true;
 
 	rcpt_unmark(r, MARK_WISHES);
-	if ((wish & MARK_REMOVE) != 0)
-		fate_removed(q, r);
-	else if ((wish & MARK_HOLD) != 0)
-		fate_held(q, r, NULL);
-	else if ((wish & MARK_REQUEUE) != 0)
+	if (wish == MARK_REQUEUE) {
 		requeue_rcpt(q, r);
+		return true;
+	}
+	/* Release, or an undo, then goes on by the new action. */
+	if ((wish & MARK_REQUEUE) != 0)
+		goes_on = requeue_reroute(q, r);
+	if ((wish & MARK_REMOVE) != 0) {
+		queue_take_rcpt(q, r);
+		fate_removed(q, r);
+	} else if ((wish & MARK_HOLD) != 0 && goes_on) {
+		fate_held(q, r, NULL);
+	}
 	return wish != 0;
 }
 

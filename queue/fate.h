@@ -74,6 +74,8 @@ void fate_active(struct queue *q, struct rcpt *r);
 /* Too old: expired now, and true. */
 bool fate_expire(struct queue *q, struct rcpt *r);
 
+/* r as the store is to have it. */
+void fate_describe(struct queue *q, struct rcpt *r, struct state_rcpt *out);
 /* r is not what the store has of it: it is told with its next commit. */
 void fate_changed(struct queue *q, struct rcpt *r);
 /* An administrator's change made these n recipients of e what they are: a

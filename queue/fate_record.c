@@ -9,6 +9,7 @@
 #include "queue/queue.h"
 #include "queue/report.h"
 #include "queue/requeue.h"
+#include "queue/undo.h"
 
 /* --- the record --- */
 
@@ -64,8 +65,8 @@ state_to_store(const struct rcpt *r)
 	return stored_state[r->state];
 }
 
-static void
-describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
+void
+fate_describe(struct queue *q, struct rcpt *r, struct state_rcpt *out)
 {
 	*out = (struct state_rcpt){
 		.index = r->index,
@@ -80,6 +81,7 @@ describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
 	if ((r->marks & MARK_UNFILTERED) != 0)
 		out->state |= STATE_RCPT_UNFILTERED;
 	requeue_describe(q, r, out);
+	undo_describe(q, r, out);
 }
 
 static void
@@ -105,7 +107,7 @@ fate_record(struct queue *q, struct entry *e, struct rcpt *const *rcpts,
 	struct state_rcpt *states = room_for(&q->changes, n);
 
 	for (uint32_t i = 0; i < n; i++) {
-		describe(q, rcpts[i], &states[i]);
+		fate_describe(q, rcpts[i], &states[i]);
 		rcpt_unmark(rcpts[i], MARK_CHANGED);
 	}
 	add_states(q, e, n, operation);
@@ -166,7 +168,7 @@ record_changed(struct queue *q, struct entry *e)
 		if ((r->marks & MARK_CHANGED) == 0)
 			continue;
 		rcpt_unmark(r, MARK_CHANGED);
-		describe(q, r, &states[n++]);
+		fate_describe(q, r, &states[n++]);
 	}
 	add_states(q, e, n, 0);
 }
@@ -184,6 +186,7 @@ forget(struct queue *q, struct entry *e)
 		report_forget(q, e);
 	if (e->rcpts[0].place == PLACE_RETRY)
 		retry_del(&q->retry, &e->rcpts[0]);
+	trace_end(q, e);
 	store_finish(q->store, e->ref, e->seq);
 	cache_drop(&q->cache, e);
 	index_del(&q->index, &e);
@@ -201,8 +204,9 @@ keep_for_undo(struct queue *q, struct entry *e)
 	if (e->rcpts[0].place != PLACE_NONE)
 		return;
 	retry_add(
-	    &q->retry, &e->rcpts[0], queue_now_ms(q) + q->config->queue.undo);
+	    &q->retry, &e->rcpts[0], queue_now_ms(q) + undo_keep_ms(q, e));
 	queue_set_due(q);
+	queue_check_limit(q);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "edges/smtpd_queue.h"
 #include "lib/base/alloc.h"
 #include "lib/base/counter.h"
 #include "lib/base/log.h"
@@ -13,9 +14,11 @@
 #include "queue/destinations.h"
 #include "queue/listing.h"
 #include "queue/message.h"
+#include "queue/pause_question.h"
 #include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/tracing.h"
+#include "queue/undo_question.h"
 
 /* --- questions that take their time --- */
 
@@ -82,6 +85,42 @@ answer(struct control_peer *p, uint64_t id, enum answer_code code,
 	channel_tell(p->channel, TYPE_answer_done, &m, id);
 }
 
+/* --- rows --- */
+
+static bool
+step_rows(struct asking *a)
+{
+	struct row_listing *l = (struct row_listing *)a;
+	struct answer_done done = { .code = ANSWER_OK };
+
+	while (!channel_is_full(a->peer->channel)) {
+		if (l->row(l)) {
+			l->n++;
+			continue;
+		}
+		done.matched = l->n;
+		channel_tell(a->peer->channel, TYPE_answer_done, &done, a->id);
+		return true;
+	}
+	return false;
+}
+
+static void
+rows_free(struct asking *a)
+{
+	free(a);
+}
+
+void
+row_listing_start(struct row_listing *l, struct control_peer *p, uint64_t id,
+    bool (*row)(struct row_listing *l))
+{
+	l->row = row;
+	l->asking.step = step_rows;
+	l->asking.free = rows_free;
+	asking_start(&l->asking, p, id);
+}
+
 /* --- numbers --- */
 
 static void
@@ -95,6 +134,7 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 			ix->nstate[STATE_HELD] + ix->nstate[STATE_QUARANTINED];
 	uint64_t active = ix->nstate[STATE_ACTIVE];
 	uint64_t put_off = schedule_count_put_off(&q->schedule);
+	uint64_t free_bytes;
 
 	/* Counted by recipient: never more than there are. */
 	if (put_off > active)
@@ -110,6 +150,8 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.filtered", q->refilter.asked },
 		{ "queue.kept", ix->nkept },
 		{ "queue.blocks", q->blocks.n },
+		{ "queue.pauses", q->pauses.n },
+		{ "queue.refusing", queue_space(q, &free_bytes) != SPACE_OK },
 		{ "queue.bytes", ix->bytes },
 		{ "queue.commits", t->commits },
 		{ "queue.commit_batch",
@@ -120,6 +162,7 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		{ "queue.segments_reused", t->segments_reused },
 		{ "queue.works", q->nworks },
 		{ "queue.reports", q->reports.made },
+		{ "queue.reporting", q->reports.count },
 		{ "queue.tls_reports", q->tls_reporting.made },
 		{ "queue.reports_unwanted", q->reports.unwanted },
 		{ "queue.cache_bytes", q->cache.bytes },
@@ -130,6 +173,8 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)msg;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		tell_stat(ch, id, rows[i].name, rows[i].value);
+	tell_latency(ch, id, "queue.commit", &q->commit_times);
+	tell_latency(ch, id, "queue.delivery", &q->delivery_times);
 	tell_stats_common(ch, id, "queue");
 	answer(p, id, ANSWER_OK, "");
 }
@@ -219,6 +264,36 @@ on_ask_blocks(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	blocking_list(ctx, id);
 }
 
+static void
+on_ask_pause(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	pause_question(ctx, id, msg);
+}
+
+static void
+on_ask_pauses(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	pause_question_list(ctx, id);
+}
+
+static void
+on_ask_undo(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	undo_question(ctx, id, msg);
+}
+
+static void
+on_ask_operations(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ch;
+	(void)msg;
+	undo_question_list(ctx, id);
+}
+
 static const struct handler handlers[] = {
 	{ TYPE_tell_term, on_term },
 	CONTROL_QUESTIONS(CONTROL_REFUSAL){ TYPE_ask_stats, on_ask_stats },
@@ -231,6 +306,10 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_block, on_ask_block },
 	{ TYPE_ask_unblock, on_ask_unblock },
 	{ TYPE_ask_blocks, on_ask_blocks },
+	{ TYPE_ask_pause, on_ask_pause },
+	{ TYPE_ask_pauses, on_ask_pauses },
+	{ TYPE_ask_undo, on_ask_undo },
+	{ TYPE_ask_operations, on_ask_operations },
 	{ 0, NULL },
 };
 

@@ -48,6 +48,18 @@ void asking_start(struct asking *a, struct control_peer *p, uint64_t id);
 /* What it waited for has come (or the peer went: then it is freed). */
 void asking_wake(struct asking *a);
 
+/* A question whose answer is rows, one after another: row tells the next one,
+ * or returns false when there is none. Allocated, with what row needs to know
+ * behind it; freed at its end. */
+struct row_listing {
+	struct asking asking; /* the first member */
+	bool (*row)(struct row_listing *l);
+	uint64_t n; /* rows told */
+};
+
+void row_listing_start(struct row_listing *l, struct control_peer *p,
+    uint64_t id, bool (*row)(struct row_listing *l));
+
 /* The end of question id. */
 void answer(struct control_peer *p, uint64_t id, enum answer_code code,
     const char *text);

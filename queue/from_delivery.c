@@ -30,7 +30,7 @@ on_capacity(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 
 	(void)ch;
 	(void)id;
-	p->agent.capacity = is_latest(p) ? m->mails : 0;
+	p->agent.capacity = is_latest(p) && !p->left ? m->mails : 0;
 	queue_run_soon(p->q);
 }
 
@@ -55,6 +55,18 @@ on_done(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static void
+on_leaving(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct agent_peer *p = ctx;
+
+	(void)ch;
+	(void)msg;
+	(void)id;
+	p->left = true;
+	p->agent.capacity = 0;
+}
+
+static void
 on_tls_tally(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	const struct agent_peer *p = ctx;
@@ -68,6 +80,7 @@ static const struct handler handlers[] = {
 	{ TYPE_tell_capacity, on_capacity },
 	{ TYPE_tell_result, on_result },
 	{ TYPE_tell_done, on_done },
+	{ TYPE_tell_leaving, on_leaving },
 	{ TYPE_tell_tls_tally, on_tls_tally },
 	{ 0, NULL },
 };
@@ -77,7 +90,7 @@ peer_free(struct agent_peer *p)
 {
 	struct queue *q = p->q;
 
-	if (p->agent.nflight > 0)
+	if (p->agent.nflight > 0 && !p->left)
 		log_warn(NULL, "agent-lost", "role=%s instance=%u works=%u",
 		    role_name(p->role), (unsigned int)p->instance,
 		    p->agent.nflight);

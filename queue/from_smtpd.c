@@ -26,7 +26,7 @@ struct commit {
 	LIST_ENTRY(commit) next;
 	struct queue *q;
 	struct smtpd_peer *peer; /* NULL: gone, nobody to answer */
-	uint64_t id;
+	uint64_t id, asked_us;
 	struct entry *entry;
 	struct content *content; /* owned until it goes to the cache */
 	struct replacement replacement;
@@ -168,6 +168,7 @@ keep_entry(struct commit *c, struct store_ref ref)
 	else
 		log_info(&(struct log_ctx){ NULL, "msg", c->entry->msgid },
 		    "kept", "reply=unsent");
+	latency_add(&q->commit_times, clock_mono_us() - c->asked_us);
 	if (c->replacement.seq == 0)
 		queue_trace_accepted(q, c->entry);
 	queue_take_in(q, c->entry, ref, c->content);
@@ -213,7 +214,7 @@ add_entry(struct smtpd_peer *p, const struct mail_record *r,
 	struct entry *e;
 
 	*why = REFUSED_SPACE;
-	if (!in_place && q->index.count >= q->config->queue.messages)
+	if (!in_place && queue_is_full(q))
 		return NULL;
 	*why = REFUSED_MALFORMED;
 	if (r->bodyfile != 0 && r->bodyfile != rep->bodyfile) {
@@ -345,6 +346,7 @@ add_mail(struct smtpd_peer *p, uint64_t id, struct intake_mail *mail)
 	*c = (struct commit){
 		.q = q, .peer = p, .id = id, .entry = e, .replacement = rep
 	};
+	c->asked_us = mail->asked_us;
 	c->content = mail->content;
 	LIST_INSERT_HEAD(&p->commits, c, next);
 	q->nintakes++;
@@ -489,6 +491,7 @@ welcome(struct smtpd_peer *p)
 	uint8_t space = queue_space(p->q, &free_bytes);
 
 	tell_space_to(p, space, free_bytes);
+	pauses_tell(p->q, p);
 	blocks_tell_all(p->q, p);
 }
 

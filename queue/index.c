@@ -347,6 +347,7 @@ index_del(struct index *ix, struct entry **ep)
 		word_drop(&ix->words, &e->rcpts[i].relay);
 	}
 	word_drop(&ix->words, &e->origin);
+	free(e->undo);
 	free(e);
 }
 

@@ -21,6 +21,7 @@
 
 struct content;
 struct destination;
+struct undo_note;
 struct work;
 
 /* Where a recipient is held: in exactly one of these places. */
@@ -98,6 +99,7 @@ struct entry {
 	uint64_t body_size;
 	struct content *content; /* in the cache; NULL: not there */
 	struct word *origin;     /* entry_origin */
+	struct undo_note *undo;  /* owned: one for each recipient; NULL: none */
 	uint32_t header_size;
 	uint32_t nrcpt;
 	/* how many of them are in which state */

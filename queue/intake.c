@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/alloc.h"
+#include "lib/base/clock.h"
 #include "lib/base/id.h"
 #include "queue/wishes.h"
 
@@ -28,7 +29,7 @@ struct span_rcpt {
 
 struct intake {
 	RB_ENTRY(intake) by_id;
-	uint64_t id;
+	uint64_t id, asked_us;
 	struct ask_commit ask; /* its views are not valid any more */
 	struct span msgid, from, client, client_name, listener, filter, reason,
 	    envid, auth_user;
@@ -170,6 +171,7 @@ fill_record(const struct intake *in, struct intake_mail *out)
 	out->content = in->content;
 	out->replaces = m->replaces != 0;
 	out->body_size = m->body_size;
+	out->asked_us = in->asked_us;
 	fill_rcpts(in, out);
 	out->record = (struct mail_record){
 		.msgid = view(text, in->msgid),
@@ -242,7 +244,9 @@ intake_begin(struct intakes *all, uint64_t id, const struct ask_commit *m,
 	    fixed > INTAKE_BYTES_MAX - all->bytes)
 		return INTAKE_BUSY;
 	in = xmalloc(sizeof(*in));
-	*in = (struct intake){ .id = id, .ask = *m, .bytes = fixed };
+	*in = (struct intake){
+		.id = id, .asked_us = clock_mono_us(), .ask = *m, .bytes = fixed
+	};
 	buf_init(&in->text, INTAKE_TEXT_MAX);
 	in->msgid = keep(in, m->msgid);
 	in->from = keep(in, m->from);

@@ -30,6 +30,7 @@ struct intake_mail {
 	struct mail_record record; /* but for its seq */
 	bool replaces;             /* a mail of its id that we hold */
 	uint64_t body_size;        /* as it was said */
+	uint64_t asked_us;         /* monotonic: when the question came */
 	struct content *content;   /* the caller's from now on */
 	struct mail_rcpt *rcpts;   /* the caller's, of record */
 	char *text;                /* the caller's, of the views */

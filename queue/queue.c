@@ -14,6 +14,7 @@
 #include "queue/from_smtpd.h"
 #include "queue/quarantine.h"
 #include "queue/resume.h"
+#include "queue/undo.h"
 #include "queue/work.h"
 
 enum {
@@ -51,17 +52,19 @@ queue_run_soon(struct queue *q)
 	loop_after(q->loop, &q->run);
 }
 
-/* In the line of a destination that cannot be reached mail grows old without
- * a try; elsewhere it gets one, whatever its age. */
+/* In the line of a destination that cannot be reached, or that is held, mail
+ * grows old without a try; elsewhere it gets one, whatever its age. */
 static bool
 admit(void *ctx, const struct destination *d, struct rcpt *r)
 {
-	if (d->failures == 0)
+	struct queue *q = ctx;
+
+	if (d->failures == 0 && !schedule_is_held(&q->schedule, d))
 		return true;
 	/* What its sender is told then. */
-	if (r->reply == NULL)
+	if (d->failures > 0 && r->reply == NULL)
 		r->reply = word_ref(d->reply);
-	return !fate_expire(ctx, r);
+	return !fate_expire(q, r);
 }
 
 static const struct schedule_ops schedule_ops = {
@@ -99,6 +102,7 @@ send_rcpt(struct queue *q, struct rcpt *r,
 	}
 	switch (route_rcpt(&q->router, &q->index, r, &to)) {
 	case ROUTE_TO:
+		to.held = pauses_has_domain(&q->pauses, r);
 		rcpt_set_state(&q->index, r, RCPT_ACTIVE);
 		add(&q->schedule, r, &to, queue_now_ms(q));
 		queue_run_soon(q);
@@ -273,15 +277,31 @@ queue_space(const struct queue *q, uint64_t *free_bytes)
 	return space;
 }
 
+/* How many messages count for the limit. */
+static uint64_t
+count(const struct queue *q)
+{
+	uint64_t open = q->index.count - q->index.nkept;
+	uint64_t half = q->index.count / 2;
+
+	return open > half ? open : half;
+}
+
+bool
+queue_is_full(const struct queue *q)
+{
+	return count(q) >= q->config->queue.messages;
+}
+
 void
 queue_check_limit(struct queue *q)
 {
 	uint64_t limit = q->config->queue.messages, free_bytes;
-	bool full = q->index.count >= limit;
+	bool full = queue_is_full(q);
 
 	/* Back below by a little, so that it does not flap. */
-	if (!full && q->was_full && q->index.count + limit / 64 >= limit)
-		full = q->index.count + 1 >= limit;
+	if (!full && q->was_full && count(q) + limit / 64 >= limit)
+		full = count(q) + 1 >= limit;
 	if (full == q->was_full)
 		return;
 	q->was_full = full;
@@ -341,7 +361,10 @@ queue_new(struct loop *l)
 	user_rates_init(&q->user_rates);
 	refilter_init(q);
 	blocks_init(q);
+	pauses_init(q);
+	operations_init(q);
 	q->trace = trace_new(TRACE_BYTES);
+	q->ends = trace_new(TRACE_ENDS_BYTES);
 	schedule_init(&q->schedule, &schedule_ops, q, &q->index.words);
 	LIST_INIT(&q->smtpds);
 	LIST_INIT(&q->agents);
@@ -377,6 +400,8 @@ queue_start(struct queue *q, struct fault *why)
 		&store_ops, q, why) != 0)
 		return -1;
 	blocks_load(q);
+	pauses_load(q);
+	operations_load(q);
 	tls_report_load(q);
 	q->started = true;
 	resume_all(q);
@@ -423,6 +448,7 @@ queue_set_config(struct queue *q, struct config *c)
 	cache_set_max(&q->cache, c->queue.cache);
 	report_set_config(q);
 	quarantine_set_config(q);
+	undo_set_config(q);
 	if (old == NULL)
 		return;
 	if (q->started) {

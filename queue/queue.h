@@ -8,13 +8,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/latency.h"
 #include "lib/base/loop.h"
 #include "lib/rules/config.h"
 #include "queue/block_list.h"
 #include "queue/cache.h"
 #include "queue/fate.h"
 #include "queue/index.h"
+#include "queue/operations.h"
 #include "queue/pace.h"
+#include "queue/pauses.h"
 #include "queue/refilter.h"
 #include "queue/report.h"
 #include "queue/retry.h"
@@ -23,6 +26,7 @@
 #include "queue/store.h"
 #include "queue/tls_report.h"
 #include "queue/trace.h"
+#include "queue/trace_end.h"
 #include "queue/user_rate.h"
 
 struct obsolete;
@@ -44,7 +48,10 @@ struct queue {
 	struct tls_reporting tls_reporting;
 	struct refilter refilter;
 	struct blocks blocks;
+	struct pauses pauses;
+	struct operations operations;
 	struct trace *trace;
+	struct trace *ends; /* trace_end */
 	struct router router;
 	struct user_rates user_rates;
 	struct schedule schedule;
@@ -55,12 +62,15 @@ struct queue {
 	struct timer *run_timer; /* the next back-off or rate that ends */
 	struct timer *due_timer; /* the retry list */
 	struct timer *stop_timer;
-	uint64_t wall_ms, mono_ms; /* both clocks at the last look */
-	uint32_t chance;           /* state of the jitter's generator */
-	uint64_t last_operation;   /* of an administrator's change */
-	struct obsolete *obsolete; /* recovery: whose places were taken */
+	uint64_t wall_ms, mono_ms;     /* both clocks at the last look */
+	uint32_t chance;               /* state of the jitter's generator */
+	struct latency commit_times;   /* of mail, from its question on */
+	struct latency delivery_times; /* of recipients, since it came */
+	uint64_t last_operation;       /* of an administrator's change */
+	struct obsolete *obsolete;     /* recovery: whose places were taken */
 	size_t nobsolete;
 	uint64_t quarantine_ms; /* how long mail stays there */
+	uint64_t undo_ms;       /* how long removed mail can be had back */
 	uint64_t nworks;        /* with agents now */
 	uint64_t nintakes;      /* commits that are not yet answered */
 	bool started;           /* the store is open */
@@ -107,6 +117,9 @@ void queue_take_rcpt(struct queue *q, struct rcpt *r);
 
 /* Whether new mail is taken (enum queue_space), the limit included. */
 uint8_t queue_space(const struct queue *q, uint64_t *free_bytes);
+/* As many messages as there may be: those kept for undo do not count, but
+ * with them there are at most twice as many. */
+bool queue_is_full(const struct queue *q);
 /* Tells every smtpd when that changed because of the limit. */
 void queue_check_limit(struct queue *q);
 

@@ -24,7 +24,8 @@ enum {
 	MAIL_RCPT_FIXED_2 = 8, /* of version 2 */
 	MAIL_RCPT_FIXED_1 = 6,
 	STATE_FIXED = 24,
-	STATE_RCPT_FIXED = 24
+	STATE_RCPT_FIXED = 24,
+	STATE_RCPT_NOTE = 16 /* of what can be undone */
 };
 
 _Static_assert(
@@ -201,6 +202,7 @@ static const struct {
 	[1] = { 5, MAIL_FIXED_1, MAIL_RCPT_FIXED_1 },
 	[2] = { 8, MAIL_FIXED_2, MAIL_RCPT_FIXED_2 },
 	[3] = { MAIL_TEXTS, MAIL_FIXED, MAIL_RCPT_FIXED },
+	[4] = { MAIL_TEXTS, MAIL_FIXED, MAIL_RCPT_FIXED },
 };
 
 static void
@@ -411,8 +413,9 @@ mail_decoded_clear(struct mail_decoded *d)
 
 /*
  * State payload: when u64, operation u64, recipients u32, zero u32; each
- * recipient: index u32, attempts u32, next u64, state u8, zero u8, u16
- * lengths of reply, relay and action; the three texts.
+ * recipient: index u32, attempts u32, next u64, state u8, was u8, u16 lengths
+ * of reply, relay and action; the three texts; unless was is zero: operation
+ * u64, next as it was u64. was is the state and 1; version 3 has a zero there.
  */
 size_t
 state_size(const struct state_record *s)
@@ -427,6 +430,7 @@ state_size(const struct state_record *s)
 			return 0;
 		n += STATE_RCPT_FIXED + r->reply.len + r->relay.len +
 		     r->action.len;
+		n += r->operation != 0 ? STATE_RCPT_NOTE : 0;
 	}
 	return n > INT32_MAX ? 0 : n;
 }
@@ -447,14 +451,41 @@ state_encode(uint8_t *out, const struct state_record *s)
 		put_le32(p + 4, r->attempts);
 		put_le64(p + 8, r->next_ms);
 		p[16] = r->state;
-		p[17] = 0;
+		p[17] = r->operation != 0 ? (uint8_t)(r->was + 1U) : 0;
 		put_le16(p + 18, (uint16_t)r->reply.len);
 		put_le16(p + 20, (uint16_t)r->relay.len);
 		put_le16(p + 22, (uint16_t)r->action.len);
 		p = put_str(p + STATE_RCPT_FIXED, r->reply);
 		p = put_str(p, r->relay);
 		p = put_str(p, r->action);
+		if (r->operation == 0)
+			continue;
+		put_le64(p, r->operation);
+		put_le64(p + 8, r->was_ms);
+		p += STATE_RCPT_NOTE;
 	}
+}
+
+static bool
+state_is_known(uint8_t state)
+{
+	return (state & ~STATE_RCPT_FLAGS) <= STATE_RCPT_LAST;
+}
+
+/* was: 0: there is none. */
+static int
+state_decode_note(struct str *in, uint8_t was, struct state_rcpt *out)
+{
+	struct str note;
+
+	if (was == 0)
+		return 0;
+	out->was = (uint8_t)(was - 1);
+	if (!state_is_known(out->was) || take(in, STATE_RCPT_NOTE, &note) == -1)
+		return -1;
+	out->operation = get_le64((const uint8_t *)note.p);
+	out->was_ms = get_le64((const uint8_t *)note.p + 8);
+	return out->operation != 0 ? 0 : -1;
 }
 
 static int
@@ -472,10 +503,11 @@ state_decode_rcpts(struct str in, uint32_t n, struct state_rcpt *out)
 		out[i].attempts = get_le32(p + 4);
 		out[i].next_ms = get_le64(p + 8);
 		out[i].state = p[16];
-		if ((out[i].state & ~STATE_RCPT_FLAGS) > STATE_RCPT_LAST ||
+		if (!state_is_known(out[i].state) ||
 		    take(&in, get_le16(p + 18), &out[i].reply) == -1 ||
 		    take(&in, get_le16(p + 20), &out[i].relay) == -1 ||
-		    take(&in, get_le16(p + 22), &out[i].action) == -1)
+		    take(&in, get_le16(p + 22), &out[i].action) == -1 ||
+		    state_decode_note(&in, p[17], &out[i]) == -1)
 			return -1;
 	}
 	return in.len == 0 ? 0 : -1;

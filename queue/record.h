@@ -44,9 +44,10 @@
  *  24 payload crc u32         28 crc u32 of the 28 bytes before
  *  32 payload
  *
- * Version 2 is version 3 without what a sender wishes to be told and who he
- * was: a mail record had no envelope id, no user and nobody held from the
- * start, its recipients no notify and orcpt. Version 1 is version 2 without
+ * Version 3 is version 4 without what recipients were before a change that can
+ * be undone. Version 2 is version 3 without what a sender wishes to be told and
+ * who he was: a mail record had no envelope id, no user and nobody held from
+ * the start, its recipients no notify and orcpt. Version 1 is version 2 without
  * what filters brought: no filter, reason and context, no start of recipients.
  * Both are still read.
  *
@@ -74,7 +75,7 @@ enum {
 	BATCH_SIZE_MAX = 8388608, /* a longer one only for one long record */
 	RECORD_HEADER = 32,
 	RECORD_ALIGN = 8,
-	RECORD_VERSION = 3,    /* what is written */
+	RECORD_VERSION = 4,    /* what is written */
 	RECORD_VERSION_MIN = 1 /* what is still read */
 };
 

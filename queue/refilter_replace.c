@@ -5,6 +5,7 @@
 #include "queue/quarantine.h"
 #include "queue/queue.h"
 #include "queue/refilter_job.h"
+#include "queue/undo.h"
 
 enum { CHANGED_MAX = 1000 }; /* recipients that met another fate meanwhile */
 
@@ -45,7 +46,8 @@ has_others(const struct refilter_job *job)
 		at += mine ? 1 : 0;
 		if (mine && goes_on(job, r))
 			continue;
-		if (rcpt_is_open(r) || (r->marks & MARK_REPORT) != 0)
+		if (rcpt_is_open(r) || (r->marks & MARK_REPORT) != 0 ||
+		    undo_is_kept(job->q, &job->entry->rcpts[i]))
 			return true;
 	}
 	return false;

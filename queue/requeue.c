@@ -7,8 +7,8 @@
 #include "queue/quarantine.h"
 #include "queue/queue.h"
 
-void
-requeue_rcpt(struct queue *q, struct rcpt *r)
+bool
+requeue_reroute(struct queue *q, struct rcpt *r)
 {
 	struct route_decision d = route_decide(&q->router, r);
 	const struct action *a = d.action;
@@ -18,7 +18,7 @@ requeue_rcpt(struct queue *q, struct rcpt *r)
 		log_warn(&ctx, "requeue-refused", "to=%s was=%s",
 		    log_str(rcpt_to(r)), log_str(word_str(r->action)));
 		fate_held(q, r, "5.7.1 requeue: the rules refuse it now");
-		return;
+		return false;
 	}
 	log_info(&ctx, "requeued", "to=%s was=%s action=%s",
 	    log_str(rcpt_to(r)), log_str(word_str(r->action)),
@@ -27,37 +27,51 @@ requeue_rcpt(struct queue *q, struct rcpt *r)
 	trace_add(q->trace, rcpt_entry(r)->msgid,
 	    &(struct trace_event){ .kind = TRACE_REQUEUED,
 		.texts = { rcpt_to(r), str_of(a->name) } });
-	if (d.quarantine) {
+	if (d.quarantine)
 		quarantine_by_rule(q, r);
+	return !d.quarantine;
+}
+
+void
+requeue_rcpt(struct queue *q, struct rcpt *r)
+{
+	if (!requeue_reroute(q, r))
 		return;
-	}
 	fate_active(q, r);
 	queue_send_rcpt(q, r);
 	if (r->place == PLACE_WAITING)
 		schedule_hurry(&q->schedule, r, queue_now_ms(q));
 }
 
+static void
+set_state(struct state_rcpt *out, unsigned int state)
+{
+	out->state = (uint8_t)((out->state & STATE_RCPT_FLAGS) | state);
+}
+
 void
 requeue_describe(const struct queue *q, struct rcpt *r, struct state_rcpt *out)
 {
+	bool removed = (r->marks & MARK_REMOVE) != 0;
 	struct route_decision d;
 
 	if ((r->marks & MARK_REROUTED) != 0)
 		out->action = word_str(r->action);
-	if ((r->marks & MARK_WISHES) != MARK_REQUEUE || !rcpt_is_open(r))
+	if ((r->marks & MARK_REQUEUE) == 0 || !rcpt_is_open(r))
 		return;
-	/* With an agent: this is how it goes on if we do not see the end. */
+	/* With an agent: this is how it goes on if we do not see the end; or
+	 * would, if its removal is undone. */
 	d = route_decide(&q->router, r);
-	if (d.action == NULL) {
-		out->state = (out->state & STATE_RCPT_FLAGS) | STATE_RCPT_HELD;
+	if (d.action != NULL)
+		out->action = str_of(d.action->name);
+	else if (!removed)
+		set_state(out, STATE_RCPT_HELD);
+	if (d.action == NULL || !d.quarantine)
 		return;
-	}
-	out->action = str_of(d.action->name);
-	out->next_ms = 0;
-	if (!d.quarantine)
-		return;
-	out->state = (out->state & STATE_RCPT_FLAGS) | STATE_RCPT_QUARANTINED;
-	out->next_ms = clock_wall_ms();
 	out->reply = STR("set aside by a rule");
 	out->relay = STR(QUARANTINE_BY_RULE);
+	if (removed)
+		return;
+	set_state(out, STATE_RCPT_QUARANTINED);
+	out->next_ms = clock_wall_ms();
 }

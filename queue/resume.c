@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "queue/quarantine.h"
 #include "queue/queue.h"
+#include "queue/undo.h"
 
 /* A message whose place was taken by another one, which was durable before
  * its end was. */
@@ -120,6 +121,7 @@ read_rcpt(struct queue *q, struct rcpt *r, const struct state_rcpt *s)
 	r->in.since_ms = state == RCPT_QUARANTINED ? s->next_ms : 0;
 	rcpt_set_word(&q->index, &r->reply, s->reply);
 	rcpt_set_word(&q->index, &r->relay, s->relay);
+	undo_read(r, s);
 	if (s->action.len > 0) {
 		rcpt_set_word(&q->index, &r->action, s->action);
 		rcpt_mark(r, MARK_REROUTED);

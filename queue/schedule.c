@@ -21,7 +21,8 @@
 
 enum {
 	PICK_LOOKS = 1000, /* expired ones passed over in one turn */
-	SWEEP_SHARE = 16,  /* of a put-off line, looked at with each probe */
+	SWEEP_SHARE = 16,  /* of a line that rests, looked at with each probe */
+	HELD_LOOK_MS = 60000, /* a held one is swept at least so often */
 	BACKOFF_MAX_MS = 300000
 };
 
@@ -34,6 +35,8 @@ cmp_key(const struct destination *a, const struct destination *b)
 		return a->numbers_hash < b->numbers_hash ? -1 : 1;
 	if (a->pool != b->pool)
 		return a->pool < b->pool ? -1 : 1;
+	if (a->held != b->held)
+		return a->held ? 1 : -1;
 	return str_cmp(a->hops, b->hops);
 }
 
@@ -177,6 +180,23 @@ settle_idle(struct schedule *s, struct destination *d, uint64_t now_ms)
 	sleep_until(s, d, now_ms + keep_ms);
 }
 
+bool
+schedule_is_held(const struct schedule *s, const struct destination *d)
+{
+	return s->held || d->held;
+}
+
+/* Nobody goes: asleep until its line is looked at. */
+static void
+settle_held(struct schedule *s, struct destination *d, uint64_t now_ms)
+{
+	uint64_t ms =
+	    s->backoff_max_ms < HELD_LOOK_MS ? s->backoff_max_ms : HELD_LOOK_MS;
+
+	if (!d->asleep || d->wake_ms > now_ms + ms)
+		sleep_until(s, d, now_ms + ms);
+}
+
 /* Puts d where it belongs after anything about it changed; may free it. */
 static void
 settle(struct schedule *s, struct destination *d, uint64_t now_ms)
@@ -191,6 +211,10 @@ settle(struct schedule *s, struct destination *d, uint64_t now_ms)
 	}
 	if (d->nwaiting == 0 || d->nflight >= d->window) {
 		unready(s, d);
+		return;
+	}
+	if (schedule_is_held(s, d)) {
+		settle_held(s, d, now_ms);
 		return;
 	}
 	if (destination_may_go_ms(d) > now_ms) {
@@ -222,6 +246,7 @@ key_of(const struct route *to, struct destination *key)
 	key->action = to->action;
 	key->hops = to->hops;
 	key->numbers_hash = to->numbers_hash;
+	key->held = to->held;
 }
 
 static struct destination *
@@ -278,6 +303,8 @@ line_del(struct schedule *s, struct destination *d, struct rcpt *r)
 	assert(r->place == PLACE_WAITING && r->in.destination == d);
 	if (d->hurried == r)
 		d->hurried = NULL;
+	if (d->swept == r)
+		d->swept = TAILQ_NEXT(r, link);
 	TAILQ_REMOVE(&d->waiting, r, link);
 	r->place = PLACE_NONE;
 	r->in.destination = NULL;
@@ -329,19 +356,35 @@ schedule_del(struct schedule *s, struct rcpt *r)
 	look_soon(s, d);
 }
 
+static void
+take_from(struct schedule *s, struct destination *d, schedule_meant_fn *meant,
+    void *ctx, struct rcpt_list *out)
+{
+	struct rcpt *r, *next;
+
+	TAILQ_FOREACH_SAFE(r, &d->waiting, link, next) {
+		if (meant != NULL && !meant(ctx, r))
+			continue;
+		line_del(s, d, r);
+		TAILQ_INSERT_TAIL(out, r, link);
+	}
+	look_soon(s, d);
+}
+
+void
+schedule_take(struct schedule *s, schedule_meant_fn *meant, void *ctx,
+    struct rcpt_list *out)
+{
+	struct destination *d;
+
+	RB_FOREACH(d, destination_tree, &s->destinations)
+		take_from(s, d, meant, ctx, out);
+}
+
 void
 schedule_take_all(struct schedule *s, struct rcpt_list *out)
 {
-	struct destination *d;
-	struct rcpt *r;
-
-	RB_FOREACH(d, destination_tree, &s->destinations) {
-		while ((r = TAILQ_FIRST(&d->waiting)) != NULL) {
-			line_del(s, d, r);
-			TAILQ_INSERT_TAIL(out, r, link);
-		}
-		look_soon(s, d);
-	}
+	schedule_take(s, NULL, NULL, out);
 }
 
 void
@@ -391,24 +434,37 @@ pick(struct schedule *s, struct destination *d, struct rcpt_list *out)
 	return n;
 }
 
+/* Out of the line, and back to where it was unless it is dealt with. */
+static void
+look_at(struct schedule *s, struct destination *d, struct rcpt *r)
+{
+	bool hurried = d->hurried == r;
+
+	d->swept = r;
+	line_del(s, d, r);
+	if (!s->ops->admit(s->ctx, d, r))
+		return;
+	if (d->swept != NULL)
+		TAILQ_INSERT_BEFORE(d->swept, r, link);
+	else
+		TAILQ_INSERT_TAIL(&d->waiting, r, link);
+	line_add(s, d, r);
+	if (hurried)
+		d->hurried = r;
+}
+
 /* Only one in a while leaves the line of a destination that cannot be
- * reached: who grows too old behind it is found here, a share at a time. */
+ * reached, none that of one that is held: who grows too old there is found
+ * here, a share at a time. */
 static void
 sweep(struct schedule *s, struct destination *d)
 {
 	uint32_t n = d->nwaiting / SWEEP_SHARE + PICK_LOOKS;
-	struct rcpt *r;
 
-	if (n > d->nwaiting)
-		n = d->nwaiting;
-	for (; n > 0; n--) {
-		r = TAILQ_FIRST(&d->waiting);
-		line_del(s, d, r);
-		if (!s->ops->admit(s->ctx, d, r))
-			continue;
-		TAILQ_INSERT_TAIL(&d->waiting, r, link);
-		line_add(s, d, r);
-	}
+	if (d->swept == NULL)
+		d->swept = TAILQ_FIRST(&d->waiting);
+	for (; n > 0 && d->swept != NULL; n--)
+		look_at(s, d, d->swept);
 }
 
 /* One work for one destination: false when no agent can take it. */
@@ -457,10 +513,23 @@ wake_sleepers(struct schedule *s, uint64_t now_ms)
 			destination_free(s, d);
 			continue;
 		}
-		if (d->failures > 0)
+		if (d->failures > 0 || schedule_is_held(s, d))
 			sweep(s, d);
 		settle(s, d, now_ms);
 	}
+}
+
+void
+schedule_hold(struct schedule *s, bool held, uint64_t now_ms)
+{
+	struct destination *d, *next;
+
+	if (s->held == held)
+		return;
+	s->held = held;
+	RB_FOREACH_SAFE(d, destination_tree, &s->destinations, next)
+		if (d->nwaiting > 0)
+			settle(s, d, now_ms);
 }
 
 uint64_t

@@ -36,9 +36,9 @@ enum work_end {
 
 struct schedule_ops {
 	/* Asked before r, the next of d's line, is given away (and now and
-	 * then of those that wait for a destination that cannot be reached);
-	 * false: it was dealt with otherwise (it expired) and is nowhere any
-	 * more. */
+	 * then of those that wait for a destination that cannot be reached, or
+	 * is held); false: it was dealt with otherwise (it expired) and is
+	 * nowhere any more. */
 	bool (*admit)(void *ctx, const struct destination *d, struct rcpt *r);
 	/* These recipients of one message are d's next work for agent a. Calls
 	 * schedule_begin first. The list is the callee's. */
@@ -57,6 +57,7 @@ struct schedule {
 	uint64_t nput_off; /* recipients, see schedule_count_put_off */
 	uint64_t backoff_max_ms;
 	bool stopped; /* starts nothing more */
+	bool held;    /* likewise, until it is let go: schedule_hold */
 };
 
 void schedule_init(struct schedule *s, const struct schedule_ops *ops,
@@ -82,6 +83,10 @@ void schedule_del(struct schedule *s, struct rcpt *r);
 /* Every waiting recipient out of its line, into the list `out` (place
  * PLACE_NONE): they are to be routed again. */
 void schedule_take_all(struct schedule *s, struct rcpt_list *out);
+/* The same of those only that are meant (NULL: all). */
+typedef bool schedule_meant_fn(void *ctx, const struct rcpt *r);
+void schedule_take(struct schedule *s, schedule_meant_fn *meant, void *ctx,
+    struct rcpt_list *out);
 /* Next try of r's destination: now, whatever its back-off; if there is one r
  * comes first, behind those that were hurried before. */
 void schedule_hurry(struct schedule *s, struct rcpt *r, uint64_t now_ms);
@@ -101,6 +106,11 @@ bool schedule_is_put_off(const struct rcpt *r);
 uint64_t schedule_count_put_off(const struct schedule *s);
 
 /* --- turns --- */
+/* Nobody goes any more (works in flight go on), or all do again. Lines grow
+ * meanwhile, in their order; who grows too old in them is found. */
+void schedule_hold(struct schedule *s, bool held, uint64_t now_ms);
+/* Does nobody go to d: because of that, or of its route? */
+bool schedule_is_held(const struct schedule *s, const struct destination *d);
 /* Starts all that can be started. Returns when to come again (monotonic), 0
  * when no time but only an event can change anything. */
 uint64_t schedule_run(struct schedule *s, uint64_t now_ms);

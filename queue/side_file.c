@@ -1,4 +1,5 @@
-/* NAME.new, synced, renamed to NAME, the directory synced. */
+/* NAME.new, synced, renamed to NAME, the directory synced. Or NAME, longer by
+ * some bytes, synced. */
 #include "queue/side_file.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -18,6 +20,7 @@ enum { PIECE = 65536, NAME_MAX_BYTES = 64 };
 
 struct writing {
 	struct job job; /* the first member */
+	int (*write)(struct writing *w);
 	int dir;
 	const char *name;
 	struct buf bytes;
@@ -77,12 +80,46 @@ write_whole(struct writing *w)
 	return disk_fsync(w->dir);
 }
 
+/* Or the next one would stand behind a piece of what was not written whole. */
+static void
+cut_back(const struct writing *w, int fd, off_t size)
+{
+	if (ftruncate(fd, size) == -1)
+		log_warn(NULL, "spool", "file=%s error=%s", w->name,
+		    log_cstr(strerror(errno)));
+}
+
+static int
+write_behind(struct writing *w)
+{
+	struct stat st;
+	int fd = openat(w->dir, w->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int rc, error;
+
+	if (fd == -1)
+		return -1;
+	rc = fstat(fd, &st);
+	error = errno;
+	if (rc == 0) {
+		rc = disk_write(
+		    fd, w->bytes.p, w->bytes.len, (uint64_t)st.st_size);
+		if (rc == 0)
+			rc = disk_fdatasync(fd);
+		error = errno;
+		if (rc == -1)
+			cut_back(w, fd, st.st_size);
+	}
+	disk_close(fd);
+	errno = error;
+	return rc;
+}
+
 static void
 work(struct job *j)
 {
 	struct writing *w = (struct writing *)j;
 
-	if (write_whole(w) == -1) {
+	if (w->write(w) == -1) {
 		w->failed = true;
 		fault_errno(&w->why, FAULT_OURS, "%s", w->name);
 	}
@@ -98,21 +135,38 @@ done(struct job *j)
 	free(w);
 }
 
+static void
+post(struct store *s, struct writing like, struct buf *bytes)
+{
+	struct writing *w = xmalloc(sizeof(*w));
+
+	*w = like;
+	w->job.work = work;
+	w->job.done = done;
+	w->dir = s->dir;
+	w->bytes = *bytes;
+	buf_init(bytes, w->bytes.max);
+	housekeep_post(s->housekeep, &w->job, true);
+}
+
 void
 side_file_write(struct store *s, const char *name, struct buf *bytes,
     side_file_fn *fn, void *ctx)
 {
-	struct writing *w = xcalloc(1, sizeof(*w));
+	post(s,
+	    (struct writing){
+		.write = write_whole, .name = name, .fn = fn, .ctx = ctx },
+	    bytes);
+}
 
-	w->job.work = work;
-	w->job.done = done;
-	w->dir = s->dir;
-	w->name = name;
-	w->bytes = *bytes;
-	buf_init(bytes, w->bytes.max);
-	w->fn = fn;
-	w->ctx = ctx;
-	housekeep_post(s->housekeep, &w->job, true);
+void
+side_file_append(struct store *s, const char *name, struct buf *bytes,
+    side_file_fn *fn, void *ctx)
+{
+	post(s,
+	    (struct writing){
+		.write = write_behind, .name = name, .fn = fn, .ctx = ctx },
+	    bytes);
 }
 
 void

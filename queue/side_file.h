@@ -1,4 +1,4 @@
-/* Small files beside the log, written whole or not at all. */
+/* Small files beside the log, written whole or not at all; or added to. */
 #ifndef POSTERN_QUEUE_SIDE_FILE_H
 #define POSTERN_QUEUE_SIDE_FILE_H
 
@@ -17,6 +17,10 @@ typedef void side_file_fn(void *ctx, const struct fault *why);
  * thread; several of one name keep their order. name lives as long as the
  * program. fn is called once, never from inside. */
 void side_file_write(struct store *s, const char *name, struct buf *bytes,
+    side_file_fn *fn, void *ctx);
+/* The same, behind what is in the file, which is there: all of it or nothing;
+ * but a crash, or a disk that fails twice, may leave a part. */
+void side_file_append(struct store *s, const char *name, struct buf *bytes,
     side_file_fn *fn, void *ctx);
 /* Moves it to corrupt/, under a name that says when. */
 void side_file_set_aside(struct store *s, const char *name);

@@ -95,28 +95,29 @@ struct state_rcpt {
 	struct str relay; /* who said it; at most 320 bytes */
 	/* Empty: that of the mail record; else the rules have decided anew. */
 	struct str action;
+	uint64_t operation; /* that made it so, and can be undone; 0: none */
+	uint64_t was_ms;    /* then: next_ms, and the state, before it */
+	uint8_t was;
 };
 
 struct state_record {
 	uint64_t seq;
 	uint64_t when_ms;   /* wall */
-	uint64_t operation; /* of the administrator's change; 0: none. What can
-			     * be undone is found by it. */
+	uint64_t operation; /* of the administrator's change; 0: none */
 	const struct state_rcpt *rcpts;
 	uint32_t nrcpt;
 };
 
 struct store_ops {
-	/* Recovery, from inside store_open: each surviving message in the
-	 * order of its seq's last copy, then later states. */
+	/* Recovery, from inside store_open: each surviving message in the order
+	 * of its seq's last copy, then later states. */
 	void (*on_mail)(
 	    void *ctx, const struct mail_record *m, struct store_ref ref);
 	void (*on_state)(void *ctx, const struct state_record *s);
-	/* The message ended before the restart (its record may still be
-	 * there): forget it. */
+	/* It ended before the restart (its record may be there): forget it. */
 	void (*on_finished)(void *ctx, uint64_t seq);
-	/* Say this message's whole state again with store_add_state: the
-	 * segment of its last one is about to be reused. */
+	/* Say its whole state again with store_add_state: the segment of its
+	 * last one is about to be reused. */
 	void (*on_restate)(void *ctx, uint64_t seq);
 	/* Space or health changed (enum queue_space of smtpd_queue.h). */
 	void (*on_space)(void *ctx, uint8_t space, uint64_t free_bytes);
@@ -166,8 +167,8 @@ void store_finish(struct store *s, struct store_ref ref, uint64_t seq);
  * when nothing was. The queue calls it at the end of a loop round. */
 void store_commit(struct store *s);
 bool store_is_dirty(const struct store *s);
-/* Is there perhaps something that no commit could write? Nothing to do: it is
- * written when the disk takes it; but nobody may be told that it is. */
+/* Is there perhaps something that no commit could write (it is, once the disk
+ * takes it)? Nobody may be told that it is written. */
 bool store_is_behind(const struct store *s);
 
 /* The message read back (by the housekeeping thread): m's views live until
@@ -186,8 +187,7 @@ void store_bodyfile_drop(struct store *s, uint64_t number);
 /* A fresh read-only descriptor, the caller's; -1 when it is not there. */
 int store_bodyfile_open(struct store *s, uint64_t number);
 
-/* The latest wall time that recovery met, also of messages that are over; 0:
- * none. */
+/* The latest wall time recovery met, also of messages that are over; or 0. */
 uint64_t store_latest_ms(const struct store *s);
 uint8_t store_space(const struct store *s, uint64_t *free_bytes);
 

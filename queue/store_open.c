@@ -15,11 +15,12 @@
 #include "queue/recover.h"
 #include "queue/store_impl.h"
 
-static const char FORMAT[] = "postern spool 3\n";
-/* Version 1 knew no quarantine, version 2 no wishes of senders; everything in
- * them means the same now. What wrote them must not meet what we write. */
+static const char FORMAT[] = "postern spool 4\n";
+/* Version 1 knew no quarantine, version 2 no wishes of senders, version 3 not
+ * what was before a change; everything in them means the same now. What wrote
+ * them must not meet what we write. */
 static const char *const OLD_FORMATS[] = { "postern spool 1\n",
-	"postern spool 2\n" };
+	"postern spool 2\n", "postern spool 3\n" };
 
 enum {
 	FORMAT_LEN = sizeof(FORMAT) - 1,

@@ -175,6 +175,9 @@ static const struct {
 	[TRACE_FILTERING]   = { "filtering",   { "why" },                                  { "nrcpt" } },
 	[TRACE_FILTERED]    = { "filtered",    { "verdict", "filter", "reply", "changed" }, { NULL } },
 	[TRACE_REPLACED]    = { "replaced",    { "id" },                                   { NULL } },
+	[TRACE_RESTORED]    = { "restored",    { "to" },                                   { "removed-by" } },
+	[TRACE_ENDED]       = { "ended",       { "to", "state", "action", "relay", "reply" }, { "attempts" } },
+	[TRACE_MORE]        = { "more",        { NULL },                                   { "recipients" } },
 };
 
 /* clang-format on */

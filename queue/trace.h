@@ -12,7 +12,7 @@
 #include "lib/base/id.h"
 #include "lib/base/str.h"
 
-enum { TRACE_BYTES = 16777216, TRACE_TEXTS = 5, TRACE_NUMBERS = 2 };
+enum { TRACE_BYTES = 33554432, TRACE_TEXTS = 5, TRACE_NUMBERS = 2 };
 
 /* Each a row of the table in trace.c: its name, and its keys. */
 enum trace_kind {
@@ -33,6 +33,10 @@ enum trace_kind {
 	TRACE_FILTERING,   /* why; recipients, round */
 	TRACE_FILTERED,    /* verdict, filter, reply; 1: it was changed */
 	TRACE_REPLACED,    /* id of the one it goes on as */
+	TRACE_RESTORED,    /* to; the operation that had removed it */
+	/* of mail that is not here any more */
+	TRACE_ENDED, /* to, state, action, relay, reply; attempts */
+	TRACE_MORE,  /* recipients that are not told of */
 	TRACE_KINDS
 };
 

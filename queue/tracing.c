@@ -1,6 +1,6 @@
 /*
- * What the ring has of a mail; of one that is older than that, but still
- * here, what its record and its states say.
+ * What the ring has of a mail; of one that is older than that what its record
+ * and its states say as long as it is here, and then how it ended.
  */
 #include "queue/tracing.h"
 
@@ -18,7 +18,8 @@ enum {
 };
 
 struct tracing {
-	struct asking asking; /* the first member */
+	struct asking asking;     /* the first member */
+	const struct trace *ring; /* where its events are */
 	char msgid[ID_LEN + 1];
 	uint64_t *places; /* owned */
 	size_t nplaces, at;
@@ -67,8 +68,7 @@ has_accepted(struct tracing *tr)
 	struct trace_row row = { .text = &tr->text };
 
 	for (size_t i = 0; i < tr->nplaces; i++)
-		if (trace_get(tr->asking.peer->q->trace, tr->places[i], &row) ==
-			0 &&
+		if (trace_get(tr->ring, tr->places[i], &row) == 0 &&
 		    row.kind == TRACE_ACCEPTED)
 			return true;
 	return false;
@@ -87,6 +87,22 @@ tell_accepted(struct tracing *tr, const struct entry *e)
 
 	trace_format(&ev, &row);
 	tell(tr, &row);
+}
+
+/* Its beginning is out of the ring, its end is not. */
+static void
+tell_accepted_once(struct tracing *tr)
+{
+	const struct trace *ends = tr->asking.peer->q->ends;
+	struct trace_row row = { .text = &tr->text };
+	uint64_t places[TRACE_END_PLACES];
+	size_t n;
+
+	n = trace_find(
+	    ends, (struct str){ tr->msgid, ID_LEN }, places, TRACE_END_PLACES);
+	if (n > 0 && trace_get(ends, places[0], &row) == 0 &&
+	    row.kind == TRACE_ACCEPTED)
+		tell(tr, &row);
 }
 
 static void
@@ -133,11 +149,15 @@ step(struct asking *a)
 	struct trace_row row = { .text = &tr->text };
 	const struct entry *e = entry_of(tr);
 
-	if (!tr->began && e != NULL && !has_accepted(tr))
-		tell_accepted(tr, e);
+	if (!tr->began && !has_accepted(tr)) {
+		if (e != NULL)
+			tell_accepted(tr, e);
+		else
+			tell_accepted_once(tr);
+	}
 	tr->began = true;
 	for (; tr->at < tr->nplaces && !is_full(tr); tr->at++)
-		if (trace_get(a->peer->q->trace, tr->places[tr->at], &row) == 0)
+		if (trace_get(tr->ring, tr->places[tr->at], &row) == 0)
 			tell(tr, &row);
 	if (tr->nplaces == 0 && e != NULL)
 		for (; tr->rcpt < e->nrcpt && !is_full(tr); tr->rcpt++)
@@ -158,6 +178,14 @@ tracing_free(struct asking *a)
 	free(tr);
 }
 
+static void
+find(struct tracing *tr, const struct trace *ring)
+{
+	tr->ring = ring;
+	tr->nplaces = trace_find(
+	    ring, (struct str){ tr->msgid, ID_LEN }, tr->places, PLACES_MAX);
+}
+
 void
 tracing_start(struct control_peer *p, uint64_t id, const struct ask_trace *ask)
 {
@@ -172,9 +200,10 @@ tracing_start(struct control_peer *p, uint64_t id, const struct ask_trace *ask)
 	memcpy(tr->msgid, ask->msgid.p, ID_LEN);
 	buf_init(&tr->text, TEXT_MAX);
 	tr->places = xreallocarray(NULL, PLACES_MAX, sizeof(*tr->places));
-	tr->nplaces =
-	    trace_find(p->q->trace, ask->msgid, tr->places, PLACES_MAX);
 	tr->asking.peer = p;
+	find(tr, p->q->trace);
+	if (tr->nplaces == 0 && entry_of(tr) == NULL)
+		find(tr, p->q->ends);
 	if (tr->nplaces == 0 && entry_of(tr) == NULL) {
 		tracing_free(&tr->asking);
 		answer(p, id, ANSWER_NOT_FOUND,

@@ -344,22 +344,23 @@ work_done(struct work *w, const struct tell_done *m)
 /* --- the agent dies --- */
 
 /* It has its turn again at once, by the configuration of today; but not the
- * second time: perhaps it is what the agents die of. */
+ * second time that it was begun: perhaps it is what the agents die of. */
 static void
 rcpt_lose(struct work *w, struct rcpt *r)
 {
 	const struct heard h = {
 		.reply = STR("4.3.0 the delivery agent died"),
 	};
+	bool begun = !w->reading && !w->peer->left;
 	bool again = (r->marks & MARK_DUPLICATE) != 0;
 
 	take_rcpt(w, r);
-	if (!w->reading)
+	if (begun)
 		rcpt_mark(r, MARK_DUPLICATE);
 	/* An administrator's wish is fulfilled between two tries. */
 	if (fate_wished(w->q, r))
 		return;
-	if (again && !w->reading)
+	if (again && begun)
 		fate_deferred(w->q, r, &h);
 	else
 		queue_send_rcpt_first(w->q, r);

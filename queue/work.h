@@ -36,6 +36,7 @@ struct agent_peer {
 	uint16_t instance;
 	struct work_tree works;
 	uint64_t next_id;
+	bool left; /* by its own word: what it still has was not begun */
 };
 
 /* schedule_ops.start: ctx is the queue. */

@@ -1,4 +1,4 @@
-/* The rules as for a local client, then each next hop in turn. */
+/* The rules, then each next hop in turn. */
 #include "resolver/explain.h"
 
 #include <stdio.h>
@@ -9,11 +9,19 @@
 #include "lib/base/buf.h"
 #include "lib/mail/path.h"
 #include "lib/rules/hop.h"
-#include "lib/rules/rules.h"
+#include "lib/rules/postmaster.h"
 #include "resolver/from_control.h"
 #include "resolver/way.h"
 
-enum { HOPS_BYTES_MAX = 8192, WHY_MAX = 320, HOST_MAX = 1024 };
+enum {
+	HOPS_BYTES_MAX = 8192,
+	LISTS_SHOWN = 100,
+	/* Of the rows' fields. */
+	WHY_MAX = 320,
+	HOST_MAX = 1024,
+	TEXT_MAX = 4096,
+	MILTERS_BYTES_MAX = 2048
+};
 
 struct explanation {
 	struct question q;
@@ -74,53 +82,148 @@ cond_format(const struct cond *c, char out[static WHY_MAX])
 		[COND_EARLY_TALKER] = "early-talker",
 	};
 	const char *value = c->table != NULL ? table_name(c->table) : c->text;
+	const char *word = words[c->kind];
 	char score[24] = "";
 
 	/* A list that stands in the rule has no name of its own. */
-	if (value != NULL &&
-	    str_starts_nocase(str_of(value), STR("anonymous.")))
+	if (c->table != NULL && table_is_anonymous(c->table))
 		value = "{ ... }";
+	if (c->kind == COND_AUTH && c->table != NULL)
+		word = "auth user";
 	if (c->kind == COND_DNSBL)
 		(void)snprintf(score, sizeof(score), " score %d", c->score);
 	(void)snprintf(out, WHY_MAX, "%s%s%s%.200s%s", c->negate ? "!" : "",
-	    words[c->kind], value == NULL ? "" : " ",
+	    word, value == NULL || value[0] == '\0' ? "" : " ",
 	    value == NULL ? "" : value, score);
 	return out;
 }
 
-static void
-tell_passed(struct explanation *x, const struct rules_query *query,
-    const struct rule *until)
+static bool
+asks_name(const struct cond *c)
 {
-	char what[WHY_MAX], why[WHY_MAX];
+	return c->kind == COND_RDNS || c->kind == COND_FCRDNS ||
+	       c->kind == COND_HELO_PTR;
+}
 
+static void
+add_name_found(struct buf *why, const struct rules_query *q,
+    const struct explain_facts *facts)
+{
+	static const char *const words[] = {
+		[CLIENT_NAME_NONE] = "the client has no name",
+		[CLIENT_NAME_PENDING] = "its name is not known",
+		[CLIENT_NAME_UNCONFIRMED] = "unconfirmed",
+		[CLIENT_NAME_CONFIRMED] = "confirmed",
+		[CLIENT_NAME_FAULT] = "its name cannot be learned",
+	};
+
+	buf_add_str(why, STR(" ("));
+	if (facts->ptr.len > 0) {
+		buf_add_str(why, facts->ptr);
+		buf_add_str(why, STR(", "));
+	}
+	buf_addf(why, "%s)", words[q->name_state]);
+}
+
+static void
+add_lists_found(struct buf *why, const struct cond *c,
+    const struct rules_query *q, const struct explain_facts *facts)
+{
+	if (facts->lists == NULL || q->dnsbl == NULL) {
+		buf_add_str(why, STR(" (lists are not asked about it)"));
+		return;
+	}
+	const struct explain_list *l = &facts->lists[c->dnsbl];
+	buf_addf(why, " (score %d", q->dnsbl[c->dnsbl]);
+	if (l->lists.len > 0) {
+		buf_add_str(why, STR(": "));
+		buf_add_str(why, str_head(l->lists, LISTS_SHOWN));
+	}
+	if (l->silent > 0)
+		buf_addf(why, ", %u silent", l->silent);
+	buf_add_char(why, ')');
+}
+
+/* The first rule that no condition keeps from deciding, be it that the
+ * client's name cannot be learned; NULL: there is none. */
+static const struct rule *
+decider(const struct config *config, const struct rules_query *q, bool *is_open)
+{
+	*is_open = false;
+	for (size_t i = 0; i < config->nrules; i++) {
+		const struct rule *r = &config->rules[i];
+		const struct cond *miss = rules_first_miss(r, q);
+
+		/* Undecided ones are missed last of all. */
+		*is_open = miss != NULL && asks_name(miss) &&
+			   q->name_state == CLIENT_NAME_FAULT;
+		if (miss == NULL || *is_open)
+			return r;
+	}
+	return NULL;
+}
+
+static void
+tell_passed(struct explanation *x, const struct rules_query *q,
+    const struct explain_facts *facts, const struct rule *until)
+{
+	char what[WHY_MAX];
+	struct buf why;
+
+	buf_init(&why, 4096);
 	for (size_t i = 0; i < x->config->nrules; i++) {
 		const struct rule *r = &x->config->rules[i];
 		const struct cond *miss;
 
-		if (r == until || (miss = rules_first_miss(r, query)) == NULL)
-			return;
-		(void)snprintf(why, sizeof(why), "does not hold: %.300s",
-		    cond_format(miss, what));
-		struct row_passed row = { .line = r->line, .why = str_of(why) };
+		if (r == until || (miss = rules_first_miss(r, q)) == NULL)
+			break;
+		buf_reset(&why);
+		buf_addf(
+		    &why, "does not hold: %.240s", cond_format(miss, what));
+		if (asks_name(miss))
+			add_name_found(&why, q, facts);
+		else if (miss->kind == COND_DNSBL)
+			add_lists_found(&why, miss, q, facts);
+		struct row_passed row = { .line = r->line,
+			.why = str_head(buf_str(&why), WHY_MAX) };
 		channel_tell(
 		    x->q.peer->channel, TYPE_row_passed, &row, x->q.id);
 	}
+	buf_clear(&why);
 }
 
 static void
-tell_rule(struct explanation *x, const struct rule *r)
+add_filters(struct buf *out, const struct milter_set *set)
 {
-	struct row_rule row = { .reply = STR("550 5.7.1 Relaying denied") };
+	for (size_t i = 0; i < set->n; i++)
+		buf_addf(out, "%s%s", i > 0 ? " " : "",
+		    set->members[i].milter->name);
+}
 
+static void
+tell_rule(struct explanation *x, const struct rule *r, struct str reply,
+    struct str recipient)
+{
+	struct row_rule row = { .reply = reply,
+		.recipient = recipient,
+		.verdict = VERDICT_REJECT };
+	struct buf milters;
+
+	buf_init(&milters, MILTERS_BYTES_MAX);
 	if (r != NULL) {
 		row.line = r->line;
-		row.text = str_of(r->text);
-		row.reply = str_of(r->reply);
+		row.text = str_head(str_of(r->text), TEXT_MAX);
+		row.verdict = (uint8_t)r->verdict;
 	}
-	if (r != NULL && rules_takes(r))
+	if (r != NULL && r->milters != NULL) {
+		row.own_filters = 1;
+		add_filters(&milters, r->milters);
+	}
+	row.milters = buf_str(&milters);
+	if (r != NULL && rules_takes(r) && reply.len == 0)
 		row.action = str_of(r->action->name);
 	channel_tell(x->q.peer->channel, TYPE_row_rule, &row, x->q.id);
+	buf_clear(&milters);
 }
 
 /* --- next hops --- */
@@ -299,47 +402,79 @@ tell_action(struct explanation *x, const struct action *a, struct str domain)
 
 /* --- the question --- */
 
-static int
-parse_address(struct str address, struct path *out)
+int
+explain_parse(struct str s, unsigned int flags, struct path *out)
 {
 	struct str rest;
-	unsigned int flags =
-	    PATH_ALLOW_BARE | PATH_ALLOW_LOCAL | PATH_ALLOW_UTF8;
 
-	if (path_parse(str_trim(address), flags, out, &rest) != PATH_OK ||
+	flags |= PATH_ALLOW_BARE | PATH_ALLOW_LOCAL | PATH_ALLOW_UTF8;
+	if (path_parse(str_trim(s), flags, out, &rest) != PATH_OK ||
 	    rest.len > 0)
 		return -1;
 	return 0;
 }
 
-void
-explain_start(struct peer *p, uint64_t id, struct str address)
+static void
+tell_verdict(struct explanation *x, const struct rules_query *q,
+    const struct explain_facts *facts, const struct path *to)
 {
+	bool is_open;
+	const struct rule *r = decider(x->config, q, &is_open);
+	const char *reply = is_open ? RULES_NAME_FAULT_REPLY : rules_reply(r);
+
+	tell_rule(x, r, str_of(reply), STR(""));
+	tell_passed(x, q, facts, r);
+	if (reply == NULL)
+		tell_action(x, r->action, to->domain);
+	else
+		finish(x);
+}
+
+/* Nothing is passed over: no rule is asked about the client. */
+static void
+tell_postmaster(
+    struct explanation *x, const struct rule *r, const struct path *to)
+{
+	tell_rule(x, r, STR(""), str_of(x->config->postmaster));
+	tell_action(x, r->action, to->domain);
+}
+
+void
+explain_start(struct peer *p, uint64_t id, struct config *config,
+    const struct rules_query *q, const struct explain_facts *facts,
+    struct path *to)
+{
+	struct explanation *x = xcalloc(1, sizeof(*x));
+
+	x->q.cancel = cancel;
+	x->config = config_ref(config);
+	buf_init(&x->mx, HOPS_BYTES_MAX);
+	question_start(&x->q, p, id);
+	const struct rule *r = postmaster_rule(config, q->helo, to);
+	if (r != NULL)
+		tell_postmaster(x, r, to);
+	else
+		tell_verdict(x, q, facts, to);
+}
+
+void
+explain_routes(struct peer *p, uint64_t id, struct str address)
+{
+	static const struct explain_facts nothing;
 	struct config *config = way_config();
 	struct path to;
 
-	if (config == NULL || parse_address(address, &to) == -1) {
+	if (config == NULL || explain_parse(address, 0, &to) == -1) {
 		from_control_answer(
 		    p->channel, id, ANSWER_REFUSED_IT, "not an address", 0);
 		return;
 	}
 	if (to.domain.len == 0)
 		to.domain = str_of(config->domain);
-	struct explanation *x = xcalloc(1, sizeof(*x));
-	x->q.cancel = cancel;
-	x->config = config_ref(config);
-	buf_init(&x->mx, HOPS_BYTES_MAX);
-	question_start(&x->q, p, id);
-	struct rules_query query = { .client = { .family = ADDR_LOCAL },
+	struct rules_query q = { .client = { .family = ADDR_LOCAL },
 		.name_state = CLIENT_NAME_NONE,
 		.helo = str_of(config->hostname),
 		.rcpt_local = to.local,
 		.rcpt_domain = to.domain };
-	const struct rule *rule = rules_decide(config, &query).rule;
-	tell_rule(x, rule);
-	tell_passed(x, &query, rule);
-	if (rule != NULL && rules_takes(rule))
-		tell_action(x, rule->action, to.domain);
-	else
-		finish(x);
+	explain_start(p, id, config, &q, &nothing, &to);
 }

@@ -7,6 +7,7 @@
 #include "lib/base/buf.h"
 #include "lib/proc/tell_stats.h"
 #include "resolver/explain.h"
+#include "resolver/matching.h"
 #include "resolver/peer.h"
 #include "resolver/query.h"
 #include "resolver/validation.h"
@@ -223,7 +224,17 @@ on_ask_routes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		from_control_answer(
 		    ch, id, ANSWER_UNAVAILABLE, "too many questions", 0);
 	else
-		explain_start(ctx, id, m->address);
+		explain_routes(ctx, id, m->address);
+}
+
+static void
+on_ask_match(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	if (peer_has_too_many(ctx))
+		from_control_answer(
+		    ch, id, ANSWER_UNAVAILABLE, "too many questions", 0);
+	else
+		matching_start(ctx, id, msg);
 }
 
 /* --- the table --- */
@@ -234,6 +245,7 @@ static const struct handler handlers[] = {
 	{ TYPE_ask_resolve, on_ask_resolve },
 	{ TYPE_ask_dnssec, on_ask_dnssec },
 	{ TYPE_ask_routes, on_ask_routes },
+	{ TYPE_ask_match, on_ask_match },
 	{ 0, NULL },
 };
 

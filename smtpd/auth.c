@@ -13,6 +13,7 @@
 #include "smtpd/filtering.h"
 #include "smtpd/limits.h"
 #include "smtpd/line_input.h"
+#include "smtpd/recorder.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -173,6 +174,9 @@ log_result(const struct auth *a)
 	    log_cstr(a->user != NULL ? a->user : ""), log_cstr(a->mech->name),
 	    log_cstr(results[a->result].word), why != NULL ? " why=" : "",
 	    why != NULL ? log_cstr(why) : "");
+	recorder_note(a->session, "auth %s %s: %s%s%s", a->mech->name,
+	    a->user != NULL ? a->user : "", results[a->result].word,
+	    why != NULL ? ", " : "", why != NULL ? why : "");
 }
 
 void
@@ -356,6 +360,7 @@ auth_input(struct session *s, struct str in)
 	case LINE_MORE:
 		break;
 	case LINE_OK:
+		recorder_secret(s);
 		if (auth_take(s, line, used < in.len) == STAGE_ANSWERED)
 			command_done(s->command);
 		break;

@@ -19,6 +19,9 @@ struct session;
 /* Of the command or of one line of the exchange (RFC 4954 4). */
 enum { AUTH_LINE_MAX = 12288 };
 
+/* In the place of a secret. */
+#define AUTH_MASK "***"
+
 #define AUTH_LIMITED_REPLY "454 4.7.0 Too many failures, try again later"
 
 /* May AUTH be said now? */
@@ -28,6 +31,13 @@ void auth_mechanisms(const struct session *s, struct buf *out);
 /* NULL: it is not offered here. */
 const struct auth_mech *auth_find_mech(
     const struct session *s, struct str name);
+
+/* What may be shown of AUTH's argument: the mechanism; AUTH_MASK when that is
+ * none that anybody knows, for it may be a secret that went astray. */
+struct str auth_shown(struct str args);
+/* Where in this text the first word stands that announces a secret, in AUTH or
+ * in what is mistaken for it (PASS, LOGIN): its length when none does. */
+size_t auth_find_hint(struct str text);
 
 /* --- the command in progress is AUTH --- */
 

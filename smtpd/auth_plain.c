@@ -4,6 +4,12 @@
 
 #include "smtpd/auth_mech.h"
 
+static bool
+is_password(struct str s)
+{
+	return s.len > 0 && memchr(s.p, '\0', s.len) == NULL;
+}
+
 /* The password as it was typed: whoever made the hash typed it likewise. */
 static enum auth_turn
 ask(struct auth *a, struct str password)
@@ -14,7 +20,7 @@ ask(struct auth *a, struct str password)
 	uint64_t id = 0;
 	int r;
 
-	if (password.len == 0 || memchr(password.p, '\0', password.len) != NULL)
+	if (!is_password(password))
 		return auth_fail(a, AUTH_MALFORMED);
 	if (password.len > VAULT_SECRET_MAX)
 		return auth_fail(a, AUTH_WRONG);
@@ -31,15 +37,18 @@ plain_message(struct auth *a, struct str in)
 	enum auth_turn turn;
 
 	n = str_find(rest, '\0');
-	if (n == rest.len)
-		return auth_fail(a, AUTH_MALFORMED);
 	user = str_head(rest, n);
+	rest = str_skip(rest, n + 1);
+	/* Before the name is logged: of "alice NUL secret NUL" the second is
+	 * none. */
+	if (!is_password(rest))
+		return auth_fail(a, AUTH_MALFORMED);
 	turn = auth_set_user(a, user);
 	if (turn != AUTH_NEXT)
 		return turn;
 	if (authz.len > 0 && !str_eq(authz, user))
 		return auth_fail(a, AUTH_OTHER);
-	return ask(a, str_skip(rest, n + 1));
+	return ask(a, rest);
 }
 
 static enum auth_turn

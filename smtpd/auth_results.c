@@ -89,6 +89,7 @@ auth_results_strip(struct body *b, struct str name)
 			memmove(p + to, p + begin, pos - begin);
 		to += pos - begin;
 	}
-	body_cut(b, to, pos - to);
+	if (n > 0)
+		body_cut(b, to, pos - to);
 	return n;
 }

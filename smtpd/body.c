@@ -144,7 +144,8 @@ bool
 body_needs_file(const struct body *b)
 {
 	return b->fault == BODY_FINE && b->head.done &&
-	       content_is_over(&b->content);
+	       (content_is_over(&b->content) ||
+		   content_is_stranded(&b->content));
 }
 
 bool

@@ -7,6 +7,34 @@
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
+struct str
+auth_shown(struct str args)
+{
+	static const char *const names[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256",
+		"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS",
+		"SCRAM-SHA-512", "CRAM-MD5", "DIGEST-MD5", "XOAUTH2",
+		"OAUTHBEARER", "NTLM", "GSSAPI", "EXTERNAL", "ANONYMOUS" };
+	struct str word = str_head(args, str_find(args, ' '));
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eq_nocase(word, str_of(names[i])))
+			return word;
+	return args.len > 0 ? STR(AUTH_MASK) : word;
+}
+
+size_t
+auth_find_hint(struct str text)
+{
+	static const struct str words[] = { { "AUTH", 4 }, { "LOGIN", 5 },
+		{ "PASS", 4 }, { "PLAIN", 5 } };
+
+	for (size_t at = 0; at < text.len; at++)
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			if (str_starts_nocase(str_skip(text, at), words[i]))
+				return at;
+	return text.len;
+}
+
 /* May it be said now; whatever stands behind it? */
 static enum stage
 check_state(const struct session *s, struct command *c)

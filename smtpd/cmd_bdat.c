@@ -12,6 +12,7 @@
 #include "smtpd/cmd_data.h"
 #include "smtpd/filtering.h"
 #include "smtpd/limits.h"
+#include "smtpd/recorder.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/tx.h"
@@ -117,6 +118,7 @@ chunk_done(struct session *s)
 	struct body *b = s->body;
 
 	b->nchunks++;
+	recorder_note(s, "content %" PRIu64 " bytes", c->size);
 	if (c->last) {
 		stats_add(STAT_BDAT, 1);
 		data_end(s);

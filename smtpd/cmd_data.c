@@ -11,6 +11,7 @@
 #include "smtpd/from_queue.h"
 #include "smtpd/limits.h"
 #include "smtpd/received.h"
+#include "smtpd/recorder.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/submission.h"
@@ -174,10 +175,41 @@ data_refuse(struct command *c, enum body_fault fault)
 	return command_refuse(c, faults[fault].why, faults[fault].reply);
 }
 
+static void data_commit(struct command *c);
+
+/* The file is one of the present queue's, or there is none to be had. */
+static void
+on_moved(void *ctx, struct content *content, bool ok)
+{
+	struct session *s = ctx;
+
+	(void)content;
+	(void)ok;
+	data_commit(s->command);
+}
+
+/* A queue has handed over to the next while filters thought. */
+static bool
+data_moves(struct session *s)
+{
+	struct content *content = &s->body->content;
+
+	if (s->body->fault != BODY_FINE || !content_is_stranded(content))
+		return false;
+	content->on_file = on_moved;
+	content->ctx = s;
+	if (!content_ask_file(content))
+		return false;
+	session_enter(s, SESSION_BUSY);
+	return true;
+}
+
 /* What is there goes to the queue, or is refused for what is wrong with it. */
 static void
 data_commit(struct command *c)
 {
+	if (data_moves(c->session))
+		return;
 	/* The queue may be another than the one that its file is of. */
 	enum body_fault f = body_finish(c->session->body);
 
@@ -217,6 +249,9 @@ data_filtered(struct command *c)
 void
 data_end(struct session *s)
 {
+	if (!s->body->chunked)
+		recorder_note(
+		    s, "content %llu bytes", (unsigned long long)s->body->raw);
 	if (body_finish(s->body) == BODY_FINE) {
 		submission_fix(s);
 		add_received(s);

@@ -79,6 +79,19 @@ write_xclient(const struct session *s, struct buf *out)
 	buf_add_str(out, STR(" " XCLIENT_WORDS));
 }
 
+static bool
+is_submit(const struct session *s)
+{
+	return s->client.family == ADDR_LOCAL;
+}
+
+/* For who makes a header of its own: what completes addresses here. */
+static void
+write_domain(const struct session *s, struct buf *out)
+{
+	buf_addf(out, " %s", s->config->domain);
+}
+
 static const struct {
 	const char *word;
 	bool (*is_offered)(const struct session *s); /* NULL: always */
@@ -96,6 +109,7 @@ static const struct {
 	{ "AUTH", auth_is_offered, write_auth },
 	{ "REQUIRETLS", secure_is_on, NULL },
 	{ "XCLIENT", xclient_is_allowed, write_xclient },
+	{ "XDOMAIN", is_submit, write_domain },
 };
 
 enum stage

@@ -5,6 +5,7 @@
 #include "smtpd/filtering.h"
 #include "smtpd/from_queue.h"
 #include "smtpd/limits.h"
+#include "smtpd/policy.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 #include "smtpd/syntax.h"
@@ -14,12 +15,19 @@ enum stage
 mail_check(const struct session *s, struct command *c)
 {
 	struct str rest;
+	unsigned int flags = PATH_ALLOW_NULL;
+	enum stage r;
 
-	(void)s;
 	if (!syntax_keyword(c, STR("FROM:"), &rest))
 		return command_refuse(
 		    c, "syntax", "501 5.5.4 Syntax: MAIL FROM:<address>");
-	return syntax_path(c, rest, PATH_ALLOW_NULL, PARAM_MAIL);
+	/* A user of this machine needs no domain. */
+	if (s->client.family == ADDR_LOCAL)
+		flags |= PATH_ALLOW_LOCAL;
+	r = syntax_path(c, rest, flags, PARAM_MAIL);
+	if (r == STAGE_GO)
+		policy_complete(s, &c->path);
+	return r;
 }
 
 /* Somebody may have said so since it came. */
@@ -43,9 +51,9 @@ mail_limits(const struct session *s, struct command *c)
 
 	if (is_blocked(s))
 		return command_refuse(c, "blocked", "421 4.7.0 Access denied");
-	if (sessions_are_stopping())
-		return command_refuse(
-		    c, "stopping", "421 4.3.2 Shutting down, try again later");
+	reply = sessions_last_word(&why);
+	if (reply != NULL)
+		return command_refuse(c, why, reply);
 	if (s->nmails >= limits_messages(s)) {
 		stats_add(STAT_LIMIT_MESSAGES, 1);
 		return command_refuse(c, "messages",

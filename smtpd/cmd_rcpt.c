@@ -25,8 +25,9 @@ rcpt_check(const struct session *s, struct command *c)
 	r = syntax_path(c, rest, PATH_ALLOW_LOCAL, PARAM_RCPT);
 	if (r != STAGE_GO)
 		return r;
-	/* The only mailbox that needs no domain (RFC 5321 4.5.1). */
-	if (c->path.domain.len == 0 &&
+	/* The only mailbox that needs no domain (RFC 5321 4.5.1); those of this
+	 * machine are who they are. */
+	if (c->path.domain.len == 0 && s->client.family != ADDR_LOCAL &&
 	    !str_eq_nocase(c->path.local, STR("postmaster")))
 		return command_refuse(
 		    c, "syntax", "501 5.1.3 The address has no domain");
@@ -61,21 +62,9 @@ rcpt_rules(const struct session *s, struct command *c)
 		return policy_need(s, c);
 	rule = c->verdict.rule;
 	if (rule == NULL)
-		return command_refuse(
-		    c, "no-match", "550 5.7.1 Relaying denied");
-	switch (rule->verdict) {
-	case VERDICT_ACTION:
-	case VERDICT_QUARANTINE:
-		break;
-	case VERDICT_REJECT:
-		return command_refuse(c, "rule",
-		    rule->reply != NULL ? rule->reply :
-					  "550 5.7.1 Refused by policy");
-	case VERDICT_TEMPFAIL:
-		return command_refuse(c, "rule",
-		    rule->reply != NULL ? rule->reply :
-					  "451 4.7.1 Try again later");
-	}
+		return command_refuse(c, "no-match", rules_reply(NULL));
+	if (!rules_takes(rule))
+		return command_refuse(c, "rule", rules_reply(rule));
 	return STAGE_GO;
 }
 

@@ -11,10 +11,12 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "smtpd/auth.h"
 #include "smtpd/body.h"
 #include "smtpd/client_name.h"
 #include "smtpd/cmd_bdat.h"
 #include "smtpd/limits.h"
+#include "smtpd/recorder.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -51,7 +53,7 @@ command_free(struct command **c)
 	if (*c == NULL)
 		return;
 	stop_waiting(*c);
-	if (((*c)->verb->flags & VERB_SECRET) != 0)
+	if (((*c)->verb->flags & VERB_SECRET) != 0 || (*c)->session->veiled)
 		explicit_bzero((*c)->line, (*c)->args.len);
 	free((*c)->text);
 	free((*c)->domain);
@@ -195,16 +197,6 @@ command_was_judged(const struct command *c)
 
 /* --- the way through them --- */
 
-static struct str
-first_word(struct str s)
-{
-	size_t n = 0;
-
-	while (n < s.len && s.p[n] != ' ' && s.p[n] != '\t')
-		n++;
-	return str_head(s, n);
-}
-
 static void
 log_refusal(const struct command *c)
 {
@@ -214,7 +206,9 @@ log_refusal(const struct command *c)
 	if (c->quiet)
 		return;
 	if ((c->verb->flags & VERB_SECRET) != 0)
-		args = first_word(args);
+		args = auth_shown(args);
+	else if (s->veiled && args.len > 0)
+		args = STR(AUTH_MASK);
 	log_info(s->tx != NULL ? &s->tx->log : &s->log, "reject",
 	    "stage=%s reply=%s why=%s client=%s rdns=%s arg=%s",
 	    log_cstr(c->verb->stage), log_cstr(c->reply),
@@ -251,6 +245,10 @@ judge(struct command *c)
 		c->close = true;
 	if (c->reply[0] == '5')
 		p = limits_error(s);
+	/* More of it may follow all the same: behind a dot or a count that
+	 * came too early, too. */
+	if ((c->verb->flags & (VERB_CONTENT | VERB_OCTETS)) != 0)
+		s->veiled = true;
 	if (((c->verb->flags & VERB_JUNK) != 0 || c->junk) && limits_junk(s) &&
 	    p != PENALTY_CLOSE) {
 		c->reply = "421 4.7.0 Too many commands without mail";
@@ -351,8 +349,9 @@ command_begin(struct session *s, struct str line, bool followed)
 	struct str args;
 	const struct verb *verb = verb_find(line, &args);
 
+	recorder_command(s, verb, line, args);
 	s->command = command_new(s, verb, args, followed);
-	if ((verb->flags & VERB_SECRET) != 0)
+	if (s->veiled)
 		stream_wipe(s->stream);
 	s->ncmds++;
 	run(s->command);

@@ -45,7 +45,7 @@ enum verb_flags {
 	VERB_OPEN = 128,   /* not once content has begun to come in chunks */
 	VERB_OCTETS = 256, /* so many octets as it says follow it, whatever the
 			    * reply is */
-	VERB_SECRET = 512  /* of its argument only the first word is logged, and
+	VERB_SECRET = 512  /* of its argument only auth_shown is logged, and
 			    * nothing is left behind */
 };
 

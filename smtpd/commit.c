@@ -72,6 +72,7 @@ log_accepted(const struct session *s)
 {
 	const struct tx *tx = s->tx;
 	const struct body *b = s->body;
+	uint64_t us = clock_mono_us() - tx->begin_us;
 	bool unsent = s->state != SESSION_BUSY || s->ended;
 
 	/* unsent: the client was gone before it could hear of it */
@@ -79,10 +80,10 @@ log_accepted(const struct session *s)
 	    "from=%s rdns=%s nrcpt=%u tls=%s user=%s size=%llu ms=%llu%s",
 	    log_cstr(tx->from), log_cstr(caller_text(s->caller)), tx->nrcpt,
 	    log_cstr(tls_text(s)), log_cstr(s->user != NULL ? s->user : ""),
-	    (unsigned long long)b->size,
-	    (unsigned long long)(clock_mono_ms() - tx->begin_ms),
+	    (unsigned long long)b->size, (unsigned long long)(us / 1000),
 	    unsent ? " reply=unsent" : "");
 	count_accepted(tx, b->size);
+	stats_accept(us);
 }
 
 /* Which reply an answer (or none) means; NULL: it is kept. */

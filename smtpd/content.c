@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
@@ -160,12 +161,42 @@ static const enum content_fault refusals[] = {
 	[REFUSED_MALFORMED] = CONTENT_NO_FILE,
 };
 
+/* Its content to another file, within the kernel. */
+static void
+move_file(struct content *c, int from, uint64_t size)
+{
+	off_t at = 0;
+
+	while ((uint64_t)at < size) {
+		ssize_t n = sendfile(c->fd, from, &at, size - (uint64_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			content_fail(
+			    c, n < 0 && (errno == ENOSPC || errno == EDQUOT ||
+					    errno == EFBIG) ?
+				   CONTENT_NO_SPACE :
+				   CONTENT_NO_FILE);
+			return;
+		}
+	}
+}
+
 static void
 take_file(struct content *c, const struct answer_bodyfile *m, uint64_t from)
 {
+	int old = c->fd;
+	uint64_t size = c->file_size;
+
 	c->bodyfile = m->bodyfile;
 	c->fd = m->file;
 	c->generation = from;
+	if (old != -1) {
+		move_file(c, old, size);
+		close(old);
+		return;
+	}
 	write_file(c, c->bytes.p + c->held, c->bytes.len - c->held);
 	if (c->fault == CONTENT_FINE)
 		c->bytes.len = c->held;
@@ -205,6 +236,15 @@ content_is_over(const struct content *c)
 {
 	return c->fault == CONTENT_FINE && c->fd < 0 && c->ask == NULL &&
 	       c->bytes.len > MAIL_INLINE_MAX;
+}
+
+bool
+content_is_stranded(const struct content *c)
+{
+	return c->fault == CONTENT_FINE && c->bodyfile != 0 && c->fd >= 0 &&
+	       c->ask == NULL && c->generation != from_queue_generation() &&
+	       c->generation >= from_queue_unbroken() &&
+	       from_queue_channel() != NULL;
 }
 
 bool

@@ -61,6 +61,9 @@ bool content_has_8bit(struct str bytes);
 void content_put(struct content *c, const char *p, size_t len);
 /* There is more in memory than should be, and no file. */
 bool content_is_over(const struct content *c);
+/* Its file is of a queue that has handed over to the present one, which does
+ * not know it: what is in it has to move. */
+bool content_is_stranded(const struct content *c);
 /* Asks the queue for a file. False: there is no queue, fault is set. */
 bool content_ask_file(struct content *c);
 /* Appends, within max_size, and asks when that is due: MILTER_WAIT means that

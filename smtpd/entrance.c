@@ -10,12 +10,28 @@
 #include "smtpd/limits.h"
 #include "smtpd/line_input.h"
 #include "smtpd/session.h"
+#include "smtpd/sessions.h"
 #include "smtpd/stats.h"
 #include "smtpd/stress.h"
 
 /* Each: true when the matter is decided. */
 typedef bool question_fn(struct entrance *e, const struct config *c,
     const struct listener *l, const struct addr *client);
+
+/* Nobody is let in now, not even our own users. */
+static bool
+is_paused(struct entrance *e, const struct config *c, const struct listener *l,
+    const struct addr *client)
+{
+	(void)c;
+	(void)l;
+	(void)client;
+	if (!sessions_are_paused())
+		return false;
+	e->reply = SESSIONS_PAUSED_REPLY;
+	e->why = "paused";
+	return true;
+}
 
 /* What the administrator said of this source. */
 static bool
@@ -81,12 +97,12 @@ is_limited(struct entrance *e, const struct config *c, const struct listener *l,
     const struct addr *client)
 {
 	e->reply =
-	    limits_enter(c, client, l->id, e->trusted, &e->ticket, &e->why);
+	    limits_enter(c, client, l->slot, e->trusted, &e->ticket, &e->why);
 	e->counted = e->reply == NULL && limits_are_counting();
 	return e->reply != NULL;
 }
 
-static question_fn *const questions[] = { is_blocked, is_stressed,
+static question_fn *const questions[] = { is_paused, is_blocked, is_stressed,
 	is_filtering_full, is_limited };
 
 void
@@ -104,7 +120,7 @@ entrance_ask_balancer(struct entrance *e, const struct config *c,
     const struct listener *l, const struct addr *balancer)
 {
 	*e = (struct entrance){ .trusted = true };
-	if (!is_stressed(e, c, l, balancer))
+	if (!is_paused(e, c, l, balancer) && !is_stressed(e, c, l, balancer))
 		is_limited(e, c, l, balancer);
 	e->trusted = false;
 }
@@ -115,7 +131,7 @@ entrance_again(struct session *s)
 	struct entrance e;
 
 	if (s->counted)
-		limits_leave(s->listener->id, s->ticket);
+		limits_leave(s->listener->slot, s->ticket);
 	s->counted = false;
 	entrance_ask(&e, s->config, s->listener, &s->client);
 	s->trusted = e.trusted;

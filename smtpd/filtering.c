@@ -12,6 +12,7 @@
 #include "smtpd/cmd_data.h"
 #include "smtpd/content.h"
 #include "smtpd/policy.h"
+#include "smtpd/recorder.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
@@ -79,6 +80,11 @@ on_event(void *ctx, const struct milter_event *e)
 	struct filtering *f = ctx;
 	bool in_tx = f->session->tx != NULL || f->tx != NULL;
 
+	recorder_note(f->session, "filter %s %s: %s, %llu ms%s%s%s", e->filter,
+	    milter_stage_name(e->stage), milter_verdict_name(e->verdict),
+	    (unsigned long long)(e->us / 1000), e->shadow ? ", shadow" : "",
+	    e->fault != NULL ? ", failed: " : "",
+	    e->fault != NULL ? e->fault : "");
 	mail_events_add_milter(in_tx ? &f->events : NULL, log_of(f), e);
 }
 

@@ -8,6 +8,8 @@
 #include "lib/base/latency.h"
 #include "lib/proc/tell_stats.h"
 #include "milters/client/milter_report.h"
+#include "smtpd/follow.h"
+#include "smtpd/recorder_rows.h"
 #include "smtpd/scan_try.h"
 #include "smtpd/session_rows.h"
 #include "smtpd/stats.h"
@@ -82,6 +84,7 @@ on_ask_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	for (const struct counter *c = stats_all(); c->name != NULL; c++)
 		tell_stat(ch, id, c->name, c->value);
 	milters_report(tell_numbers, &q);
+	tell_latency(ch, id, "smtpd.accept", stats_accept_times());
 	tell_stats_common(ch, id, "smtpd");
 	answer_ok(&q);
 }
@@ -200,6 +203,31 @@ on_ask_sessions(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	session_rows_start(ch, id);
 }
 
+static void
+on_ask_session(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct ask_session *m = msg;
+
+	(void)ctx;
+	recorder_rows_start(ch, id, m->session);
+}
+
+static void
+on_ask_follow(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ctx;
+	follow_start(ch, id, msg);
+}
+
+static void
+on_tell_cancel(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	(void)ctx;
+	(void)ch;
+	(void)msg;
+	follow_stop(id);
+}
+
 /* --- the channel --- */
 
 static const struct handler handlers[] = {
@@ -209,6 +237,9 @@ static const struct handler handlers[] = {
 	{ TYPE_tell_mail, on_tell_mail },
 	{ TYPE_ask_test_milter, on_ask_test_milter },
 	{ TYPE_ask_sessions, on_ask_sessions },
+	{ TYPE_ask_session, on_ask_session },
+	{ TYPE_ask_follow, on_ask_follow },
+	{ TYPE_tell_cancel, on_tell_cancel },
 	{ 0, NULL },
 };
 
@@ -226,6 +257,8 @@ on_drained(void *ctx)
 	(void)ctx;
 	scan_try_go_on();
 	session_rows_go_on();
+	recorder_rows_go_on();
+	follow_go_on();
 }
 
 struct channel *
@@ -245,6 +278,8 @@ from_control_stop(void)
 {
 	scan_try_lost();
 	session_rows_lost();
+	recorder_rows_lost();
+	follow_lost();
 	buf_clear(&peer.mail);
 	channel_free(&peer.channel);
 }

@@ -6,10 +6,19 @@
 #include "smtpd/command.h"
 #include "smtpd/scan_queue.h"
 #include "smtpd/session.h"
+#include "smtpd/sessions.h"
 
 static struct channel *channel;
 static struct loop *loop;
 static uint64_t generation;
+/* Of the first channel from which on each was handed over to the next. */
+static uint64_t unbroken;
+/* The one before, while answers are still to come from it. */
+static struct channel *former;
+
+static enum { HAND_NOT, HAND_EXPECTED, HAND_DONE } handing;
+
+static void (*handed_over)(void);
 static enum queue_space space;
 static struct commands waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
@@ -20,10 +29,14 @@ on_drained(void *ctx)
 	command_wake(&waiting);
 }
 
+static void on_quiet(void *ctx);
+
 static void
 on_closed(void *ctx, struct channel *ch)
 {
 	(void)ctx;
+	if (ch == former)
+		on_quiet(NULL);
 	if (ch != channel)
 		return;
 	channel_free(&channel);
@@ -62,7 +75,21 @@ on_block(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	blocks_add(msg);
 }
 
+/* Until it is said nothing changes: a new queue does not open what the former
+ * one had closed. */
+static void
+on_paused(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_paused *m = msg;
+
+	(void)ctx;
+	(void)id;
+	if (ch == channel)
+		sessions_pause(m->paused != 0);
+}
+
 static const struct handler handlers[] = {
+	{ TYPE_tell_paused, on_paused },
 	{ TYPE_tell_space, on_space },
 	{ TYPE_tell_blocks, on_blocks },
 	{ TYPE_tell_block, on_block },
@@ -73,10 +100,58 @@ static const struct handler handlers[] = {
 	{ 0, NULL },
 };
 
+/* --- one queue hands over to the next --- */
+
+/* What the former one was asked is answered, or never will be. */
+static void
+on_quiet(void *ctx)
+{
+	(void)ctx;
+	channel_free(&former);
+	handing = HAND_NOT;
+	if (handed_over != NULL)
+		handed_over();
+}
+
+void
+from_queue_hand_over(void (*fn)(void))
+{
+	handed_over = fn;
+	handing = HAND_EXPECTED;
+}
+
+uint64_t
+from_queue_unbroken(void)
+{
+	return unbroken;
+}
+
+/* The channel of before is in its last hour, or dead. */
+static void
+give_up_former(void)
+{
+	bool gone = channel == NULL;
+
+	if (handing != HAND_EXPECTED) {
+		from_queue_stop();
+		unbroken = generation + 1;
+		return;
+	}
+	channel_free(&former);
+	former = channel;
+	channel = NULL;
+	handing = HAND_DONE;
+	if (gone)
+		unbroken = generation + 1;
+	command_wake(&waiting);
+}
+
+/* --- the channel --- */
+
 struct channel *
 from_queue_start(struct loop *l, int fd)
 {
-	from_queue_stop();
+	give_up_former();
 	loop = l;
 	generation++;
 	space = SPACE_OK;
@@ -84,6 +159,10 @@ from_queue_start(struct loop *l, int fd)
 	channel = channel_new(
 	    l, fd, &smtpd_queue_edge, EDGE_A, handlers, on_closed, NULL);
 	channel_on_drained(channel, on_drained, NULL);
+	if (handing == HAND_DONE && former == NULL)
+		on_quiet(NULL);
+	else if (handing == HAND_DONE)
+		channel_on_quiet(former, on_quiet, NULL);
 	return channel;
 }
 

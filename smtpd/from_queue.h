@@ -15,6 +15,12 @@ struct command;
 
 /* A channel over fd (taken); the one before is dead. */
 struct channel *from_queue_start(struct loop *l, int fd);
+/* The next queue takes over from the present one in order: the next channel
+ * is to it. What was asked before is still answered by the present one; behind
+ * that, when both is done, fn. */
+void from_queue_hand_over(void (*fn)(void));
+/* Since the channel with this number each was handed over to the next. */
+uint64_t from_queue_unbroken(void);
 /* Closes it: whoever asked is answered with a fault. */
 void from_queue_stop(void);
 /* NULL while there is none. */

@@ -4,8 +4,10 @@
 #include <sys/socket.h>
 
 #include "lib/base/log.h"
+#include "smtpd/auth.h"
 #include "smtpd/line_input.h"
 #include "smtpd/opening.h"
+#include "smtpd/recorder.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
@@ -21,10 +23,12 @@ is_refused(struct session *s, struct str said)
 	if (s->early)
 		return !flag;
 	s->early = true;
+	recorder_note(s, "it talks before the greeting");
 	stats_add(STAT_EARLY_TALKERS, 1);
+	said = str_head(said, auth_find_hint(str_head(said, SHOWN_MAX)));
 	log_info(&s->log, "early-talker", "client=%s action=%s pregreet=%s",
 	    log_cstr(s->client_text), log_cstr(flag ? "flagged" : "refused"),
-	    log_str(str_head(said, SHOWN_MAX)));
+	    log_str(said));
 	return !flag;
 }
 

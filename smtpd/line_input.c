@@ -8,6 +8,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/client_name.h"
 #include "smtpd/command.h"
+#include "smtpd/recorder.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
@@ -28,6 +29,8 @@ line_end_early(struct session *s, const char *why, const char *reply)
 	    "stage=%s reply=%s why=%s client=%s rdns=%s", log_cstr(stage),
 	    log_cstr(reply), log_cstr(why), log_cstr(s->client_text),
 	    log_cstr(caller_text(s->caller)));
+	if (reply == NULL)
+		recorder_note(s, "refused: %s", why);
 	session_end(s, reply, why);
 }
 
@@ -50,6 +53,7 @@ line_input(struct session *s, struct str in)
 	size_t used;
 
 	if (verb_is_forbidden(in)) {
+		recorder_odd_line(s, in);
 		line_end_early(
 		    s, "not-smtp", "521 5.5.1 This is an SMTP server");
 		return in.len;
@@ -61,11 +65,13 @@ line_input(struct session *s, struct str in)
 		command_begin(s, line, used < in.len);
 		break;
 	case LINE_BARE:
+		recorder_odd_line(s, in);
 		line_end_early(s, "bare-newline",
 		    "500 5.5.2 Lines end with CR LF and hold no other CR, LF "
 		    "or NUL");
 		break;
 	case LINE_LONG:
+		recorder_odd_line(s, in);
 		s->skipped = used;
 		s->skip_last = in.p[used - 1];
 		session_enter(s, SESSION_SKIP);

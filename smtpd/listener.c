@@ -2,6 +2,10 @@
  * Accepts, asks the limits, makes a session. When descriptors run out one
  * that was kept for it answers the client; nobody is left hanging, and the
  * loop does not spin on a socket it cannot serve.
+ *
+ * The listeners of another configuration come while we run: a socket that is
+ * one of ours goes on as it is, and one that is not among them any more is
+ * accepted empty, for who is in its backlog already was let in.
  */
 #include "smtpd/listener.h"
 
@@ -12,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "edges/all_parent.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "smtpd/entrance.h"
@@ -23,8 +29,17 @@
 #include "smtpd/stats.h"
 
 enum {
-	BURST_MAX = 64, /* connections accepted in one round */
+	BURST_MAX = 64,     /* connections accepted in one round */
+	BACKLOG_MAX = 8192, /* and of a listener that goes, at last */
 	PAUSE_MS = 1000 /* after an accept that failed for want of resources */
+};
+
+/* "192.0.2.1:25", as it stands in the log. Sessions point at it for longer
+ * than their listener may be there, so it stays: there are as many as the
+ * gateway has ever listened on. */
+struct name {
+	SLIST_ENTRY(name) entry;
+	char text[];
 };
 
 struct door {
@@ -34,14 +49,26 @@ struct door {
 	struct timer *pause;
 	int fd;
 	uint32_t id;        /* of its listener */
+	ino_t socket;       /* which it is, under any descriptor */
 	unsigned int burst; /* to accept in the next round */
-	char name[];        /* "192.0.2.1:25", as it stands in the log */
+	const char *name;
+	bool stays; /* it is one of the configuration that comes */
+};
+
+/* A socket of the configuration that comes. */
+struct coming {
+	STAILQ_ENTRY(coming) entry;
+	struct loop *loop;
+	uint32_t id;
+	int fd;
 };
 
 static LIST_HEAD(, door) doors = LIST_HEAD_INITIALIZER(doors);
+static STAILQ_HEAD(, coming) next_set = STAILQ_HEAD_INITIALIZER(next_set);
+static SLIST_HEAD(, name) names = SLIST_HEAD_INITIALIZER(names);
 static struct config *config;
 static int reserve = -1;
-static bool started;
+static bool started, stopped;
 
 static const char busy[] = "421 4.3.2 Too busy, try again later\r\n";
 
@@ -171,6 +198,11 @@ accept_failed(struct door *d)
 	case EPROTO:
 	case EPERM:
 		return;
+	case EINVAL:
+		/* A path's, which we share: it goes, and another of us has
+		 * heard of it first. */
+		loop_fd_want(d->watch, 0);
+		return;
 	case EMFILE:
 	case ENFILE:
 		if (answer_with_reserve(d))
@@ -214,25 +246,25 @@ on_ready(void *ctx, int what)
 		d->burst *= 2;
 }
 
-static struct door *
-door_new(struct loop *loop, uint32_t id, int socket, const char *name)
-{
-	size_t len = strlen(name) + 1;
-	struct door *d = xcalloc(1, sizeof(*d) + len);
+/* --- doors --- */
 
-	memcpy(d->name, name, len);
-	d->loop = loop;
-	d->fd = socket;
-	d->id = id;
-	d->burst = 1;
-	d->watch = loop_fd_new(loop, socket, on_ready, d);
-	d->pause = timer_new(loop, on_pause, d);
-	LIST_INSERT_HEAD(&doors, d, entry);
-	return d;
+static const char *
+keep_name(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	struct name *n;
+
+	SLIST_FOREACH(n, &names, entry)
+	if (strcmp(n->text, text) == 0)
+		return n->text;
+	n = xmalloc(sizeof(*n) + size);
+	memcpy(n->text, text, size);
+	SLIST_INSERT_HEAD(&names, n, entry);
+	return n->text;
 }
 
-void
-listener_add(struct loop *loop, uint32_t id, int socket)
+static const char *
+name_of(int socket)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);
@@ -242,27 +274,188 @@ listener_add(struct loop *loop, uint32_t id, int socket)
 
 	memset(&ss, 0, sizeof(ss));
 	if (getsockname(socket, (struct sockaddr *)&ss, &len) != 0 ||
-	    ss.ss_family == AF_UNIX) {
-		snprintf(name, sizeof(name), "submit");
-	} else {
-		addr_from_sockaddr((struct sockaddr *)&ss, len, &a, &port);
-		addr_format(&a, text);
-		snprintf(name, sizeof(name),
-		    a.family == ADDR_V6 ? "[%s]:%u" : "%s:%u", text,
-		    (unsigned int)port);
+	    ss.ss_family == AF_UNIX)
+		return keep_name("submit");
+	addr_from_sockaddr((struct sockaddr *)&ss, len, &a, &port);
+	addr_format(&a, text);
+	snprintf(name, sizeof(name), a.family == ADDR_V6 ? "[%s]:%u" : "%s:%u",
+	    text, (unsigned int)port);
+	return keep_name(name);
+}
+
+static ino_t
+identity(int socket)
+{
+	struct stat st;
+
+	return fstat(socket, &st) == 0 ? st.st_ino : 0;
+}
+
+static struct door *
+door_new(struct loop *loop, uint32_t id, int socket)
+{
+	struct door *d = xcalloc(1, sizeof(*d));
+
+	d->loop = loop;
+	d->fd = socket;
+	d->id = id;
+	d->socket = identity(socket);
+	d->name = name_of(socket);
+	d->burst = 1;
+	d->watch = loop_fd_new(loop, socket, on_ready, d);
+	d->pause = timer_new(loop, on_pause, d);
+	LIST_INSERT_HEAD(&doors, d, entry);
+	return d;
+}
+
+static void
+door_free(struct door **dp)
+{
+	struct door *d = *dp;
+
+	*dp = NULL;
+	LIST_REMOVE(d, entry);
+	timer_free(&d->pause);
+	loop_fd_free(&d->watch);
+	close(d->fd);
+	free(d);
+}
+
+/* Ours that is the same socket, under whatever descriptor. */
+static struct door *
+find_door(int socket)
+{
+	ino_t wanted = identity(socket);
+	struct door *d;
+
+	LIST_FOREACH(d, &doors, entry)
+		if (wanted != 0 && d->socket == wanted)
+			return d;
+	return NULL;
+}
+
+/* Lets in who is in its backlog, by the configuration that it is of. */
+static void
+let_in(struct door *d)
+{
+	for (unsigned int n = 0; n < BACKLOG_MAX; n++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		int fd;
+
+		memset(&ss, 0, sizeof(ss));
+		fd = accept4(d->fd, (struct sockaddr *)&ss, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			admit(d, fd, &ss, len);
+		else if (errno != EINTR && errno != ECONNABORTED)
+			break;
 	}
-	struct door *d = door_new(loop, id, socket, name);
-	if (started)
-		loop_fd_want(d->watch, LOOP_READ);
-	if (reserve < 0)
-		reserve = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+}
+
+/* For good. The socket of a path takes nobody from the first moment on; one of
+ * the network would turn away who is there already. */
+static void
+empty(struct door *d)
+{
+	bool is_path = find_listener(d->id) != NULL &&
+		       find_listener(d->id)->addr.family == ADDR_LOCAL;
+
+	log_debug(NULL, "listener-closed", "listener=%s", log_cstr(d->name));
+	if (is_path)
+		shutdown(d->fd, SHUT_RD);
+	let_in(d);
+	/* The parent still has it open for a moment: nobody is to wait
+	 * there. */
+	if (!is_path)
+		shutdown(d->fd, SHUT_RD);
+}
+
+static void
+keep_reserve(void)
+{
+	struct door *d = LIST_FIRST(&doors);
+
+	/* It holds a listening socket, which may be one that goes. */
+	if (reserve >= 0)
+		close(reserve);
+	reserve = d == NULL ? -1 : fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* --- another configuration --- */
+
+/* Which of the doors stay, and those that go are emptied while the
+ * configuration is still theirs. */
+static void
+close_some(void)
+{
+	struct coming *c;
+	struct door *d, *after;
+
+	STAILQ_FOREACH(c, &next_set, entry)
+		if ((d = find_door(c->fd)) != NULL)
+			d->stays = true;
+	LIST_FOREACH_SAFE(d, &doors, entry, after) {
+		if (d->stays)
+			continue;
+		empty(d);
+		door_free(&d);
+	}
+}
+
+static void
+open_some(void)
+{
+	struct coming *c;
+	struct door *d;
+
+	while ((c = STAILQ_FIRST(&next_set)) != NULL) {
+		STAILQ_REMOVE_HEAD(&next_set, entry);
+		d = find_door(c->fd);
+		if (d != NULL) {
+			close(c->fd);
+			d->id = c->id;
+			d->stays = false;
+		} else {
+			d = door_new(c->loop, c->id, c->fd);
+			loop_fd_want(d->watch, LOOP_READ);
+		}
+		free(c);
+	}
+	keep_reserve();
+}
+
+void
+listener_add(struct loop *loop, uint32_t id, int socket)
+{
+	struct coming *c;
+
+	if (stopped) {
+		close(socket);
+		return;
+	}
+	if (!started) {
+		door_new(loop, id, socket);
+		if (reserve < 0)
+			keep_reserve();
+		return;
+	}
+	c = xcalloc(1, sizeof(*c));
+	*c = (struct coming){ .loop = loop, .id = id, .fd = socket };
+	STAILQ_INSERT_TAIL(&next_set, c, entry);
 }
 
 void
 listener_set_config(struct config *c)
 {
+	bool swaps = started && !stopped && c != NULL;
+
+	if (swaps)
+		close_some();
 	config_unref(&config);
 	config = c == NULL ? NULL : config_ref(c);
+	if (swaps)
+		open_some();
 }
 
 struct config *
@@ -274,24 +467,43 @@ listener_config(void)
 void
 listener_start(void)
 {
-	struct door *d;
+	struct door *d, *after;
 
 	started = true;
+	LIST_FOREACH_SAFE(d, &doors, entry, after) {
+		if (d->id != LISTEN_LEFT) {
+			loop_fd_want(d->watch, LOOP_READ);
+			continue;
+		}
+		empty(d);
+		door_free(&d);
+	}
+	keep_reserve();
+}
+
+void
+listener_retire(void)
+{
+	struct door *d;
+
 	LIST_FOREACH(d, &doors, entry)
-		loop_fd_want(d->watch, LOOP_READ);
+		let_in(d);
+	listener_stop();
 }
 
 void
 listener_stop(void)
 {
+	struct coming *c;
 	struct door *d;
 
-	LIST_FOREACH(d, &doors, entry) {
-		timer_stop(d->pause);
-		loop_fd_free(&d->watch);
-		if (d->fd >= 0)
-			close(d->fd);
-		d->fd = -1;
+	stopped = true;
+	while ((d = LIST_FIRST(&doors)) != NULL)
+		door_free(&d);
+	while ((c = STAILQ_FIRST(&next_set)) != NULL) {
+		STAILQ_REMOVE_HEAD(&next_set, entry);
+		close(c->fd);
+		free(c);
 	}
 	if (reserve >= 0)
 		close(reserve);

@@ -40,10 +40,11 @@ prepare(struct loop *l)
 static void
 on_config(struct config *c)
 {
+	/* First: who waits at a listener that goes still has the old one. */
+	listener_set_config(c);
 	milters_set_config(child_loop(), c, c->smtpd_workers);
 	admission_set_config(c);
 	secure_set_config(c);
-	listener_set_config(c);
 	listings_clear();
 }
 
@@ -103,6 +104,19 @@ on_stop(uint32_t grace_ms)
 	sessions_stop(on_empty);
 }
 
+/* Our sessions have the next queue from here on; its mail is for others to
+ * show to filters. */
+static void
+on_retire(uint32_t grace_ms)
+{
+	(void)grace_ms;
+	listener_retire();
+	scan_queue_stop();
+	scan_queue_lost();
+	from_queue_hand_over(child_tell_retired);
+	sessions_retire(on_empty);
+}
+
 static const struct child_ops ops = {
 	.role = ROLE_SMTPD,
 	.promises = PROMISE_ACCEPT | PROMISE_WATCHDOG,
@@ -114,6 +128,7 @@ static const struct child_ops ops = {
 	.on_peer = on_peer,
 	.on_go = on_go,
 	.on_stop = on_stop,
+	.on_retire = on_retire,
 	.on_grace_over = sessions_abandon,
 };
 

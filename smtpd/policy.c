@@ -1,70 +1,20 @@
 /* What the rules need to know of a session. */
 #include "smtpd/policy.h"
 
+#include "lib/rules/postmaster.h"
 #include "smtpd/client_name.h"
 #include "smtpd/listing.h"
 #include "smtpd/secure.h"
 #include "smtpd/session.h"
 #include "smtpd/tx.h"
 
-/* Does a line take mail for this domain whoever sends it? */
-static bool
-rule_owns(const struct rule *r, struct str domain)
-{
-	bool owns = false;
-
-	if (!rules_takes(r))
-		return false;
-	for (size_t i = 0; i < r->nconds; i++) {
-		const struct cond *c = &r->conds[i];
-
-		if (c->kind == COND_FOR_DOMAIN && !c->negate &&
-		    table_find_domain(c->table, domain, NULL))
-			owns = true;
-		else if (c->kind != COND_FROM_ANY && c->kind != COND_FOR_ANY)
-			return false;
-	}
-	return owns;
-}
-
-static bool
-is_ours(const struct config *c, struct str domain)
-{
-	if (str_eq_nocase(domain, str_of(c->domain)) ||
-	    str_eq_nocase(domain, str_of(c->hostname)))
-		return true;
-	for (size_t i = 0; i < c->nrules; i++)
-		if (rule_owns(&c->rules[i], domain))
-			return true;
-	return false;
-}
-
 bool
 policy_postmaster(
     const struct session *s, struct path *p, struct rules_verdict *verdict)
 {
-	struct rules_query q = {
-		.client = { .family = ADDR_LOCAL },
-		.name_state = CLIENT_NAME_NONE,
-		.helo = str_of(s->helo),
-		.tag = STR(""),
-		.from_local = STR(""),
-		.from_domain = STR(""),
-	};
-	struct path to;
-
-	if (s->config->postmaster == NULL ||
-	    !str_eq_nocase(p->local, STR("postmaster")) ||
-	    !is_ours(s->config, p->domain) ||
-	    path_split(str_of(s->config->postmaster), &to) < 0)
-		return false;
-	q.rcpt_local = to.local;
-	q.rcpt_domain = to.domain;
-	*verdict = rules_decide(s->config, &q);
-	if (verdict->rule == NULL || !rules_takes(verdict->rule))
-		return false;
-	path_split(str_of(s->config->postmaster), p);
-	return true;
+	*verdict = (struct rules_verdict){ .rule = postmaster_rule(
+					       s->config, str_of(s->helo), p) };
+	return verdict->rule != NULL;
 }
 
 /* There is an end to waiting for it. */
@@ -88,9 +38,7 @@ static enum stage
 need_name(const struct session *s, struct command *c)
 {
 	if (policy_name_state(s) != CLIENT_NAME_PENDING)
-		return command_refuse(c, "rdns",
-		    "451 4.4.3 Your address could not be looked up, try again "
-		    "later");
+		return command_refuse(c, "rdns", RULES_NAME_FAULT_REPLY);
 	caller_wait(s->caller, c);
 	return STAGE_WAITING;
 }

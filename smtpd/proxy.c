@@ -10,6 +10,7 @@
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
 #include "smtpd/proxy_header.h"
+#include "smtpd/recorder.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
@@ -61,6 +62,7 @@ give_up(struct session *s, const char *why)
 	stats_add(STAT_PROXY_ERRORS, 1);
 	log_info(&s->log, "proxy-error", "why=%s client=%s", log_cstr(why),
 	    log_cstr(s->client_text));
+	recorder_note(s, "PROXY header: %s", why);
 	session_drop(s, "proxy-error");
 }
 
@@ -78,6 +80,8 @@ take(struct session *s, const struct proxy_header *h)
 	log_info(&s->log, "proxy", "client=%s port=%u by=%s",
 	    log_cstr(s->client_text), s->port,
 	    log_cstr(addr_format(&s->peer, text)));
+	recorder_note(
+	    s, "PROXY header: client %s port %u", s->client_text, s->port);
 }
 
 size_t

@@ -150,6 +150,9 @@ void
 scan_queue_init(struct loop *l)
 {
 	loop = l;
+	/* What the former queue asked may still be on its way. */
+	if (again != NULL)
+		return;
 	again = timer_new(l, start_some, NULL);
 	deferred_init(&turn, start_some, NULL);
 }

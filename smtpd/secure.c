@@ -5,6 +5,7 @@
  */
 #include "smtpd/secure.h"
 
+#include <bsd/sys/queue.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/filtering.h"
 #include "smtpd/opening.h"
+#include "smtpd/recorder.h"
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
@@ -21,6 +23,17 @@ static struct {
 	struct config *config;       /* a reference */
 	struct tls_server **servers; /* by listener; NULL: without TLS */
 } now;
+
+/* Of a listener that is no more: sessions that came in there go on. There are
+ * as many as the gateway has ever listened on. */
+struct former {
+	SLIST_ENTRY(former) entry;
+	struct addr addr;
+	uint16_t port;
+	struct tls_server *server; /* a reference */
+};
+
+static SLIST_HEAD(, former) formers = SLIST_HEAD_INITIALIZER(formers);
 
 static size_t nhandshakes; /* half done */
 
@@ -33,7 +46,7 @@ make_server(const struct listener *l, struct fault *why)
 	const char *chains[LISTENER_PKIS_MAX][PKI_CERTS_MAX];
 	struct tls_server_conf conf = { .identities = ids,
 		.nidentities = l->npkis,
-		.session_context = l->id,
+		.session_context = l->slot,
 		.ask_client_cert = (l->flags & LISTENER_CLIENT_CERT) != 0,
 		.client_ca = l->client_ca };
 
@@ -47,15 +60,78 @@ make_server(const struct listener *l, struct fault *why)
 	return tls_server_new(&conf, why);
 }
 
-static void
-forget_config(void)
+static bool
+is_at(const struct addr *a, uint16_t port, const struct listener *l)
 {
+	return port == l->port && addr_eq(a, &l->addr);
+}
+
+static struct former *
+find_former(const struct listener *l)
+{
+	struct former *f;
+
+	SLIST_FOREACH(f, &formers, entry)
+	if (is_at(&f->addr, f->port, l))
+		return f;
+	return NULL;
+}
+
+static void
+forget_former(struct former *f)
+{
+	SLIST_REMOVE(&formers, f, former, entry);
+	tls_server_unref(&f->server);
+	free(f);
+}
+
+/* The server of a listener that next has no more is kept; takes it. */
+static void
+keep_former(const struct config *next, const struct listener *l,
+    struct tls_server **server)
+{
+	struct former *f;
+
+	for (size_t i = 0; i < next->nlisteners; i++)
+		if (is_at(&l->addr, l->port, &next->listeners[i]))
+			return;
+	f = xcalloc(1, sizeof(*f));
+	f->addr = l->addr;
+	f->port = l->port;
+	f->server = *server;
+	*server = NULL;
+	SLIST_INSERT_HEAD(&formers, f, entry);
+}
+
+static void
+forget_config(const struct config *next)
+{
+	struct former *f;
+
 	for (size_t i = 0; now.config != NULL && i < now.config->nlisteners;
-	     i++)
+	     i++) {
+		if (next != NULL && now.servers[i] != NULL)
+			keep_former(
+			    next, &now.config->listeners[i], &now.servers[i]);
 		tls_server_unref(&now.servers[i]);
+	}
 	free(now.servers);
 	now.servers = NULL;
 	config_unref(&now.config);
+	while (next == NULL && (f = SLIST_FIRST(&formers)) != NULL)
+		forget_former(f);
+}
+
+/* It is there again. */
+static void
+forget_present(const struct config *c)
+{
+	for (size_t i = 0; i < c->nlisteners; i++) {
+		struct former *f = find_former(&c->listeners[i]);
+
+		if (f != NULL)
+			forget_former(f);
+	}
 }
 
 void
@@ -63,9 +139,10 @@ secure_set_config(struct config *c)
 {
 	struct fault why = { .class = FAULT_NONE };
 
-	forget_config();
+	forget_config(c);
 	if (c == NULL)
 		return;
+	forget_present(c);
 	now.config = config_ref(c);
 	now.servers = xcalloc(c->nlisteners + 1, sizeof(struct tls_server *));
 	for (size_t i = 0; i < c->nlisteners; i++) {
@@ -85,16 +162,18 @@ static struct tls_server *
 find_server(const struct session *s)
 {
 	const struct listener *l = s->listener;
+	const struct former *f;
 
 	for (size_t i = 0; now.config != NULL && i < now.config->nlisteners;
 	     i++) {
 		const struct listener *m = &now.config->listeners[i];
 
-		if (m == l || (s->config != now.config && m->port == l->port &&
-				  addr_eq(&m->addr, &l->addr)))
+		if (m == l ||
+		    (s->config != now.config && is_at(&m->addr, m->port, l)))
 			return now.servers[i];
 	}
-	return NULL;
+	f = find_former(l);
+	return f == NULL ? NULL : f->server;
 }
 
 bool
@@ -159,6 +238,7 @@ failed(struct session *s, const char *why)
 	log_info(&s->log, "tls-failed", "why=%s client=%s listener=%s",
 	    log_cstr(why), log_cstr(s->client_text),
 	    log_cstr(s->listener_name));
+	recorder_note(s, "TLS failed: %s", why);
 	session_drop(s, "tls-failed");
 }
 
@@ -180,7 +260,7 @@ verify_word(const struct session *s, const struct tls_info *info)
 }
 
 static void
-log_secured(const struct session *s)
+log_secured(struct session *s)
 {
 	struct tls_info i;
 
@@ -194,6 +274,8 @@ log_secured(const struct session *s)
 	    i.resumed ? "yes" : "no", log_cstr(i.server_name),
 	    log_cstr(verify_word(s, &i)), log_cstr(i.subject),
 	    log_cstr(i.issuer), log_cstr(s->client_text));
+	recorder_note(s, "TLS %s %s%s", i.version, i.cipher,
+	    i.resumed ? ", resumed" : "");
 }
 
 void

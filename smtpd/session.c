@@ -26,6 +26,7 @@
 #include "smtpd/opening.h"
 #include "smtpd/patience.h"
 #include "smtpd/proxy.h"
+#include "smtpd/recorder.h"
 #include "smtpd/secure.h"
 #include "smtpd/sessions.h"
 #include "smtpd/stats.h"
@@ -74,6 +75,7 @@ session_free(struct session *s)
 	proxy_free(&s->proxy);
 	config_unref(&s->config);
 	caller_unref(&s->caller);
+	recording_free(&s->recording);
 	free(s->client_text);
 	free(s->helo);
 	free(s->user);
@@ -104,6 +106,9 @@ session_forget(struct session *s)
 static void
 let_go(struct session *s)
 {
+	if (s->body != NULL && !s->body->ended)
+		recorder_note(s, "content %llu bytes, not the whole",
+		    (unsigned long long)s->body->raw);
 	filtering_free(&s->filtering);
 	auth_free(&s->auth);
 	/* A commit on its way stands, whether the client hears of it or not;
@@ -121,14 +126,16 @@ session_drop(struct session *s, const char *reason)
 		return;
 	if (s->reason == NULL)
 		s->reason = reason;
+	recorder_state(s, SESSION_GONE);
 	s->state = SESSION_GONE;
 	secure_handshake_over(s);
 	stream_close(&s->stream);
 	stats_sub(STAT_SESSIONS, 1);
 	if (s->counted)
-		limits_leave(s->listener->id, s->ticket);
+		limits_leave(s->listener->slot, s->ticket);
 	log_end(s);
 	let_go(s);
+	recorder_end(s);
 	loop_after(s->loop, &s->after);
 }
 
@@ -271,6 +278,7 @@ static const struct {
 void
 session_enter(struct session *s, enum session_state state)
 {
+	recorder_state(s, state);
 	s->state = (uint8_t)state;
 	patience_begin(s);
 }
@@ -407,6 +415,7 @@ session_new(const struct session_args *a)
 	stats_add(STAT_CONNECTIONS, 1);
 	s->stream = stream_new(a->loop, a->fd, false, &ops, s);
 	log_connect(s);
+	recorder_note(s, "connected to %s", s->listener_name);
 	opening_start(s);
 	return s;
 }
@@ -416,6 +425,7 @@ session_say(struct session *s, const char *reply)
 {
 	if (s->stream == NULL || s->broken)
 		return;
+	recorder_reply(s, reply);
 	stream_write(s->stream, reply, strlen(reply));
 	stream_write(s->stream, "\r\n", 2);
 }
@@ -423,13 +433,16 @@ session_say(struct session *s, const char *reply)
 void
 session_command_done(struct session *s, bool was_waiting)
 {
+	const char *why, *reply;
+
 	if (s->state == SESSION_GONE)
 		return;
 	session_enter(s, SESSION_COMMAND);
 	if (s->state != SESSION_COMMAND)
 		return; /* its time is up */
-	if (sessions_are_stopping() && s->tx == NULL) {
-		session_end(s, SESSIONS_STOPPING_REPLY, "stopping");
+	reply = s->tx == NULL ? sessions_last_word(&why) : NULL;
+	if (reply != NULL) {
+		session_end(s, reply, why);
 		return;
 	}
 	if (was_waiting)

@@ -28,6 +28,7 @@ struct command;
 struct filtering;
 struct listing;
 struct proxy;
+struct recording;
 struct tx;
 
 enum session_state {
@@ -68,8 +69,9 @@ struct session {
 	struct listing *listing; /* owned: what DNS lists say, or NULL */
 	struct proxy *proxy;     /* owned: the header that comes in, or NULL */
 	char *user, *auth_mech;  /* owned: authenticated so; NULL */
-	struct deferred after;   /* work at the end of the round */
-	const char *reason;      /* of the end, for the log */
+	struct recording *recording; /* owned: its last lines, or NULL */
+	struct deferred after;       /* work at the end of the round */
+	const char *reason;          /* of the end, for the log */
 	struct log_ctx log;
 	struct addr client; /* as PROXY or XCLIENT has it */
 	struct addr peer;   /* at the other end of the connection */
@@ -92,6 +94,8 @@ struct session {
 	bool lists_late;  /* the same of DNS lists */
 	bool early;       /* it talked before the greeting */
 	bool trusted;     /* it stands in an allow list */
+	bool failed;      /* something was refused: its recording is kept */
+	bool veiled;      /* what is no command may be content, or secret */
 	bool handshaking; /* counts among the half-open handshakes */
 	uint16_t port;    /* of the client */
 	uint32_t uid;     /* of the caller on the submit socket */
@@ -101,6 +105,7 @@ struct session {
 	char skip_last;            /* the last of them */
 	uint64_t begin_ms, due_ms; /* monotonic: start; end of the wait */
 	uint64_t busy_ms;          /* since when it waits */
+	uint64_t wait_ms;          /* the same, of any wait for others; 0 */
 	size_t unsent_seen;        /* unsent bytes at the last look */
 	uint64_t bytes;            /* received in all */
 };

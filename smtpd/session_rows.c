@@ -43,8 +43,8 @@ tls_text(const struct session *s, char out[static TLS_TEXT_MAX])
 	return out;
 }
 
-static void
-tell(const struct rows *r, const struct session *s)
+void
+session_rows_tell(struct channel *ch, uint64_t id, const struct session *s)
 {
 	char tls[TLS_TEXT_MAX], peer[ADDR_TEXT_MAX];
 	struct row_session row = {
@@ -63,7 +63,7 @@ tell(const struct rows *r, const struct session *s)
 		.errors = s->nerrors,
 	};
 
-	channel_tell(r->ch, TYPE_row_session, &row, r->id);
+	channel_tell(ch, TYPE_row_session, &row, id);
 }
 
 static void
@@ -77,7 +77,7 @@ on_session(void *ctx, const struct session *s)
 		r->stopped = true;
 		return;
 	}
-	tell(r, s);
+	session_rows_tell(r->ch, r->id, s);
 	r->told = s->serial;
 	r->n++;
 }

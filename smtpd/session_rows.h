@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct channel;
+struct session;
 
 /* Answers question id. */
 void session_rows_start(struct channel *ch, uint64_t id);
@@ -12,5 +13,8 @@ void session_rows_start(struct channel *ch, uint64_t id);
 void session_rows_go_on(void);
 /* The channel is gone, and who asked. */
 void session_rows_lost(void);
+/* This one, as a row of the answer to question id. */
+void session_rows_tell(
+    struct channel *ch, uint64_t id, const struct session *s);
 
 #endif

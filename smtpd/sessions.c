@@ -8,7 +8,7 @@
 static TAILQ_HEAD(, session) sessions = TAILQ_HEAD_INITIALIZER(sessions);
 static size_t nsessions;
 static uint64_t serial;
-static bool stopping;
+static bool stopping, paused;
 static void (*on_empty)(void);
 
 void
@@ -24,21 +24,61 @@ sessions_del(struct session *s)
 {
 	TAILQ_REMOVE(&sessions, s, entry);
 	nsessions--;
-	if (stopping && nsessions == 0 && on_empty != NULL)
+	if (nsessions == 0 && on_empty != NULL)
 		on_empty();
+}
+
+const char *
+sessions_last_word(const char **why)
+{
+	*why = stopping ? "stopping" : "paused";
+	if (stopping)
+		return SESSIONS_STOPPING_REPLY;
+	return paused ? SESSIONS_PAUSED_REPLY : NULL;
+}
+
+static void
+end_idle(void)
+{
+	struct session *s, *next;
+	const char *why, *reply = sessions_last_word(&why);
+
+	TAILQ_FOREACH_SAFE(s, &sessions, entry, next) {
+		if (s->tx == NULL && s->command == NULL)
+			session_end(s, reply, why);
+	}
 }
 
 void
 sessions_stop(void (*fn)(void))
 {
-	struct session *s, *next;
-
 	stopping = true;
 	on_empty = fn;
-	TAILQ_FOREACH_SAFE(s, &sessions, entry, next) {
-		if (s->tx == NULL && s->command == NULL)
-			session_end(s, SESSIONS_STOPPING_REPLY, "stopping");
-	}
+	end_idle();
+	if (nsessions == 0)
+		fn();
+}
+
+void
+sessions_pause(bool on)
+{
+	bool was = paused;
+
+	paused = on;
+	if (paused && !was && !stopping)
+		end_idle();
+}
+
+bool
+sessions_are_paused(void)
+{
+	return paused;
+}
+
+void
+sessions_retire(void (*fn)(void))
+{
+	on_empty = fn;
 	if (nsessions == 0)
 		fn();
 }
@@ -88,6 +128,6 @@ sessions_each(void (*fn)(void *ctx, const struct session *s), void *ctx)
 void
 sessions_restart(void)
 {
-	stopping = false;
+	stopping = paused = false;
 	on_empty = NULL;
 }

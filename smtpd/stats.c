@@ -50,6 +50,8 @@ static struct counter counters[STAT_COUNT + 1] = {
 	[STAT_PROXY] = { "smtpd.proxy", 0 },
 };
 
+static struct latency accept_times;
+
 void
 stats_add(enum statistic which, uint64_t n)
 {
@@ -72,4 +74,16 @@ const struct counter *
 stats_all(void)
 {
 	return counters;
+}
+
+void
+stats_accept(uint64_t us)
+{
+	latency_add(&accept_times, us);
+}
+
+const struct latency *
+stats_accept_times(void)
+{
+	return &accept_times;
 }

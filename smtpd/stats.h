@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "lib/base/counter.h"
+#include "lib/base/latency.h"
 
 enum statistic {
 	STAT_SESSIONS,    /* open now */
@@ -65,5 +66,8 @@ void stats_sub(enum statistic which, uint64_t n);
 void stats_set(enum statistic which, uint64_t n);
 /* All of them, ended by a NULL name. */
 const struct counter *stats_all(void);
+/* A mail was accepted: from MAIL to its 250. */
+void stats_accept(uint64_t us);
+const struct latency *stats_accept_times(void);
 
 #endif

@@ -78,7 +78,7 @@ tx_new(const struct log_ctx *up, const struct path *from,
 	tx->params = *params;
 	set_envid(tx, params->envid);
 	tx->params.envid = tx->params.orcpt = STR("");
-	tx->begin_ms = clock_mono_ms();
+	tx->begin_us = clock_mono_us();
 	tx->begin_wall_ms = clock_wall_ms();
 	id_new(tx->begin_wall_ms, tx->msgid);
 	tx->log = (struct log_ctx){ up, "msg", tx->msgid };

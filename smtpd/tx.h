@@ -30,7 +30,7 @@ struct tx {
 	char msgid[ID_LEN + 1];
 	struct log_ctx log;   /* msg=, on top of the session's */
 	struct params params; /* of MAIL; without its views */
-	uint64_t begin_ms;    /* monotonic */
+	uint64_t begin_us;    /* monotonic */
 	uint64_t begin_wall_ms;
 	TAILQ_HEAD(, rcpt) rcpts;
 	RB_HEAD(rcpt_tree, rcpt) by_address;

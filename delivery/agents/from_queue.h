@@ -29,5 +29,7 @@ void from_queue_close(void);
 void from_queue_go(void);
 /* Takes nothing new, and no part of what came only in part. */
 void from_queue_stop(void);
+/* The last word, before the process ends: what was begun has been told. */
+void from_queue_leave(void);
 
 #endif

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "lib/base/alloc.h"
+#include "lib/proc/child.h"
+#include "lib/rules/instance.h"
 
 /* Ids change from one configuration to the next; names and bases say
  * whether a directory is still the right one. */
@@ -63,11 +65,12 @@ boxes_hostname(void)
 const struct action *
 boxes_find(struct str name, int *dir)
 {
-	const struct action *a =
-	    config == NULL ? NULL : config_find_action(config, name);
+	const struct action *a = config == NULL ?
+				     NULL :
+				     config_agent_action(config, name,
+					 ACTION_MAILDIR, child_instance());
 
-	if (a == NULL || a->kind != ACTION_MAILDIR || a->path == NULL ||
-	    a->base == NULL)
+	if (a == NULL || a->path == NULL || a->base == NULL)
 		return NULL;
 	for (size_t i = 0; i < nboxes; i++)
 		if (boxes[i].name != NULL &&

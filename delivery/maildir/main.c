@@ -57,6 +57,7 @@ on_stop(uint32_t grace_ms)
 	(void)grace_ms;
 	from_queue_stop();
 	boxes_clear();
+	from_queue_leave();
 	child_exit();
 }
 

@@ -9,6 +9,8 @@
 #include "delivery/mda/run.h"
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "lib/proc/child.h"
+#include "lib/rules/instance.h"
 
 /* A command that runs, for a recipient. */
 struct job {
@@ -101,15 +103,16 @@ on_end(void *ctx, enum run_end end, int status, struct str output)
 
 /* --- beginnings --- */
 
+/* NULL: there is none, or it is another user's by now. */
 static const struct action *
 find_action(const struct local_work *w)
 {
 	const struct action *a =
 	    config == NULL ? NULL :
-			     config_find_action(config, str_of(w->action));
+			     config_agent_action(config, str_of(w->action),
+				 ACTION_MDA, child_instance());
 
-	return a == NULL || a->kind != ACTION_MDA || a->command == NULL ? NULL :
-									  a;
+	return a == NULL || a->command == NULL ? NULL : a;
 }
 
 static int

@@ -54,11 +54,25 @@ on_go(struct fault *why)
 }
 
 static void
+leave(void)
+{
+	from_queue_leave();
+	child_exit();
+}
+
+static void
 on_stop(uint32_t grace_ms)
 {
 	(void)grace_ms;
 	from_queue_stop();
-	jobs_stop(child_exit);
+	jobs_stop(leave);
+}
+
+static void
+on_grace_over(void)
+{
+	jobs_kill();
+	from_queue_leave();
 }
 
 int
@@ -72,7 +86,7 @@ main(int argc, char **argv)
 		.on_peer = on_peer,
 		.on_go = on_go,
 		.on_stop = on_stop,
-		.on_grace_over = jobs_kill,
+		.on_grace_over = on_grace_over,
 	};
 
 	child_main(argc, argv, &ops);

@@ -138,6 +138,28 @@ buf_drop(struct buf *b, size_t len)
 	b->len -= len;
 }
 
+/* Of a well-formed character of two or three bytes. */
+static unsigned int
+code_of(const char *p, size_t n)
+{
+	const unsigned char *u = (const unsigned char *)p;
+
+	if (n == 2)
+		return (u[0] & 0x1fU) << 6 | (u[1] & 0x3fU);
+	return (u[0] & 0x0fU) << 12 | (u[1] & 0x3fU) << 6 | (u[2] & 0x3fU);
+}
+
+/* C1 controls, and what turns the direction of writing: JSON ends up on
+ * terminals, too. */
+static bool
+is_control(const char *p, size_t n)
+{
+	unsigned int c = n == 2 || n == 3 ? code_of(p, n) : 0;
+
+	return (c >= 0x80 && c < 0xa0) || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 /* One character of a JSON string; returns the bytes of s it took. */
 static size_t
 add_json_char(struct buf *b, struct str s)
@@ -162,7 +184,10 @@ add_json_char(struct buf *b, struct str s)
 		buf_add(b, "\xef\xbf\xbd", 3);
 		return 1;
 	}
-	buf_add(b, s.p, n);
+	if (is_control(s.p, n))
+		buf_addf(b, "\\u%04x", code_of(s.p, n));
+	else
+		buf_add(b, s.p, n);
 	return n;
 }
 

@@ -35,8 +35,8 @@ char *buf_reserve(struct buf *b, size_t len);
 void buf_commit(struct buf *b, size_t len);
 /* Takes the first len bytes away. */
 void buf_drop(struct buf *b, size_t len);
-/* s as a JSON string with its quotes; bytes that are not UTF-8 become
- * U+FFFD (RFC 8259). */
+/* s as a JSON string with its quotes, controls (C1, too) escaped; bytes that
+ * are not UTF-8 become U+FFFD (RFC 8259). */
 void buf_add_json(struct buf *b, struct str s);
 struct str buf_str(const struct buf *b);
 

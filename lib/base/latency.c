@@ -1,4 +1,5 @@
-/* Buckets at 64, 96, 128, 192, 256 ... microseconds, up to half a minute. */
+/* Buckets at 64, 96, 128, 192, 256 ... microseconds, up to 2.4 hours: a filter
+ * is quick, a mail may wait for its delivery. */
 #include "lib/base/latency.h"
 
 uint64_t
@@ -40,4 +41,12 @@ latency_quantile_us(
 	if (n == LATENCY_BUCKETS - 1)
 		return from;
 	return from + (latency_bound_us(n) - from) * (rank - below) / counts[n];
+}
+
+void
+latency_add(struct latency *l, uint64_t us)
+{
+	l->counts[latency_bucket(us)]++;
+	l->count++;
+	l->sum_us += us;
 }

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { LATENCY_BUCKETS = 40 };
+enum { LATENCY_BUCKETS = 56 };
 
 /* Bucket n holds what took less than so many microseconds, and not less than
  * the one before. The last has no bound: UINT64_MAX. */
@@ -16,5 +16,13 @@ unsigned int latency_bucket(uint64_t us);
  * nothing was counted. */
 uint64_t latency_quantile_us(
     const uint64_t counts[static LATENCY_BUCKETS], unsigned int permille);
+
+/* What somebody counts of one kind. */
+struct latency {
+	uint64_t counts[LATENCY_BUCKETS];
+	uint64_t count, sum_us;
+};
+
+void latency_add(struct latency *l, uint64_t us);
 
 #endif

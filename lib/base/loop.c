@@ -109,6 +109,12 @@ loop_on_round(struct loop *l, void (*fn)(void))
 	l->on_round = fn;
 }
 
+struct event_base *
+loop_base(struct loop *l)
+{
+	return l->base;
+}
+
 void
 loop_settle(struct loop *l)
 {

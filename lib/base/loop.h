@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct loop;
+struct event_base;
 
 /* Before the jail: makes the epoll and wake-up descriptors. */
 struct loop *loop_new(void);
@@ -20,6 +21,8 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /* fn at the start of every round, before it waits; NULL: nothing. */
 void loop_on_round(struct loop *l, void (*fn)(void));
+/* libevent's, for a library that brings its own events. */
+struct event_base *loop_base(struct loop *l);
 /* Runs what was put off to the end of the round now; for the last words of a
  * process. */
 void loop_settle(struct loop *l);

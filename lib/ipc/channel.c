@@ -11,47 +11,11 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
-#include "lib/ipc/inbox.h"
-#include "lib/ipc/outbox.h"
-#include "lib/ipc/pending.h"
+#include "lib/ipc/channel_inside.h"
 
-enum {
-	READ_SIZE = 262144, /* bytes one recvmsg may bring */
-	READS_A_ROUND = 4,  /* then the others have their turn */
-	TYPE_HELLO = 0,
-	ROWS_MAX = 64,   /* messages of one edge */
-	FD_WEIGHT = 1024 /* a descriptor that waits to be sent */
-};
-
-/* The first message each way. */
-#define HELLO(F) F(u64, hash, UINT64_MAX) /* of the edge as built here */
-WIRE_DECLARE(hello, HELLO)
 WIRE_DEFINE(hello, HELLO)
 
-struct channel {
-	struct loop *loop;
-	struct loop_fd *watch; /* NULL: closed */
-	int fd;
-	const struct edge *edge;
-	enum edge_end end;
-	enum edge_phase phase;
-	char *peer;
-	const char *breach; /* why we closed it; NULL: we did not */
-	const struct handler *handlers;
-	handler_fn *by_type[ROWS_MAX + 1];
-	channel_closed_fn *closed, *ended;
-	void *ctx, *ended_ctx;
-	uint64_t seen; /* bit per type that came already */
-	uint64_t next_id;
-	struct pending pending, unsent; /* unsent: it did not fit */
-	struct outbox out;
-	struct inbox in;
-	bool greeted; /* the peer's hello was seen and is ours */
-	bool was_full, paused, failing, freed;
-	void (*drained)(void *);
-	void *drained_ctx;
-	struct deferred flush, fail, release;
-};
+enum { FD_WEIGHT = 1024 /* a descriptor that waits to be sent */ };
 
 static struct channel_totals totals;
 
@@ -63,8 +27,8 @@ channel_totals(void)
 
 /* --- the end --- */
 
-static void
-wipe(const struct channel *ch, void *p, size_t len)
+void
+channel_wipe(const struct channel *ch, void *p, size_t len)
 {
 	if (ch->out.secret && len > 0)
 		explicit_bzero(p, len);
@@ -81,7 +45,7 @@ close_fds(struct channel *ch)
 	}
 	ch->fd = -1;
 	outbox_clear(&ch->out);
-	wipe(ch, ch->in.bytes.p, ch->in.bytes.len);
+	channel_wipe(ch, ch->in.bytes.p, ch->in.bytes.len);
 	inbox_clear(&ch->in);
 }
 
@@ -125,9 +89,7 @@ log_channel(const struct channel *ch, const char *why)
 	    log_cstr(why));
 }
 
-/* Closes the descriptors now and says so after the round. why NULL: the
- * peer's orderly end. */
-static void
+void
 channel_fail(struct channel *ch, const char *why)
 {
 	if (ch->fd < 0)
@@ -163,6 +125,7 @@ channel_free(struct channel **p)
 	ch->freed = true;
 	ch->failing = false;
 	loop_after_cancel(ch->loop, &ch->flush);
+	loop_after_cancel(ch->loop, &ch->calm);
 	/* Pending ones hear of it after the round; release runs behind. */
 	loop_after(ch->loop, &ch->fail);
 	loop_after_cancel(ch->loop, &ch->release);
@@ -228,12 +191,6 @@ outward(const struct channel *ch)
 	return ch->end == EDGE_A ? EDGE_A_TO_B : EDGE_B_TO_A;
 }
 
-static uint8_t
-inward(const struct channel *ch)
-{
-	return ch->end == EDGE_A ? EDGE_B_TO_A : EDGE_A_TO_B;
-}
-
 int
 channel_tell(struct channel *ch, uint16_t type, const void *msg, uint64_t id)
 {
@@ -276,200 +233,16 @@ channel_npending(const struct channel *ch)
 	return ch->pending.count;
 }
 
-/* --- the way in --- */
-
-/* The peer's hello: the hash of the edge as it was built there. */
-static const char *
-take_hello(struct channel *ch, struct str payload)
-{
-	struct hello m;
-
-	if (ch->greeted || wire_decode(&hello_wire, payload, -1, &m) != 0)
-		return "bad hello";
-	if (m.hash != edge_hash(ch->edge))
-		return "the peer was built from other definitions";
-	ch->greeted = true;
-	return NULL;
-}
-
-/* Gives a decoded message to whom it is for. Takes the descriptor. */
-static const char *
-deliver(struct channel *ch, const struct edge_row *row, const void *msg,
-    uint64_t id, int fd)
-{
-	handler_fn *handler = ch->by_type[row->type];
-	answer_fn *fn;
-	void *ctx;
-
-	if (handler != NULL) {
-		handler(ch->ctx, ch, msg, id);
-		return NULL;
-	}
-	if (pending_take(&ch->pending, id, &fn, &ctx) != 0) {
-		if (fd >= 0)
-			close(fd);
-		return "nobody asked for this";
-	}
-	if (fn != NULL)
-		fn(ctx, NULL, row->type, msg);
-	else if (fd >= 0)
-		close(fd);
-	return NULL;
-}
-
-/* We have no descriptor left for what came with this answer: whoever asked
- * hears that. The peer did nothing wrong. */
-static const char *
-fail_one(struct channel *ch, const struct edge_row *row, uint64_t id)
-{
-	struct fault why = { 0 };
-	answer_fn *fn;
-	void *ctx;
-
-	ch->in.fd_lost = false;
-	if (ch->by_type[row->type] != NULL ||
-	    pending_take(&ch->pending, id, &fn, &ctx) != 0)
-		return "no descriptor left to take one";
-	fault_set(&why, FAULT_OURS, "no descriptor left");
-	if (fn != NULL)
-		fn(ctx, &why, 0, NULL);
-	return NULL;
-}
-
-/* One whole frame. Returns why it breaks the contract, or NULL. */
-static const char *
-take_frame(struct channel *ch, const struct frame *f, struct str payload)
-{
-
-	union {
-		uint64_t align;
-		char room[1024];
-	} msg;
-
-	totals.received++;
-	if (f->flags > FRAME_HAS_FD)
-		return "unknown flags";
-	/* A descriptor waits for the frame that claims it; frames that came
-	 * in the same call may stand before that one. */
-	bool has_fd = (f->flags & FRAME_HAS_FD) != 0;
-	if (has_fd && !inbox_has_fd(&ch->in))
-		return "descriptor missing";
-	if (f->type == TYPE_HELLO)
-		return take_hello(ch, payload);
-	const struct edge_row *row = edge_row(ch->edge, f->type);
-	const char *why =
-	    ch->greeted ? edge_breach(row, inward(ch), ch->phase, &ch->seen) :
-			  "spoke before its hello";
-	if (why != NULL)
-		return why;
-	if (has_fd && ch->in.fd_lost)
-		return fail_one(ch, row, f->id);
-	assert(row->wire->size <= sizeof(msg.room));
-	int fd = has_fd ? ch->in.fd : -1;
-	if (wire_decode(row->wire, payload, fd, msg.room) != 0)
-		return "malformed message";
-	if (has_fd)
-		ch->in.fd = -1; /* the handler's from here on */
-	return deliver(ch, row, msg.room, f->id, fd);
-}
-
-/* The whole frames at the start of s; returns the bytes they took. */
-static size_t
-take_frames(struct channel *ch, struct str s)
-{
-	size_t done = 0;
-
-	while (ch->fd >= 0 && !ch->paused && s.len - done >= FRAME_HEADER) {
-		const uint8_t *at = (const uint8_t *)s.p + done;
-		struct frame f = frame_decode(at);
-		if (f.len > ch->edge->max_message) {
-			channel_fail(ch, "message too long");
-			return done;
-		}
-		if (s.len - done - FRAME_HEADER < f.len)
-			break;
-		struct str payload = { s.p + done + FRAME_HEADER, f.len };
-		const char *why = take_frame(ch, &f, payload);
-		if (why != NULL) {
-			channel_fail(ch, why);
-			return done;
-		}
-		done += FRAME_HEADER + f.len;
-	}
-	return done;
-}
-
-/* The bytes may move: where they were they do not stay. */
 static void
-append(const struct channel *ch, struct buf *b, struct str s)
+on_calm(void *arg)
 {
-	struct buf longer;
+	struct channel *ch = arg;
+	void (*fn)(void *) = ch->quiet;
 
-	if (!ch->out.secret) {
-		buf_add_str(b, s);
+	if (fn == NULL || ch->pending.count > 0)
 		return;
-	}
-	buf_init(&longer, b->max);
-	buf_reserve(&longer, b->len + s.len);
-	buf_add_str(&longer, buf_str(b));
-	buf_add_str(&longer, s);
-	wipe(ch, b->p, b->len);
-	buf_clear(b);
-	*b = longer;
-}
-
-/* New bytes: whole frames are handled where they lie, the rest is kept. What
- * is being handled belongs to this function: a handler may free the channel. */
-static void
-take_bytes(struct channel *ch, struct str s)
-{
-	struct buf kept = ch->in.bytes;
-
-	buf_init(&ch->in.bytes, kept.max);
-	if (kept.len > 0) {
-		append(ch, &kept, s);
-		s = buf_str(&kept);
-	}
-	size_t done = kept.failed ? 0 : take_frames(ch, s);
-	if (ch->fd >= 0)
-		buf_add_str(&ch->in.bytes, str_skip(s, done));
-	if (kept.failed || ch->in.bytes.failed)
-		channel_fail(ch, "message too long");
-	if (ch->fd >= 0 && ch->in.bytes.len == 0 && inbox_has_fd(&ch->in))
-		channel_fail(ch, "descriptor without a message");
-	wipe(ch, kept.p, kept.len);
-	buf_clear(&kept);
-}
-
-static void
-read_some(struct channel *ch)
-{
-	static char room[READ_SIZE];
-	const char *why;
-
-	for (int i = 0; i < READS_A_ROUND && ch->fd >= 0 && !ch->paused; i++) {
-		totals.receive_calls++;
-		ssize_t n =
-		    inbox_receive(&ch->in, ch->fd, room, sizeof(room), &why);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return;
-		if (n <= 0) {
-			channel_fail(ch, ch->in.bytes.len > 0 ?
-					     "ended inside a message" :
-					     NULL);
-			return;
-		}
-		if (why != NULL) {
-			channel_fail(ch, why);
-			return;
-		}
-		take_bytes(ch, (struct str){ room, (size_t)n });
-		wipe(ch, room, (size_t)n);
-		if ((size_t)n < sizeof(room) && !inbox_has_fd(&ch->in))
-			return; /* most likely all there was */
-	}
+	ch->quiet = NULL;
+	fn(ch->quiet_ctx);
 }
 
 static void
@@ -480,7 +253,7 @@ on_ready(void *arg, int what)
 	if ((what & LOOP_WRITE) != 0)
 		on_flush(ch);
 	if ((what & LOOP_READ) != 0 && ch->fd >= 0)
-		read_some(ch);
+		channel_read(ch);
 }
 
 /* --- life --- */
@@ -493,15 +266,16 @@ queue_hello(struct channel *ch)
 	queue_frame(ch, TYPE_HELLO, &hello_wire, &m, 0);
 }
 
-struct channel *
+static struct channel *
 /* NOLINTNEXTLINE(readability-function-size): an end is all of these */
-channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
+make(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
     const struct handler *handlers, channel_closed_fn *closed, void *ctx)
 {
 	struct channel *ch = xcalloc(1, sizeof(*ch));
 
 	assert(edge->nrows <= ROWS_MAX);
 	ch->loop = l;
+	ch->totals = &totals;
 	ch->fd = fd;
 	ch->edge = edge;
 	ch->end = end;
@@ -523,13 +297,55 @@ channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
 	deferred_init(&ch->flush, on_flush, ch);
 	deferred_init(&ch->fail, on_fail, ch);
 	deferred_init(&ch->release, on_release, ch);
+	deferred_init(&ch->calm, on_calm, ch);
 	int flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
 		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 	ch->watch = loop_fd_new(l, fd, on_ready, ch);
 	want(ch);
+	return ch;
+}
+
+struct channel *
+/* NOLINTNEXTLINE(readability-function-size): an end is all of these */
+channel_new(struct loop *l, int fd, const struct edge *edge, enum edge_end end,
+    const struct handler *handlers, channel_closed_fn *closed, void *ctx)
+{
+	struct channel *ch = make(l, fd, edge, end, handlers, closed, ctx);
+
 	queue_hello(ch);
 	return ch;
+}
+
+struct channel *
+/* NOLINTNEXTLINE(readability-function-size): an end is all of these */
+channel_adopt(struct loop *l, int fd, const struct edge *edge,
+    enum edge_end end, const struct handler *handlers,
+    channel_closed_fn *closed, void *ctx)
+{
+	struct channel *ch = make(l, fd, edge, end, handlers, closed, ctx);
+
+	ch->greeted = true;
+	ch->phase = PHASE_RUN;
+	return ch;
+}
+
+int
+channel_release(struct channel **p, unsigned int ms)
+{
+	struct channel *ch = *p;
+	int fd = ch->fd;
+
+	channel_drain(ch, ms);
+	if (ch->fd < 0 || !ch->greeted || outbox_unsent(&ch->out) > 0 ||
+	    ch->in.bytes.len > 0 || inbox_has_fd(&ch->in))
+		return -1;
+	loop_fd_free(&ch->watch);
+	ch->fd = -1;
+	outbox_clear(&ch->out);
+	inbox_clear(&ch->in);
+	channel_free(p);
+	return fd;
 }
 
 void
@@ -592,6 +408,14 @@ channel_on_ended(struct channel *ch, channel_closed_fn *fn, void *ctx)
 }
 
 void
+channel_on_quiet(struct channel *ch, void (*fn)(void *ctx), void *ctx)
+{
+	ch->quiet = fn;
+	ch->quiet_ctx = ctx;
+	loop_after(ch->loop, &ch->calm);
+}
+
+void
 channel_pause(struct channel *ch)
 {
 	ch->paused = true;
@@ -607,7 +431,7 @@ channel_resume(struct channel *ch)
 	want(ch);
 	/* Frames that lie here already will not wake us. */
 	if (ch->in.bytes.len > 0)
-		take_bytes(ch, (struct str){ NULL, 0 });
+		channel_take(ch, (struct str){ NULL, 0 });
 }
 
 void

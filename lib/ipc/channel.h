@@ -54,6 +54,17 @@ struct channel *channel_new(struct loop *l, int fd, const struct edge *edge,
  * (the memory goes after the round). Clears the caller's pointer. */
 void channel_free(struct channel **p);
 
+/* Gives up our end while the peer lives on, for channel_adopt in whatever
+ * program follows here: sends what waits (blocking up to ms milliseconds), and
+ * returns the descriptor. -1: half a message is left, the channel stays as it
+ * is. Whoever waits for an answer hears a fault. */
+int channel_release(struct channel **p, unsigned int ms);
+/* As channel_new, over what channel_release returned: the hellos were said,
+ * and both are in the last phase. Only for the same edge. */
+struct channel *channel_adopt(struct loop *l, int fd, const struct edge *edge,
+    enum edge_end end, const struct handler *handlers,
+    channel_closed_fn *closed, void *ctx);
+
 /* On to a later phase, as our side sees it. */
 void channel_set_phase(struct channel *ch, enum edge_phase phase);
 /* the peer (and which of them), for the log; copied. */
@@ -101,6 +112,9 @@ void channel_on_drained(struct channel *ch, void (*fn)(void *ctx), void *ctx);
 /* fn before the owner's closed, when it ends but not by channel_free: for who
  * made the socket, not the owner. It leaves the channel alone. */
 void channel_on_ended(struct channel *ch, channel_closed_fn *fn, void *ctx);
+/* fn once, behind a round: nothing that was asked waits for its answer any
+ * more (perhaps nothing does now). */
+void channel_on_quiet(struct channel *ch, void (*fn)(void *ctx), void *ctx);
 /* Stop and go on taking messages from the peer. */
 void channel_pause(struct channel *ch);
 void channel_resume(struct channel *ch);

@@ -100,7 +100,10 @@ on_end(void *arg)
 {
 	struct stream *s = arg;
 
-	if (!s->closed)
+	/* First what came before it, when the owner has just asked for that. */
+	if (s->again.queued && s->error == 0)
+		loop_after(s->loop, &s->end);
+	else if (!s->closed)
 		s->ops->on_end(s->ctx, s->error);
 }
 

@@ -33,7 +33,8 @@ struct stream_ops {
 	/* The deadline passed. */
 	void (*on_timeout)(void *ctx);
 	/* The peer closed its side (error 0) or the connection failed (errno).
-	 * Unconsumed input is lost. Called at most once. */
+	 * Unconsumed input is lost, but what the owner has asked for again by
+	 * stream_resume comes before its end. Called at most once. */
 	void (*on_end)(void *ctx, int error);
 	/* stream_start_tls has ended: the connection is secured (why NULL), or
 	 * it cannot be, and is only good for being closed. NULL when TLS is

@@ -233,8 +233,8 @@ static const struct {
 	size_t nconditions;
 } groups[] = {
 	{ 0, common, COUNT(common), common_if, COUNT(common_if) },
-	{ PROMISE_ACCEPT | PROMISE_LISTEN, accepting, COUNT(accepting), NULL,
-	    0 },
+	{ PROMISE_ACCEPT | PROMISE_LISTEN | PROMISE_SERVE, accepting,
+	    COUNT(accepting), NULL, 0 },
 	{ PROMISE_CONNECT, connecting, COUNT(connecting), NULL, 0 },
 	{ PROMISE_RESOLVE | PROMISE_DIAL | PROMISE_HTTPS, reaching,
 	    COUNT(reaching), NULL, 0 },
@@ -320,7 +320,8 @@ static int
 add_net(scmp_filter_ctx ctx, unsigned int promises)
 {
 	int rc = 0;
-	if (promises & (PROMISE_ACCEPT | PROMISE_CONNECT | PROMISE_LISTEN)) {
+	if (promises & (PROMISE_ACCEPT | PROMISE_CONNECT | PROMISE_LISTEN |
+			   PROMISE_SERVE)) {
 		rc = add_options(
 		    ctx, SCMP_SYS(getsockopt), get_options, COUNT(get_options));
 		if (rc == 0)
@@ -359,6 +360,9 @@ add_special(scmp_filter_ctx ctx, unsigned int promises)
 	for (size_t i = 0; i < COUNT(unknown) && rc == 0; i++)
 		rc = seccomp_rule_add(
 		    ctx, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
+	if (rc == 0 && (promises & PROMISE_SERVE) != 0)
+		rc = seccomp_rule_add(
+		    ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 0);
 	if (rc == 0 && (promises & PROMISE_FILES) == 0)
 		rc = seccomp_rule_add(
 		    ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);

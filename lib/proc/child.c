@@ -17,7 +17,6 @@
 #include "lib/proc/watchdog.h"
 
 enum {
-	DIRS_MAX = 64, /* that a process is handed */
 	/* What was committed to is finished in this time when the parent is
 	 * gone. */
 	ORPHAN_GRACE_MS = 5000,
@@ -41,7 +40,9 @@ static struct {
 	struct config *conf;     /* the present one */
 	struct config *building; /* the next, while it comes */
 	struct timer *end;       /* the grace is over */
-	int dirs[DIRS_MAX];      /* until the jail */
+	struct timer
+	    *retirement; /* likewise, of one that finishes what it has */
+	int dirs[CHILD_DIRS_MAX]; /* until the jail */
 	size_t ndirs;
 	int authorities; /* until the jail, which is where it is read; or -1 */
 	uint16_t instance;
@@ -150,7 +151,7 @@ on_dir(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ctx;
 	(void)ch;
 	(void)id;
-	if (child.jailed || child.ndirs == DIRS_MAX ||
+	if (child.jailed || child.ndirs == CHILD_DIRS_MAX ||
 	    child.ops->on_dir == NULL)
 		fail("a directory that nobody wants");
 	child.dirs[child.ndirs++] = m->dir;
@@ -443,6 +444,10 @@ on_log(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ctx;
 	(void)ch;
 	(void)id;
+	char *host = str_dup(m->hostname);
+	log_set_host(host);
+	free(host);
+	log_set_format(m->json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT);
 	log_set_level((enum log_level)m->level);
 	log_set_fd(m->log, (enum log_sink)m->sink);
 }
@@ -455,6 +460,38 @@ on_stop(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ch;
 	(void)id;
 	stop(m->grace_ms);
+}
+
+/* What goes on until it is over, or until its time is: then it stops, with
+ * what little grace an orphan has. */
+static void
+on_retirement_over(void *unused)
+{
+	(void)unused;
+	stop(ORPHAN_GRACE_MS);
+}
+
+static void
+on_retire(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct tell_retire *m = msg;
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	if (child.ops->on_retire == NULL || child.stopping) {
+		stop(m->grace_ms);
+		return;
+	}
+	timer_set(child.retirement, m->grace_ms);
+	child.ops->on_retire(m->grace_ms);
+}
+
+void
+child_tell_retired(void)
+{
+	struct tell_retired m = { 0 };
+	if (child.parent != NULL)
+		channel_tell(child.parent, TYPE_tell_retired, &m, 0);
 }
 
 #define CONF_ROW(name) { TYPE_##name, on_##name },
@@ -471,6 +508,7 @@ static const struct handler from_parent[] = {
 	{ TYPE_tell_go, on_go },
 	{ TYPE_tell_log, on_log },
 	{ TYPE_tell_stop, on_stop },
+	{ TYPE_tell_retire, on_retire },
 	{ 0, NULL },
 };
 
@@ -518,6 +556,7 @@ child_main(int argc, char **argv, const struct child_ops *ops)
 	log_set_fd(CHILD_LOG_FD, LOG_SINK_STREAM);
 	child.loop = loop_new();
 	child.end = timer_new(child.loop, on_grace_over, NULL);
+	child.retirement = timer_new(child.loop, on_retirement_over, NULL);
 	child.parent = channel_new(child.loop, CHILD_PARENT_FD,
 	    &all_parent_edge, EDGE_A, from_parent, on_parent_gone, NULL);
 	if (ops->prepare != NULL)

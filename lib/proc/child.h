@@ -17,7 +17,11 @@
 #include "lib/ipc/channel.h"
 #include "lib/rules/config.h"
 
-enum { CHILD_PARENT_FD = 3, CHILD_LOG_FD = 4 };
+enum {
+	CHILD_PARENT_FD = 3,
+	CHILD_LOG_FD = 4,
+	CHILD_DIRS_MAX = 64 /* directories that one process is handed */
+};
 
 /* What a role brings. Any callback may be NULL. */
 struct child_ops {
@@ -31,7 +35,8 @@ struct child_ops {
 	 * they need (an eventfd); child_config() is there, on_config has not
 	 * run yet. 0/-1. */
 	int (*start_threads)(void *unused);
-	/* A listening socket; the role owns it. */
+	/* A listening socket; the role owns it. While it runs: one of the
+	 * listeners of the configuration that comes; on_config follows. */
 	void (*on_listen)(uint32_t id, int socket);
 	void (*on_sources)(uint32_t column, int map);
 	/* Certificates of authorities (PEM), before on_config; the role owns
@@ -59,6 +64,10 @@ struct child_ops {
 	/* Take nothing new; call child_exit when the rest is done. When grace
 	 * has passed the process exits anyway. NULL: exits at once. */
 	void (*on_stop)(uint32_t grace_ms);
+	/* Somebody else accepts now: finish the sessions there are, and call
+	 * child_exit when the last is gone; when grace has passed on_stop is
+	 * called. NULL: as on_stop. */
+	void (*on_retire)(uint32_t grace_ms);
 	/* Grace has passed: last words, which have left when it returns. */
 	void (*on_grace_over)(void);
 };
@@ -71,6 +80,9 @@ struct loop *child_loop(void);
 uint16_t child_instance(void);
 /* The present configuration (no new reference); NULL before the first. */
 struct config *child_config(void);
+/* Behind on_retire: nothing comes in any more, and nobody whom the parent
+ * wants to stop is needed for what there is. */
+void child_tell_retired(void);
 /* Flushes channels and log, then ends the process with status 0. */
 _Noreturn void child_exit(void);
 

@@ -143,6 +143,7 @@ send_listener(
 	uint8_t pkis[PKI_IDS_BYTES];
 	struct tell_conf_listener m = { .id = l->id,
 		.line = l->line,
+		.slot = l->slot,
 		.port = l->port,
 		.path = str_of(l->path),
 		.hostname = str_of(l->hostname),
@@ -219,6 +220,7 @@ part_take_listener(struct config *c, const void *msg)
 	const struct tell_conf_listener *m = msg;
 	struct listener l = { .id = m->id,
 		.line = m->line,
+		.slot = m->slot,
 		.addr = { .family = ADDR_LOCAL },
 		.port = m->port,
 		.max_size = m->max_size,

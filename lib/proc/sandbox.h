@@ -28,6 +28,9 @@ enum promise {
 	PROMISE_WATCHDOG = 64, /* setitimer(ITIMER_PROF): lib/proc/watchdog.h */
 	PROMISE_HTTPS = 128,   /* socket(AF_INET, AF_INET6, STREAM), connect (to
 				  port 443 where Landlock knows ports); no bind */
+	PROMISE_SERVE = 512, /* as PROMISE_ACCEPT; and socket() fails, since the
+			      * C library wants one to name the interface of a
+			      * link-local client */
 	/* Alone. Starts programs that are not ours, which inherit what we are
 	 * in: so the user changes, and bounds are put up that a child can take
 	 * down; the rest of what sandbox_enter does is left out. */

@@ -20,6 +20,28 @@ tell_stat(struct channel *ch, uint64_t id, const char *name, uint64_t value)
 }
 
 void
+tell_latency(
+    struct channel *ch, uint64_t id, const char *name, const struct latency *l)
+{
+	char text[128];
+
+	for (unsigned int i = 0; i < LATENCY_BUCKETS; i++) {
+		uint64_t bound = latency_bound_us(i);
+
+		if (bound == UINT64_MAX)
+			snprintf(text, sizeof(text), "%s.le_inf", name);
+		else
+			snprintf(text, sizeof(text), "%s.le_%llu", name,
+			    (unsigned long long)bound);
+		tell_stat(ch, id, text, l->counts[i]);
+	}
+	snprintf(text, sizeof(text), "%s.count", name);
+	tell_stat(ch, id, text, l->count);
+	snprintf(text, sizeof(text), "%s.sum_us", name);
+	tell_stat(ch, id, text, l->sum_us);
+}
+
+void
 tell_stats_common(struct channel *ch, uint64_t id, const char *role)
 {
 	const struct channel_totals *t = channel_totals();

@@ -7,11 +7,17 @@
 
 #include "edges/control_all.h"
 #include "lib/base/counter.h"
+#include "lib/base/latency.h"
 #include "lib/base/loop.h"
 
 /* One row of the answer to question id. */
 void tell_stat(
     struct channel *ch, uint64_t id, const char *name, uint64_t value);
+/* A histogram: NAME.le_64 … NAME.le_inf (how many took less than so many
+ * microseconds, and not less than the bound before: rows of several processes
+ * add up), NAME.count, NAME.sum_us. */
+void tell_latency(
+    struct channel *ch, uint64_t id, const char *name, const struct latency *l);
 /* What every process counts: ROLE.ipc_sent, ipc_received, ipc_sends,
  * ipc_receives (messages and system calls over all its channels), and
  * log.lost. */

@@ -106,9 +106,9 @@ free_texts(struct config *c)
 		c->control_group, c->control_view_group, c->submit_path,
 		c->user, c->queue_user, c->smtpd_user, c->resolver_user,
 		c->delivery_user, c->control_user, c->dialer_user,
-		c->vault_user, c->fetch_user, c->dial_groups, c->log_path,
-		c->postmaster, c->deny_reply, c->ca_path, c->dnssec_signed,
-		c->dnssec_bogus };
+		c->vault_user, c->fetch_user, c->web_user, c->dial_groups,
+		c->log_path, c->postmaster, c->deny_reply, c->ca_path,
+		c->dnssec_signed, c->dnssec_bogus };
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -191,14 +191,28 @@ free_tables(struct config *c)
 
 	for (i = 0; i < c->ntables; i++) {
 		table_free(&c->tables[i]);
+		if (c->table_files != NULL)
+			free(c->table_files[i]);
 		if (c->table_fds != NULL && c->table_fds[i] != -1)
 			close(c->table_fds[i]);
 		if (c->secret_fds != NULL && c->secret_fds[i] != -1)
 			close(c->secret_fds[i]);
 	}
 	free(c->tables);
+	free(c->table_files);
 	free(c->table_fds);
 	free(c->secret_fds);
+}
+
+static void
+free_lines(struct config *c)
+{
+	for (size_t i = 0; i < c->nlines; i++) {
+		free(c->lines[i].where);
+		free(c->lines[i].name);
+		free(c->lines[i].text);
+	}
+	free(c->lines);
 }
 
 static void
@@ -249,6 +263,7 @@ config_unref(struct config **cp)
 	free_tls_reports(c->tls_reports);
 	free(c->delivers);
 	free_tables(c);
+	free_lines(c);
 	free(c);
 }
 

@@ -131,6 +131,16 @@ struct rule {
 	const struct milter_set *milters;
 };
 
+/* A statement, or one option of a statement that is nothing but options: in
+ * one line, macros put in, blocks opened. */
+struct config_line {
+	char *where; /* "file:line" */
+	char *name;  /* two of one name are the same thing, changed perhaps */
+	char *text;  /* but for values that may be secret */
+	uint64_t digest; /* of all of it */
+	bool ordered;    /* its place among those of its name counts */
+};
+
 struct config {
 	unsigned int refs;
 	char *hostname;
@@ -160,6 +170,8 @@ struct config {
 	struct rule *rules;
 	size_t nrules;
 	struct table **tables; /* by id */
+	char **table_files;    /* in the parent, by id: where its entries stand;
+				* NULL: in the configuration */
 	int *table_fds;        /* in the parent: the sealed memfds; else NULL */
 	/* In the parent, by id: of a table of `auth' the memfd with its
 	 * values, for the vault (table_fds has its keys alone); else -1. NULL
@@ -184,9 +196,17 @@ struct config {
 	const struct milter_set *report_milters;
 	char *vault_user; /* NULL: user */
 	char *fetch_user; /* NULL: user */
+	/* `http', in the parent: where web listens; port 0: there is no web */
+	struct addr http_addr;
+	uint16_t http_port;
+	char *web_user; /* NULL: user */
 	/* Of the authorities whose certificates are trusted (PEM); in the
 	 * parent. NULL: the system's, if it is there */
 	char *ca_path;
+	uint64_t ca_stamp; /* another one: another file */
+	/* What stands in the file, in its order; in the parent */
+	struct config_line *lines;
+	size_t nlines;
 	/* Names whose records are asked for now and then, to learn whether the
 	 * name servers validate: one that is signed (NULL: the default), and
 	 * one that is not right (NULL: none) */

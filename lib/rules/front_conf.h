@@ -29,7 +29,8 @@ enum { PKI_CERTS_MAX = 4, LISTENER_PKIS_MAX = 16, CERT_CHAIN_MAX = 60000 };
 struct cert {
 	char *chain;                /* PEM, the certificate first */
 	char *cert_path, *key_path; /* in the parent; else NULL */
-	int key_fd; /* in the parent, opened but unread; 0: not open */
+	int key_fd;         /* in the parent, opened but unread; 0: not open */
+	uint64_t key_stamp; /* in the parent: another one, another file */
 };
 
 /* The certificates of one identity, of different kinds of key. */
@@ -42,8 +43,11 @@ struct pki {
 };
 
 struct listener {
-	uint32_t id;      /* its index */
-	uint32_t line;    /* in the configuration, for messages */
+	uint32_t id;   /* its index */
+	uint32_t line; /* in the configuration, for messages */
+	/* Where its connections are counted (lib/net/sources.h): the same for
+	 * as long as it is there, whatever its id is by then. */
+	uint32_t slot;
 	struct addr addr; /* ADDR_LOCAL: path is set */
 	uint16_t port;
 	char *path;

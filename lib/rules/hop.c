@@ -98,6 +98,11 @@ static int
 parse_place(struct str url, struct str host, bool by_mx, struct hop_url *out,
     struct fault *why)
 {
+	/* Not shown: it may be a password. */
+	if (str_find(host, '@') < host.len)
+		return fault_set(why, FAULT_PERM,
+		    "a next hop has no `user:password@': the action has `auth "
+		    "TABLE label NAME'");
 	if (split_port(&host, &out->port) == -1)
 		return fault_set(
 		    why, FAULT_PERM, "`%.*s': bad port", shown(url), url.p);

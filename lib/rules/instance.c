@@ -60,3 +60,14 @@ config_agent_instance(const struct config *c, const struct action *a)
 	}
 	return (uint16_t)n;
 }
+
+const struct action *
+config_agent_action(const struct config *c, struct str name,
+    enum action_kind kind, uint16_t instance)
+{
+	const struct action *a = config_find_action(c, name);
+	return a != NULL && a->kind == kind &&
+		       config_agent_instance(c, a) == instance ?
+		   a :
+		   NULL;
+}

@@ -205,6 +205,22 @@ rules_takes(const struct rule *r)
 	return r->verdict == VERDICT_ACTION || r->verdict == VERDICT_QUARANTINE;
 }
 
+const char *
+rules_reply(const struct rule *r)
+{
+	static const char *const replies[] = {
+		[VERDICT_ACTION] = NULL,
+		[VERDICT_REJECT] = "550 5.7.1 Refused by policy",
+		[VERDICT_TEMPFAIL] = "451 4.7.1 Try again later",
+		[VERDICT_QUARANTINE] = NULL,
+	};
+
+	if (r == NULL)
+		return "550 5.7.1 Relaying denied";
+	return rules_takes(r) || r->reply == NULL ? replies[r->verdict] :
+						    r->reply;
+}
+
 /* What VRFY may say: a refusal is an answer whichever rule gave it, an
  * acceptance only when a rule knows the recipient. */
 static bool

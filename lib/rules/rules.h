@@ -53,6 +53,13 @@ struct rules_verdict rules_decide(
     const struct config *c, const struct rules_query *q);
 /* Is mail taken by this rule, for its action (if perhaps set aside)? */
 bool rules_takes(const struct rule *r);
+/* What a client is told whose mail it refuses (r NULL: no rule matched), with
+ * code; NULL when it takes it. */
+const char *rules_reply(const struct rule *r);
+/* The same when a rule asks for the client's name, and that cannot be found
+ * out. */
+#define RULES_NAME_FAULT_REPLY \
+	"451 4.4.3 Your address could not be looked up, try again later"
 /* Does this one rule match? For the account of the ones passed over. */
 bool rules_match(const struct rule *r, const struct rules_query *q);
 /* The condition for which it does not; NULL when it matches. Those about the

@@ -227,6 +227,12 @@ table_name(const struct table *t)
 	return t->name;
 }
 
+bool
+table_is_anonymous(const struct table *t)
+{
+	return str_starts_nocase(str_of(table_name(t)), STR(TABLE_ANONYMOUS));
+}
+
 size_t
 table_count(const struct table *t)
 {

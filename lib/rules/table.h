@@ -43,6 +43,9 @@ struct table *table_open(int fd, const char *name, struct fault *why);
 int table_replace(struct table *t, int fd, struct fault *why);
 void table_free(struct table **t);
 const char *table_name(const struct table *t);
+/* A list that stands in a statement has no name that anybody gave it. */
+#define TABLE_ANONYMOUS "anonymous."
+bool table_is_anonymous(const struct table *t);
 size_t table_count(const struct table *t);
 /* Is fn true for any entry with a text key? Order is none. */
 bool table_any(const struct table *t,

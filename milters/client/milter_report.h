@@ -7,7 +7,7 @@
 
 #include "milters/client/milter.h"
 
-enum { MILTER_LATENCY_BUCKETS = 40, MILTER_FAULTS_KEPT = 4 };
+enum { MILTER_LATENCY_BUCKETS = 56, MILTER_FAULTS_KEPT = 4 };
 
 enum milter_state { MILTER_UP, MILTER_RESTING, MILTER_PROBING };
 

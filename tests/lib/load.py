@@ -24,6 +24,25 @@ def load_gateway(mx):
                           "owner": ' user "mail"' if ROOT else ""})
 
 
+class Sink(MX):
+    """A next hop for hours: it keeps what the ledger looks at, no more."""
+
+    def keep(self, mail):
+        if b"multipart/report" not in mail.data[:4096]:
+            mail.data = mail.data.partition(b"\r\n\r\n")[0]
+        super().keep(mail)
+
+    def note(self, verb, text):
+        pass
+
+    def gone(self, conn):
+        conn.reader.clear.clear()
+        super().gone(conn)
+
+    def secured(self, tls):
+        pass
+
+
 class Senders:
     """Clients that send and reconnect until they are told to stop."""
 
@@ -45,7 +64,9 @@ class Senders:
                     while not self.stopped.is_set():
                         n += 1
                         size = rnd.choice((0, 2000, 10000, 10000, 400000))
-                        rcpts = ["r@example.net", "u@box.example"]                             if n % 3 == 0 else ["r@example.net"]
+                        rcpts = ["r@example.net"]
+                        if n % 3 == 0:
+                            rcpts.append("u@box.example")
                         reply = self.ledger.send(c, f"{name}-{n}", size=size,
                                                  rcpts=rcpts)
                         if reply[0] == 250:
@@ -68,3 +89,30 @@ def settle(gw, mx, ledger, duplicates):
     gw.ctl("flush", "all")
     gw.wait_empty()
     return ledger.check(gw, sinks=[mx], maildirs=["u"], duplicates=duplicates)
+
+
+def sizes(gw):
+    """{(role, pid, when it began): (resident KiB, descriptors)}, of those that
+    we may look at."""
+    found = {}
+    for pid in gw.pids():
+        try:
+            with open(f"/proc/{pid}/status") as f:
+                rss = re.search(r"VmRSS:\s+(\d+)", f.read())
+            with open(f"/proc/{pid}/stat") as f:
+                began = f.read().rsplit(")", 1)[1].split()[19]
+            fds = len(os.listdir(f"/proc/{pid}/fd"))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if rss and cmdline(pid):
+            found[cmdline(pid)[0], pid, began] = int(rss.group(1)), fds
+    return found
+
+
+def by_role(found):
+    """{role: (KiB, descriptors) of the largest}"""
+    roles = {}
+    for (role, _, _), (rss, fds) in found.items():
+        old = roles.get(role, (0, 0))
+        roles[role] = max(rss, old[0]), max(fds, old[1])
+    return roles

@@ -139,6 +139,52 @@ class Sending(Secured):
         return line
 
 
+class Each(Sending):
+    """The same action to each of several next hops {what: MX}, all of them
+    hub.example, on ports of their own; mail for dN.example goes to the Nth."""
+
+    def __init__(self, words, mxs, scheme=None, **kw):
+        self.each = mxs
+        conf = "".join(
+            f'action d{n} relay to "{self.url("hub.example", mx, scheme)}" '
+            f'{words}\nmatch for domain {{ "d{n}.example" }} action d{n}\n'
+            for n, mx in enumerate(mxs.values()))
+        super().__init__(conf=conf, hub=next(iter(mxs.values())), **kw)
+
+    def __exit__(self, kind, value, tb):
+        super().__exit__(kind, value, tb)
+        for mx in self.each.values():
+            mx.close()
+
+    def all(self, event, pattern="", **kw):
+        """A mail to each of them, and what has to become of all."""
+        mids = [self.send(f"x@d{n}.example", **kw)
+                for n in range(len(self.each))]
+        for what, mid in zip(self.each, mids):
+            got, line = self.fate(mid)
+            match(got, f"^({event})$", f"{what}: {line}")
+            match(line, pattern, what)
+
+    def delivered(self, tls=True):
+        """They come; {what: Mail}."""
+        self.all("delivered")
+        found = {what: mx.wait()[-1] for what, mx in self.each.items()}
+        for what, mail in found.items():
+            equal(mail.tls is not None, tls, f"{what}: TLS")
+            if tls:
+                self.each[what].nothing_in_clear()
+        self.wait_empty()
+        return found
+
+    def refused(self, event="deferred", pattern=r"4\.7\.[45]", **kw):
+        """None of them must have it."""
+        self.all(event, pattern, **kw)
+        for what, mx in self.each.items():
+            mx.wait_ended()
+            equal(mx.mails(), [], f"{what}: mails")
+            mx.nothing_in_clear()
+
+
 def delivered_by(words="", tls=True, mx=None, conf="", **kw):
     """One mail to one next hop that has to come; (Mail, MX)."""
     mx = mx or MX(tls=ca().cert("hub.example"))

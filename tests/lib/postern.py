@@ -28,6 +28,10 @@ SANITIZED = "POSTERN_SANITIZE" in os.environ
 ROOT = os.getuid() == 0
 # Generous: only a broken gateway, or a machine on its knees, gets here.
 DEADLINE = 120 if SANITIZED else 60
+# Whichever ends a test, its gateways end with it. And of a test in the
+# background some are ignored, by every child as well.
+for _number in signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM:
+    signal.signal(_number, signal.default_int_handler)
 
 _tests = []
 
@@ -41,16 +45,26 @@ def test(fn):
     return fn
 
 
+def readable(f, ms):
+    """Whether there is something to read, or its end, within ms (None: for
+    ever)."""
+    poll = select.poll()
+    poll.register(f, select.POLLIN)
+    return bool(poll.poll(ms))
+
+
 def main():
     """Runs the tests of the file (or those named as arguments)."""
     passed = failed = skipped = 0
     for fn in _tests:
         if len(sys.argv) > 1 and fn.__name__ not in sys.argv[1:]:
             continue
+        start = time.monotonic()
         try:
             fn()
             passed += 1
-            print(f"ok {fn.__name__}", flush=True)
+            print(f"ok {fn.__name__} ({time.monotonic() - start:.1f} s)",
+                  flush=True)
         except Skip as e:
             skipped += 1
             print(f"skip {fn.__name__}: {e}", flush=True)
@@ -133,6 +147,7 @@ class Gateway:
         self.log_to_file = log_to_file
         self.proc = None
         self.lines = []
+        self.rest = b""
         self.changed = threading.Condition()
         self.values = dict({"own_address": self.address,
                             "own_port": self.port}, **values or {},
@@ -223,15 +238,33 @@ class Gateway:
         raise AssertionError("the gateway is not ready")
 
     def _read_log(self, proc):
-        for raw in proc.stderr:
+        going = True
+        while going:
+            readable(proc.stderr, None)
             with self.changed:
-                self.lines.append(raw.decode("utf-8", "replace").rstrip("\n"))
+                going = self._take_log(proc)
                 self.changed.notify_all()
-        with self.changed:
-            self.changed.notify_all()
+
+    def _take_log(self, proc):
+        """Under the lock: what is there. False at its end."""
+        if not readable(proc.stderr, 0):
+            return True
+        chunk = os.read(proc.stderr.fileno(), 65536)
+        more = chunk or self.rest and b"\n"
+        *lines, self.rest = (self.rest + more).split(b"\n")
+        for line in lines:
+            self.keep_line(line.decode("utf-8", "replace"))
+        return bool(chunk)
+
+    def keep_line(self, line):
+        self.lines.append(line)
 
     def mark(self):
+        """Behind all that was written until now."""
         with self.changed:
+            log = self.proc.stderr if self.proc else None
+            while log and readable(log, 0) and self._take_log(self.proc):
+                pass
             return len(self.lines)
 
     def wait_log(self, pattern, since=0, count=1, alive=False,

@@ -15,13 +15,8 @@ INTERVAL = 10
 
 
 def memory(gw):
-    """Resident KiB by process, the oldest of each role."""
-    found = {}
-    for pid in gw.pids():
-        with open(f"/proc/{pid}/status") as f:
-            rss = re.search(r"VmRSS:\s+(\d+)", f.read())
-        found.setdefault(cmdline(pid)[0], int(rss.group(1)) if rss else 0)
-    return found
+    """Resident KiB by role."""
+    return {role: rss for role, (rss, _) in by_role(sizes(gw)).items()}
 
 
 def hop_fails(mx, rnd):
@@ -42,7 +37,7 @@ def one_dies(gw, rnd):
 @test
 def soak():
     rnd = random.Random(7)
-    mx = MX()
+    mx = Sink()
     ledger = Ledger()
     gw = load_gateway(mx).start()
     senders = Senders(gw, ledger, 4, "soak")

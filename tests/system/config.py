@@ -140,7 +140,7 @@ def several_errors_in_one_run():
 
 @test
 def not_available_yet():
-    bad(TAIL + "http 127.0.0.1 port 8025\n", 4, "not available yet")
+    bad(TAIL + "http 127.0.0.1 port 8025 allow-changes\n", 4, "not available yet")
 
 
 @test
@@ -149,6 +149,18 @@ def an_open_relay_is_warned_of():
     match(out, "open relay", "warning")
     out = good(TAIL + "match from local for any action out\n")
     assert "open relay" not in out, out
+
+
+@test
+def what_was_meant():
+    """Unknown words, and what works but is hardly meant."""
+    bad(TAIL + "queue retires 1m\n", 4, "did you mean `retry'")
+    bad(TAIL + "workers queue 2\n", 4, "known: `smtpd', `delivery'")
+    out = good('spare = "x"\n' + TAIL)
+    match(out, "macro `spare' is not used", "a macro")
+    out = good(TAIL + "match reject\nmatch from local reject\n")
+    match(out, r"never reached: the rule in DIR/postern\.conf:\d+ matches "
+          "everything", "a rule")
 
 
 @test

@@ -15,24 +15,34 @@ def good(**kw):
     return MX(tls=ca().cert("hub.example"), **kw)
 
 
+def bad_hubs(**kw):
+    return {what: MX(tls=cert, **kw)
+            for what, cert in bad_certs("hub.example").items()}
+
+
+def failing(moment, hows):
+    """One next hop for each way to fail then."""
+    return {what: good(faults={moment: how}) for what, how in hows.items()}
+
+
 # --- opportunistic ---
 
 @test
 def opportunistic_takes_any_certificate():
-    for what, cert in bad_certs("hub.example").items():
-        mail, _ = delivered_by("", mx=MX(tls=cert))
-        equal(mail.tls.version, "TLSv1.3", what)
-        equal(mail.tls.sni, "hub.example", what)
+    with Each("", bad_hubs()) as gw:
+        for what, mail in gw.delivered().items():
+            equal(mail.tls.version, "TLSv1.3", what)
+            equal(mail.tls.sni, "hub.example", what)
 
 
 @test
 def opportunistic_without_an_offer():
-    delivered_by("", tls=False, mx=MX())
     delivered_by("tls opportunistic", tls=False, mx=MX())
     # Offered, and then not to be had.
-    for answer in ("454 4.7.0 not now", "502 5.5.1 what?"):
-        delivered_by("", tls=False, mx=good(faults={
-            "starttls": Reply(answer)}))
+    answers = ("454 4.7.0 not now", "502 5.5.1 what?")
+    with Each("", {"no offer": MX()} | failing("starttls", {
+            a: Reply(a) for a in answers})) as gw:
+        gw.delivered(tls=False)
 
 
 BROKEN = {"garbage": Garble(), "plain text": Garble(b"220 mx ESMTP\r\n"),
@@ -44,21 +54,20 @@ BROKEN = {"garbage": Garble(), "plain text": Garble(b"220 mx ESMTP\r\n"),
 @test
 def opportunistic_when_the_handshake_fails():
     """Once more in the clear: better than no mail."""
-    for what, how in BROKEN.items():
-        mx = good(faults={"handshake": [how]})
-        with Sending(hub=mx) as gw:
-            gw.goes("delivered")
-            equal(mx.wait()[0].tls, None, what)
+    with Each("", failing("handshake", {
+            what: [how] for what, how in BROKEN.items()})) as gw:
+        gw.delivered(tls=False)
+        for what, mx in gw.each.items():
             equal(mx.total, 2, f"{what}: connections")
             equal(len(mx.said("starttls")), 1, f"{what}: STARTTLS")
-            gw.wait_empty()
 
 
 @test
 def opportunistic_when_the_handshake_stalls():
-    for how in (Stall(), Broken(300, Stall())):
-        delivered_by("", tls=False, mx=good(faults={"handshake": [how]}),
-                     quick=True)
+    with Each("", failing("handshake", {
+            "at once": [Stall()], "in mid flight": [Broken(300, Stall())]}),
+            quick=True) as gw:
+        gw.delivered(tls=False)
 
 
 @test
@@ -94,41 +103,44 @@ def required_and_verified():
 
 @test
 def required_and_not_to_be_verified():
-    for what, cert in bad_certs("hub.example").items():
-        mx = deferred_by("tls require", MX(tls=cert))
-        equal(mx.total, 1, f"{what}: connections")
     # What only looks like the name.
-    for name in ("*.hub.example", "*.*", "*.example", "hub.example.net"):
-        deferred_by("tls require", MX(tls=ca().cert(name)))
+    names = ("*.hub.example", "*.*", "*.example", "hub.example.net")
+    with Each("tls require", bad_hubs() | {
+            name: MX(tls=ca().cert(name)) for name in names}) as gw:
+        gw.refused()
+        for what, mx in gw.each.items():
+            equal(mx.total, 1, f"{what}: connections")
 
 
 @test
 def required_of_anybody():
-    for cert in bad_certs("hub.example").values():
-        delivered_by("tls require no-verify", mx=MX(tls=cert))
+    with Each("tls require no-verify", bad_hubs()) as gw:
+        gw.delivered()
 
 
 @test
 def required_and_stripped():
     """No offer, a refusal, a broken handshake, bytes between: never."""
+    answers = ("454 4.7.0 not now", "502 5.5.1 what?", "421 4.3.2 bye",
+               "554 5.3.2 no")
     for words in STRICT:
-        deferred_by(words, MX())
-        for answer in ("454 4.7.0 not now", "502 5.5.1 what?",
-                       "421 4.3.2 bye", "554 5.3.2 no"):
-            deferred_by(words, good(faults={"starttls": Reply(answer)}),
-                        r"4\.\d\.\d")
-        for how in BROKEN.values():
-            deferred_by(words, good(faults={"handshake": how}))
+        with Each(words, {"no offer": MX()} |
+                  failing("handshake", BROKEN)) as gw:
+            gw.refused()
+        with Each(words, failing("starttls", {
+                a: Reply(a) for a in answers})) as gw:
+            gw.refused(pattern=r"4\.\d\.\d")
 
 
 @test
 def required_and_stalled():
     for words in STRICT:
-        for moment in "starttls", "handshake":
-            deferred_by(words, good(faults={moment: Stall()}), r"4\.\d\.\d",
-                        quick=True)
-        deferred_by(words, good(faults={"handshake": Broken(300, Stall())}),
-                    r"4\.\d\.\d", quick=True)
+        with Each(words, failing("starttls", {"no answer": Stall()}) |
+                  failing("handshake", {
+                      "at once": Stall(),
+                      "in mid flight": Broken(300, Stall())}),
+                  quick=True) as gw:
+            gw.refused(pattern=r"4\.\d\.\d")
 
 
 @test
@@ -139,8 +151,8 @@ def urls_that_require():
         cert = ca().cert("hub.example")
         mail, _ = delivered_by("", mx=at(cert), scheme=scheme)
         equal(mail.tls.sni, "hub.example", "SNI")
-        for cert in bad_certs("hub.example").values():
-            deferred_by("", at(cert), scheme=scheme)
+        with Each("", bad_hubs(smtps=smtps), scheme) as gw:
+            gw.refused()
         delivered_by("tls no-verify", mx=at(ca().self_signed("x.example")),
                      scheme=scheme)
     deferred_by("", MX(), scheme="smtp+tls")
@@ -174,10 +186,10 @@ def bytes_behind_the_220():
     """Whatever came between the 220 and TLS costs the connection, and the
     mail does not go in the clear, whatever the policy."""
     for words in ("", "tls opportunistic", *STRICT):
-        for bytes_ in INJECTED:
-            deferred_by(words, good(faults={
-                "starttls": Raw(b"220 2.0.0 go ahead\r\n" + bytes_)}),
-                r"4\.\d\.\d")
+        with Each(words, failing("starttls", {
+                b: Raw(b"220 2.0.0 go ahead\r\n" + b)
+                for b in INJECTED})) as gw:
+            gw.refused(pattern=r"4\.\d\.\d")
 
 
 @test
@@ -200,15 +212,14 @@ def what_was_said_before_is_forgotten():
 def faults_behind_tls():
     """EHLO refused, nonsense, an end: all of it is the hop's fault, none a
     reason to go on without TLS."""
-    for how in (Reply("421 4.3.2 bye"), Drop(), Reset(), Raw(b"hello\r\n"),
-                Reply("550 5.7.1 not you")):
-        for words in ("", "tls require"):
-            mx = good(faults={"tls:ehlo": how, "tls:helo": how})
-            with Sending(words, hub=mx) as gw:
-                gw.goes("deferred")
-                mx.wait_ended()
-                equal(mx.mails(), [], "mails")
-                mx.nothing_in_clear()
+    hows = {"421": Reply("421 4.3.2 bye"), "an end": Drop(),
+            "a reset": Reset(), "nonsense": Raw(b"hello\r\n"),
+            "550": Reply("550 5.7.1 not you")}
+    for words in ("", "tls require"):
+        with Each(words, {
+                what: good(faults={"tls:ehlo": how, "tls:helo": how})
+                for what, how in hows.items()}) as gw:
+            gw.refused(pattern="")
 
 
 # --- beside each other ---
@@ -385,14 +396,14 @@ def requiretls():
 
 @test
 def requiretls_is_never_given_up():
-    for mx in (good(), MX(), MX(extensions=KNOWS),
-               MX(tls=ca().self_signed("hub.example"), extensions=KNOWS),
-               good(extensions=KNOWS, faults={"handshake": Garble()})):
-        with Sending("", hub=mx) as gw:
-            gw.goes("bounced", r"5\.7\.30", params=" REQUIRETLS")
-            mx.wait_ended()
-            equal(mx.mails(), [], "mails")
-            mx.nothing_in_clear()
+    with Each("", {
+            "not known": good(), "nor TLS": MX(),
+            "no TLS": MX(extensions=KNOWS),
+            "not verified": MX(tls=ca().self_signed("hub.example"),
+                               extensions=KNOWS),
+            "broken": good(extensions=KNOWS,
+                           faults={"handshake": Garble()})}) as gw:
+        gw.refused("bounced", r"5\.7\.30", params=" REQUIRETLS")
 
 
 @test

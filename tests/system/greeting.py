@@ -34,6 +34,13 @@ def those_who_do_not_are_refused():
                     r'pregreet="EHLO bot\.example\\x0d\\x0a')
         gw.wait_log(r"reject .*stage=connect .*why=early-talker")
         equal(gw.stats()["smtpd.early_talkers"], 1)
+        # A secret is not shown.
+        mark = gw.mark()
+        with gw.connect(greet=False) as c:
+            c.send("EHLO bot.example\r\nauth PLAIN AGEAc2VjcmV0\r\n")
+            equal(c.reply()[0], 554)
+        gw.wait_log(r'early-talker .*pregreet="EHLO bot\.example\\x0d\\x0a"$',
+                    since=mark)
 
 
 @test

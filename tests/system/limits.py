@@ -232,16 +232,16 @@ def command_timeout():
         assert time.monotonic() - start >= 0.9, "too early"
         # A deadline for the whole command, not for each octet.
         c = gw.client(helo="client.example")
-        start = time.monotonic()
         try:
             for octet in "NOOP" + "x" * 1000:
                 c.send(octet)
                 if select.select([c.sock], [], [], 0.1)[0]:
                     break
+            else:
+                raise AssertionError("the drip went on")
         except OSError:
             pass
         match(c.reply(), r"\(421, '4\.4\.2", "one octet at a time")
-        assert time.monotonic() - start < 20, "the drip went on"
 
 
 @test
@@ -283,11 +283,10 @@ def who_does_not_read_is_dropped():
                  "limit command-timeout 60s\n") as gw:
         c = gw.client(helo="client.example")
         c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-        c.sock.settimeout(0.5)
         try:
             for _ in range(200000):
                 c.send("HELP\r\n" * 500)
-        except (TimeoutError, OSError):
+        except (ConnectionResetError, BrokenPipeError):
             pass
         match(gw.wait_log("disconnect"), "reason=write-timeout", "why")
         gw.client(helo="other.example").want("NOOP", 250)

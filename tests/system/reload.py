@@ -2,6 +2,7 @@
 """A configuration is read again: all of it or nothing, and nobody notices
 who does not have to."""
 import os
+import resource
 import sys
 import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -23,7 +24,7 @@ def reload(gw):
     """As the administrator does; what is wrong, or None."""
     code, out, err = gw.ctl("reload")
     if code == 0:
-        equal(out, "reloaded\n", "what posternctl says")
+        match(out, r"(^|\n)reloaded[^\n]*\n$", "what posternctl says")
         return None
     equal((code, out), (1, ""), err)
     return err
@@ -117,35 +118,28 @@ def warnings_are_told():
         gw.conf_text += "match from any for any action out\n"
         gw.write_conf()
         code, out, err = gw.ctl("reload")
-        equal((code, out), (0, "reloaded\n"), err)
+        equal(code, 0, err)
         match(err, "open relay", "the warning")
         gw.wait_log(r"configuration text=.*open relay")
 
 
 # What a running gateway cannot change: (old, new, how it is called).
 SETTLED = (
-    ('hostname "mx.test.example"', 'hostname "other.example"', "`hostname'"),
     ('/spool"', '/mail"', "`spool'"),
-    ('postern.sock"', 'other.sock"', "`control'"),
-    ("log stderr", "log syslog", "`log'"),
-    ("log stderr", "log stderr format json", "`log'"),
-    ("log stderr", "log stderr\nworkers smtpd 3", "`workers'"),
+    ("log stderr", "log stderr\nworkers smtpd 3", "`workers smtpd'"),
+    ("log stderr", "log stderr\nworkers delivery 3", "`workers delivery'"),
     ("log stderr", 'log stderr\nresolver-user "games"', "`resolver-user'"),
     ("log stderr", 'log stderr\ndialer-user "games"', "`dialer-user'"),
     ("log stderr", 'log stderr\nfetch-user "games"', "`fetch-user'"),
+    ("log stderr", 'log stderr\nvault-user "games"', "`vault-user'"),
+    ("log stderr", 'log stderr\nsmtpd-user "games"', "`smtpd-user'"),
+    ("log stderr", 'log stderr\ncontrol-user "games"', "`control-user'"),
+    ("log stderr", 'log stderr\ndelivery-user "games"', "`delivery-user'"),
     ("log stderr", 'log stderr\ndial-group games', "`dial-group'"),
-    ("log stderr", 'log stderr\naction pipe mda "/bin/true" user "games"',
-     "the users of `mda'"),
     ("log stderr", 'log stderr\nmilter f socket "/x" connections 50000',
      "`limit connections', .* `connections' of milters"),
-    ("log stderr", "log stderr\nlisten on 127.0.0.1 port 1",
-     "the addresses of `listen'"),
     ("log stderr", "log stderr\nlimit connections 20000",
      "`limit connections'"),
-    ("action box maildir \"$dir/mail/", "action box maildir \"$dir/other/",
-     "action `box' .* directory"),
-    ("action box ", "action box2 discard\naction crate ",
-     "action `crate' .* directory"),
 )
 
 
@@ -160,25 +154,23 @@ match for domain "box.example" action box
         status = gw.json("show", "status")
         for old, new, what in SETTLED:
             gw.conf_text = before.replace(gw.expand(old), gw.expand(new))
-            if "crate" in new:
-                gw.conf_text = gw.conf_text.replace("action box\n",
-                                                    "action crate\n")
+            if new.startswith("log stderr\nworkers delivery"):
+                gw.conf_text = gw.conf_text.replace("workers delivery 1\n", "")
             assert gw.conf_text != before, old
             # A rule that must not hold, whatever else is in there.
             gw.conf_text += 'match for domain "new.example" action out\n'
             gw.write_conf()
-            match(reload(gw), rf"(?m)^{gw.conf_path}: {what}.*: needs a "
-                  "restart$", what)
+            answer = reload(gw)
+            line = "" if "limit" in what else r":\d+"
+            match(answer, rf"(?m)^{gw.conf_path}{line}: {what}.*: needs a "
+                  r"restart \(SIGUSR2\)$", what)
+            equal(answer.count("needs a restart"), 1, answer)
             equal(rcpt_once(gw, "b@new.example"), 550, what)
         after = gw.json("show", "status")
         equal([p["pid"] for p in after["processes"]],
               [p["pid"] for p in status["processes"]], "nobody died")
         equal("resolver" in [p["role"] for p in after["processes"]], True,
               "a resolver runs")
-        if ROOT:
-            gw.conf_text = before.replace('user "mail"', 'user "games"')
-            gw.write_conf()
-            match(reload(gw), "the users of `maildir' changed", "users")
         gw.conf_text = before
         gw.write_conf()
         good(gw)
@@ -393,7 +385,8 @@ action box maildir "$dir/mail/%{rcpt.user}" user "mail"
             gw.wait_log(r"reload signal=1", since=mark)
             equal(try_rcpt(client, "b@example.net")[0], 250, "the others")
         # At most what is on its way to the one that is stuck.
-        assert fds(gw.proc.pid) <= before + 2, (before, fds(gw.proc.pid))
+        wait_until(lambda: fds(gw.proc.pid) <= before + 2,
+                   f"no more than {before} descriptors")
         # Nor does it hold up what is changed for the others.
         change(gw, 'match for domain "example.net"',
                'match for domain { "example.net", "late.example" }')
@@ -446,6 +439,36 @@ match for domain "box.example" action box
             equal(gw.fate(queued_id(reply))[0], "delivered", role)
             old, new = new, old
         ledger.check(gw, [], ["joe"])
+
+
+@test
+def short_of_descriptors():
+    """At whichever it is: all or nothing, and nobody has to die for it."""
+    gw = Gateway(CONF + "workers smtpd 2\n" + "".join(
+        f'table t{i} {{ "t{i}.example" }}\nmatch for domain t{i} action out\n'
+        for i in range(20)), {"hop": MX().hop})
+    with gw, gw.client(helo="client.example") as old:
+        pids, parent = sorted(gw.pids()), gw.proc.pid
+        had = resource.prlimit(parent, resource.RLIMIT_NOFILE)
+        results = set()
+        more = f"listen on {gw.address} port {free_port(gw.address)}\n"
+        text = gw.conf_text
+        for spare in range(120):
+            gw.conf_text = text + (more if spare % 2 else "")
+            gw.write_conf()
+            used = {int(n) for n in os.listdir(f"/proc/{parent}/fd")}
+            free = [n for n in range(4096) if n not in used]
+            mark = gw.mark()
+            resource.prlimit(parent, resource.RLIMIT_NOFILE,
+                             (free[spare], had[1]))
+            os.kill(parent, signal.SIGHUP)
+            line = gw.wait_log(r"reload result=(ok|refused)", since=mark)
+            resource.prlimit(parent, resource.RLIMIT_NOFILE, had)
+            results.add(re.search(r"result=(\w+)", line)[1])
+        equal(results, {"ok", "refused"}, "few and many")
+        equal(sorted(gw.pids()), pids, "nobody died")
+        equal(gw.log_has(r" died "), [], "nobody died")
+        equal(try_rcpt(old, "b@example.net")[0], 250, "the session")
 
 
 def try_mail(client):

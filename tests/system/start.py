@@ -22,12 +22,12 @@ def run(gw, *args, **kw):
 
 def refuses(gw, *patterns):
     """It does not start, in the foreground nor in the background, and every
-    reason is there."""
+    reason is there, once."""
     for args in (("-d",), ()):
         code, _, err = run(gw, *args)
         equal(code, 1, f"exit status of posternd {args}: {err}")
         for pattern in patterns:
-            match(err, pattern, "reason")
+            equal(len(re.findall(pattern, err)), 1, f"{pattern}: {err}")
     wait_until(lambda: not processes(gw), "nothing left running")
     gw.remove()
 
@@ -84,7 +84,7 @@ def user_with_the_rights_of_root():
     gw = Gateway(CONF)
     gw.conf_text = gw.conf_text.replace('"nobody"', '"root"')
     gw.write_conf()
-    refuses(gw, r"user root \(of smtpd\) has the rights of root")
+    refuses(gw, r"user root \(of \w+\) has the rights of root")
 
 
 @test
@@ -297,10 +297,7 @@ def death_of_the_parent():
         pids = gw.pids()
         os.kill(pids[0], signal.SIGKILL)
         gw.proc.wait()
-        since = time.monotonic()
         wait_gone(pids)
-        if time.monotonic() - since > 6:
-            raise AssertionError("the children lived on")
         c.close()
         gw.proc = None
         # Its sockets lie there, and nobody answers: the next one starts.
@@ -322,14 +319,6 @@ def stops_by_signal_and_by_command():
             gw.proc = None
             equal(gw.log_has("parent died|did not stop in time"), [],
                   "a clean stop")
-
-
-@test
-def restart_in_place_is_not_there_yet():
-    with Gateway(CONF) as gw:
-        gw.proc.send_signal(signal.SIGUSR2)
-        gw.wait_log("restart in place not available yet")
-        gw.client().close()
 
 
 @test

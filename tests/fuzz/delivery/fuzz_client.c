@@ -221,6 +221,8 @@ begin_conn(int fd, unsigned int flags, unsigned int mode)
 	    mode & MODE_AUTH ? STR("127.0.0.1") : STR("192.0.2.1"), &at.addr);
 	conn = conn_new(loop, &at, fd, &policy, &numbers, &ops);
 	conn->work = work;
+	/* Whatever was heard there before, this input is the first. */
+	conn->hop->dead_until_ms = conn->hop->plain_until_ms = 0;
 }
 
 int

@@ -1,8 +1,11 @@
 /*
  * The imsg decoder: bytes of a hostile peer on every edge. The first byte
- * picks the edge and our end, the second whether a good hello is sent first;
- * the rest goes down the socket as it is. Whatever comes, the receiver lives;
- * and what it decodes encodes to the same bytes again.
+ * picks the edge and our end, the second is flags: a good hello is sent first;
+ * the rest are frames { type, id, length, payload } that get a header which is
+ * right, or keep to the contract (framed.h), or else goes down the socket as
+ * it is; setup is over; we asked something, and hear nothing but answers.
+ * Whatever comes, the receiver lives; who asked hears once; and what is
+ * decoded encodes to the same bytes again.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -13,17 +16,40 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
+#include "edges/delivery_dialer.h"
+#include "edges/delivery_fetch.h"
+#include "edges/delivery_resolver.h"
+#include "edges/delivery_vault.h"
+#include "edges/dialer_resolver.h"
+#include "edges/fetch_resolver.h"
 #include "edges/queue_delivery.h"
+#include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
+#include "edges/smtpd_resolver.h"
+#include "edges/smtpd_vault.h"
 #include "lib/base/bytes.h"
 #include "lib/base/log.h"
+#include "tests/fuzz/edge/framed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct edge *const edges[] = { &all_parent_edge, &control_all_edge,
-	&queue_delivery_edge, &smtpd_queue_edge };
+	&queue_delivery_edge, &smtpd_queue_edge, &smtpd_resolver_edge,
+	&delivery_resolver_edge, &smtpd_dialer_edge, &dialer_resolver_edge,
+	&delivery_fetch_edge, &fetch_resolver_edge, &delivery_dialer_edge,
+	&delivery_vault_edge, &smtpd_vault_edge };
+
+enum {
+	NEDGES = sizeof(edges) / sizeof(edges[0]),
+	OUT_MAX = 65536,
+	SMALL_HEADER = 3
+};
+
+enum { HELLO = 1, FRAMES = 2, RUN = 4, ASK = 8, FIELDS = 16 };
+
 static struct loop *loop;
 static const struct edge *edge;
+static unsigned int nasked, nheard;
 
 static void
 on_any(void *ctx, struct channel *ch, const void *msg, uint64_t id)
@@ -73,16 +99,83 @@ decode_all(const uint8_t *data, size_t size)
 }
 
 static void
-feed(int fd, const uint8_t *data, size_t size, bool hello)
+add_frame(struct buf *out, struct frame f, const uint8_t *payload)
 {
-	uint8_t frame[24] = { 8 };
+	uint8_t header[FRAME_HEADER];
 
-	if (hello) {
-		put_le64(frame + 16, edge_hash(edge));
-		assert(write(fd, frame, sizeof(frame)) == sizeof(frame));
+	frame_encode(&f, header);
+	buf_add(out, header, sizeof(header));
+	buf_add(out, payload, f.len);
+}
+
+static void
+add_frames(struct buf *out, const uint8_t *p, size_t size)
+{
+	while (size >= SMALL_HEADER && !out->failed) {
+		size_t len = p[2];
+
+		if (len > size - SMALL_HEADER)
+			len = size - SMALL_HEADER;
+		add_frame(out,
+		    (struct frame){
+			.len = (uint32_t)len, .type = p[0], .id = p[1] },
+		    p + SMALL_HEADER);
+		p += SMALL_HEADER + len;
+		size -= SMALL_HEADER + len;
 	}
-	if (size > 0 && write(fd, data, size) < 0)
+}
+
+/* All at once: nobody reads meanwhile. */
+static void
+feed(int fd, const uint8_t *data, size_t size, uint8_t flags)
+{
+	struct str in = { (const char *)data, size };
+	struct buf out;
+	uint8_t hash[8];
+
+	buf_init(&out, OUT_MAX + 64);
+	put_le64(hash, edge_hash(edge));
+	if ((flags & HELLO) != 0)
+		add_frame(&out, (struct frame){ .len = sizeof(hash) }, hash);
+	if ((flags & FRAMES) != 0)
+		add_frames(&out, data, size);
+	while ((flags & FIELDS) != 0 && in.len > 0 && !out.failed)
+		framed_add(&out, edge, &in);
+	if ((flags & (FRAMES | FIELDS)) == 0)
+		buf_add(&out, data, size);
+	if (out.len > 0 && write(fd, out.p, out.len) != (ssize_t)out.len)
 		abort();
+	buf_clear(&out);
+}
+
+static void
+on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
+{
+	(void)ctx;
+	assert((fault == NULL) == (msg != NULL));
+	assert(msg == NULL || edge_row(edge, type) != NULL);
+	nheard++;
+}
+
+/* Something of each type that we may say; most may be empty. */
+static void
+ask_all(struct channel *ch, enum edge_end end)
+{
+	static const union {
+		uint64_t align;
+		char room[1024];
+	} empty;
+
+	uint8_t direction = end == EDGE_A ? EDGE_A_TO_B : EDGE_B_TO_A;
+
+	for (size_t i = 0; i < edge->nrows; i++) {
+		const struct edge_row *r = &edge->rows[i];
+
+		if ((r->direction & direction) == 0 || wire_has_fd(r->wire))
+			continue;
+		channel_ask(ch, r->type, empty.room, on_answer, NULL);
+		nasked++;
+	}
 }
 
 static void
@@ -96,30 +189,45 @@ round_once(void)
 	timer_free(&t);
 }
 
+static struct channel *
+our_end(int fd, enum edge_end end, uint8_t flags)
+{
+	struct handler handlers[65] = { 0 };
+	struct channel *ch;
+
+	for (size_t i = 0; i < edge->nrows && (flags & ASK) == 0; i++)
+		handlers[i] = (struct handler){ edge->rows[i].type, on_any };
+	ch = channel_new(loop, fd, edge, end, handlers, on_closed, NULL);
+	if ((flags & RUN) != 0)
+		channel_set_phase(ch, PHASE_RUN);
+	if ((flags & ASK) != 0)
+		ask_all(ch, end);
+	return ch;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct handler handlers[65] = { 0 };
 	int fds[2];
 
-	if (size < 2 || size > 65536)
+	if (size < 2 || size > OUT_MAX)
 		return 0;
 	if (loop == NULL) {
 		loop = loop_new();
 		log_set_fd(open("/dev/null", O_WRONLY), LOG_SINK_STREAM);
 	}
-	edge = edges[data[0] % 4];
+	edge = edges[((data[0] & 3) + data[0] / 8 * 4) % NEDGES];
 	decode_all(data + 2, size - 2);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
 		abort();
-	for (size_t i = 0; i < edge->nrows; i++)
-		handlers[i] = (struct handler){ edge->rows[i].type, on_any };
-	struct channel *ch = channel_new(loop, fds[0], edge,
-	    (data[0] & 4) != 0 ? EDGE_A : EDGE_B, handlers, on_closed, NULL);
-	feed(fds[1], data + 2, size - 2, (data[1] & 1) != 0);
+	nasked = nheard = 0;
+	struct channel *ch =
+	    our_end(fds[0], (data[0] & 4) != 0 ? EDGE_A : EDGE_B, data[1]);
+	feed(fds[1], data + 2, size - 2, data[1]);
 	round_once();
 	channel_free(&ch);
 	close(fds[1]);
 	round_once();
+	assert(nheard == nasked);
 	return 0;
 }

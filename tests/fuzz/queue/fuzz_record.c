@@ -52,20 +52,53 @@ state_again(const struct state_decoded *d)
 	free(p);
 }
 
+/* What any header says is said by the one that is written of it. */
 static void
 headers(const uint8_t *data, size_t size)
 {
-	static struct segment_header s;
+	static struct segment_header s, s_again;
 	uint8_t block[SEGMENT_BLOCK] = { 0 };
-	struct batch_header b;
-	struct record_header r;
+	struct batch_header b, b_again;
 
+	memcpy(&s, data, size < sizeof(s) ? size : sizeof(s));
+	s.ncuts %= SEGMENT_CUTS_MAX + 1;
+	segment_header_encode(block, &s);
+	if (segment_header_decode(block, &s_again) == 0 &&
+	    (s_again.number != s.number || s_again.ncuts > SEGMENT_CUTS_MAX))
+		abort();
+	memset(&b, 0, sizeof(b));
+	memcpy(&b, data, size < sizeof(b) ? size : sizeof(b));
+	batch_header_encode(block, &b);
+	if (batch_header_decode(block, b.generation, &b_again) == 0 &&
+	    (b_again.used < BATCH_HEADER || b_again.offset != b.offset))
+		abort();
 	memcpy(block, data, size < sizeof(block) ? size : sizeof(block));
 	segment_header_decode(block, &s);
 	batch_header_decode(block, 1, &b);
-	if (record_header_decode(block, 1, &r) == 0 &&
-	    r.length <= sizeof(block) - RECORD_HEADER)
-		record_payload_is_good(&r, block + RECORD_HEADER);
+}
+
+static void
+sealed(const uint8_t *data, size_t size)
+{
+	uint8_t block[SEGMENT_BLOCK] = { 0 };
+	struct record_header h = { .kind = 1 }, again;
+
+	if (size < 2 || size > sizeof(block) - RECORD_HEADER)
+		return;
+	memcpy(block + RECORD_HEADER, data, size);
+	h.kind = data[0];
+	h.flags = data[1];
+	h.seq = h.generation = data[size - 1];
+	h.length = (uint32_t)size;
+	record_seal(block, &h, block + RECORD_HEADER);
+	if (record_header_decode(block, h.generation, &again) == -1)
+		return;
+	if (again.seq != h.seq || again.length != h.length ||
+	    !record_payload_is_good(&again, block + RECORD_HEADER))
+		abort();
+	block[RECORD_HEADER] ^= 1;
+	if (record_payload_is_good(&again, block + RECORD_HEADER))
+		abort();
 }
 
 int
@@ -87,5 +120,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		state_decoded_clear(&s);
 	}
 	headers(data, size);
+	sealed(data, size);
 	return 0;
 }

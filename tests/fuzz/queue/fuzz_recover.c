@@ -4,6 +4,8 @@
  * kind, so that what lies behind the checksums is reached, too.
  *
  *   m, s, f  a mail, state or end record: seq, length / 4, payload
+ *   M, S     a mail or state as the queue writes it: seq, flags, and a byte
+ *            for each thing that can be so or so
  *   b        the batch ends
  *   d        a byte is changed: offset / 8 (two bytes), xor
  *   t        the file is cut: block
@@ -22,7 +24,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { SIZE = 65536, GENERATION = 5, CHUNK = 4 };
+enum { SIZE = 65536, GENERATION = 5, CHUNK = 4, RCPTS = 3 };
 
 struct image {
 	uint8_t bytes[SIZE];
@@ -62,23 +64,93 @@ end_batch(struct image *m)
 }
 
 static void
+place(struct image *m, struct record_header *h, const uint8_t *payload)
+{
+	uint8_t *p = m->bytes + m->at;
+
+	h->generation = GENERATION;
+	if (m->at + RECORD_HEADER + h->length + 2 * SEGMENT_BLOCK > SIZE)
+		return;
+	memcpy(p + RECORD_HEADER, payload, h->length);
+	record_seal(p, h, p + RECORD_HEADER);
+	m->at += (size_t)round_up(RECORD_HEADER + h->length, RECORD_ALIGN);
+}
+
+static void
 add_record(struct image *m, struct input *in, enum record_kind kind)
 {
-	struct record_header h = { .kind = (uint8_t)kind,
-		.generation = GENERATION };
-	uint8_t *p = m->bytes + m->at;
+	struct record_header h = { .kind = (uint8_t)kind };
 
 	h.seq = next(in);
 	h.length = (uint32_t)next(in) * CHUNK;
 	if (h.length > in->len)
 		h.length = (uint32_t)in->len;
-	if (m->at + RECORD_HEADER + h.length + 2 * SEGMENT_BLOCK > SIZE)
-		return;
-	memcpy(p + RECORD_HEADER, in->p, h.length);
+	place(m, &h, in->p);
 	in->p += h.length;
 	in->len -= h.length;
-	record_seal(p, &h, p + RECORD_HEADER);
-	m->at += (size_t)round_up(RECORD_HEADER + h.length, RECORD_ALIGN);
+}
+
+/* Some text, of a byte that says how long. */
+static struct str
+text(struct input *in)
+{
+	static const char letters[256] = "0123456789abcdef@example.net";
+
+	return (struct str){ letters, next(in) };
+}
+
+static void
+add_mail(struct image *m, struct input *in)
+{
+	static uint8_t payload[SIZE];
+	struct record_header h = { .kind = RECORD_MAIL };
+	struct mail_rcpt rcpts[RCPTS] = { 0 };
+	struct mail_record mail = { .msgid = STR("0123456789abcdef"),
+		.rcpts = rcpts };
+
+	h.seq = mail.seq = next(in);
+	h.flags = next(in) & RECORD_FLAGS_ALL;
+	mail.nrcpt = next(in) % (RCPTS + 1);
+	for (uint32_t i = 0; i < mail.nrcpt; i++) {
+		rcpts[i].to = text(in);
+		rcpts[i].action = text(in);
+		rcpts[i].start = next(in);
+	}
+	mail.from = text(in);
+	mail.bodyfile = next(in);
+	mail.body_size = next(in);
+	mail.content = text(in);
+	mail.header_size = next(in);
+	h.length = (uint32_t)mail_size(&mail);
+	if (h.length == 0 || h.length > sizeof(payload))
+		return;
+	mail_encode(payload, &mail);
+	place(m, &h, payload);
+}
+
+static void
+add_state(struct image *m, struct input *in)
+{
+	static uint8_t payload[SIZE];
+	struct record_header h = { .kind = RECORD_STATE };
+	struct state_rcpt rcpts[RCPTS] = { 0 };
+	struct state_record state = { .rcpts = rcpts };
+
+	h.seq = state.seq = next(in);
+	h.flags = next(in) & RECORD_FLAGS_ALL;
+	state.nrcpt = next(in) % (RCPTS + 1);
+	for (uint32_t i = 0; i < state.nrcpt; i++) {
+		rcpts[i].index = next(in);
+		rcpts[i].state = next(in);
+		rcpts[i].reply = text(in);
+		rcpts[i].operation = next(in);
+		rcpts[i].was = next(in);
+	}
+	h.length = (uint32_t)state_size(&state);
+	if (h.length == 0 || h.length > sizeof(payload))
+		return;
+	state_encode(payload, &state);
+	place(m, &h, payload);
 }
 
 static void
@@ -116,6 +188,12 @@ build(struct image *m, struct input *in)
 			break;
 		case 'f':
 			add_record(m, in, RECORD_FINISHED);
+			break;
+		case 'M':
+			add_mail(m, in);
+			break;
+		case 'S':
+			add_state(m, in);
 			break;
 		case 'b':
 			if (m->batch + 2 * SEGMENT_BLOCK <= SIZE)

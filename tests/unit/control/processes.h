@@ -6,6 +6,7 @@
 #define POSTERN_TESTS_UNIT_CONTROL_PROCESSES_H
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,8 @@ struct fake {
 	bool is_mute, is_mortal; /* does not answer; dies when asked */
 	size_t rows_left;        /* of content */
 	uint64_t id;             /* of the question */
+	uint8_t code;            /* what it says to ask_session */
+	size_t ncancels;         /* of ask_follow */
 };
 
 static struct loop *loop;
@@ -36,8 +39,9 @@ static struct channel *client;
 /* What the fakes and the client saw. */
 static struct ask_change change;
 static char reason[64], term_text[64];
-static size_t nterms, nrows, nanswers;
+static size_t nterms, nrows, nanswers, nlost;
 static uint64_t bytes, stats_sum, stats_own;
+static char stats_of[64]; /* whose the numbers were */
 static struct answer_done answer;
 static char answer_text[512];
 static bool is_closed;
@@ -88,7 +92,7 @@ static void
 on_stats(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 {
 	struct fake *f = ctx;
-	struct row_stat row = { STR("test.shared"), f->stat, 0 };
+	struct row_stat row = { STR("test.shared"), f->stat, STR(""), 0 };
 
 	(void)msg;
 	if (f->is_mortal) {
@@ -242,7 +246,46 @@ on_listing(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	channel_tell(ch, TYPE_answer_done, &m, id);
 }
 
+static void
+on_session(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct fake *f = ctx;
+	struct answer_done m = { .code = f->code,
+		.matched = 1,
+		.text = f->code == ANSWER_OK ? STR("") : STR("not here") };
+
+	(void)msg;
+	channel_tell(ch, TYPE_answer_done, &m, id);
+}
+
+static void
+on_follow(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+	struct row_line row = { .session = STR("0000000000000000"),
+		.text = STR("NOOP") };
+
+	(void)msg;
+	f->id = id;
+	channel_tell(ch, TYPE_row_line, &row, id);
+}
+
+static void
+on_cancel(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	struct fake *f = ctx;
+
+	(void)ch;
+	(void)msg;
+	ck_assert_uint_eq(id, f->id);
+	f->ncancels++;
+	loop_stop(loop);
+}
+
 static const struct handler process_handlers[] = {
+	{ TYPE_ask_session, on_session },
+	{ TYPE_ask_follow, on_follow },
+	{ TYPE_tell_cancel, on_cancel },
 	{ TYPE_ask_block, on_block },
 	{ TYPE_ask_unblock, on_unblock },
 	{ TYPE_ask_blocks, on_listing },
@@ -284,8 +327,12 @@ on_stat(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 	(void)ch;
 	(void)id;
 	nrows++;
-	if (str_eq(m->name, STR("test.shared")))
-		stats_sum = m->value;
+	if (str_eq(m->name, STR("test.shared"))) {
+		stats_sum += m->value;
+		snprintf(stats_of + strlen(stats_of),
+		    sizeof(stats_of) - strlen(stats_of), "(%.*s)",
+		    (int)m->process.len, m->process.p);
+	}
 	if (str_eq(m->name, STR("control.questions")))
 		stats_own = m->value;
 }
@@ -340,7 +387,24 @@ static uint64_t row_types;
 OTHER_ROWS(OTHER_FUNCTION)
 #define OTHER_HANDLER(row) { TYPE_##row, on_##row },
 
+static void
+on_line(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+{
+	const struct row_line *m = msg;
+	unsigned long long n;
+
+	(void)ctx;
+	(void)ch;
+	(void)id;
+	nrows++;
+	if (m->way == LINE_NOTE &&
+	    sscanf(m->text.p, "%llu lines were lost", &n) == 1)
+		nlost += n;
+	loop_stop(loop);
+}
+
 static const struct handler client_handlers[] = {
+	{ TYPE_row_line, on_line },
 	OTHER_ROWS(OTHER_HANDLER){ TYPE_row_stat, on_stat },
 	{ TYPE_row_content, on_bytes },
 	{ TYPE_row_text, on_text },
@@ -404,9 +468,10 @@ setup(void)
 	start_fake(&smtpd, ROLE_SMTPD, 1);
 	start_fake(&resolver, ROLE_RESOLVER, 0);
 	mail_bytes = mails_asked = 0;
-	nterms = nrows = nanswers = 0;
+	nterms = nrows = nanswers = nlost = 0;
 	row_types = 0;
 	bytes = stats_sum = stats_own = 0;
+	stats_of[0] = '\0';
 	is_closed = false;
 	term_text[0] = '\0';
 }

@@ -223,6 +223,25 @@ START_TEST(equal_names_are_one_number)
 
 END_TEST
 
+/* Who wants to know whose they are is told. */
+START_TEST(numbers_of_each_process)
+{
+	struct ask_stats m = { .apart = 1 };
+
+	queue.stat = 30;
+	smtpd.stat = 12;
+	connect_as(0, PERMIT_ALL);
+	ask(TYPE_ask_stats, &m);
+	ck_assert_uint_eq(answer.code, ANSWER_OK);
+	ck_assert_uint_eq(stats_sum, 42);
+	ck_assert_str_eq(stats_of, "(queue/0)(resolver/0)(smtpd/1)");
+	m.apart = 0;
+	ask(TYPE_ask_stats, &m);
+	ck_assert_str_eq(stats_of, "(queue/0)(resolver/0)(smtpd/1)()");
+}
+
+END_TEST
+
 START_TEST(numbers_of_those_that_are_there)
 {
 	struct ask_stats m = { 0 };
@@ -432,6 +451,7 @@ main(void)
 	tcase_add_test(c, a_mail_for_a_filter);
 	tcase_add_test(c, a_mail_from_one_who_may_not);
 	tcase_add_test(c, equal_names_are_one_number);
+	tcase_add_test(c, numbers_of_each_process);
 	tcase_add_test(c, numbers_of_those_that_are_there);
 	tcase_add_test(c, a_process_that_dies);
 	tcase_add_test(c, a_process_is_replaced);

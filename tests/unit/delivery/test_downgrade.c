@@ -69,6 +69,11 @@ START_TEST(test_declared)
 	becomes(TYPE QP "\r\n=C3\xa9=\r\n\r\n", TYPE QP "\r\n=C3=A9=\r\n\r\n");
 	becomes(TYPE "Content-Transfer-Encoding: base64\r\n\r\nAA\xff==\r\n",
 	    TYPE "Content-Transfer-Encoding: base64\r\n\r\nAA?==\r\n");
+	/* A line that is no field does not become one. */
+	becomes(TYPE "Content-Transfer-Encoding: base64\r\nA\xe9: b\r\n",
+	    TYPE "Content-Transfer-Encoding: base64\r\n\r\nA?: b\r\n");
+	becomes(TYPE QP "A\xe9: b\r\nc\r\n", TYPE QP "\r\nA=E9: b\r\nc\r\n");
+	becomes(TYPE QP "no field\r\n", TYPE QP "no field\r\n");
 }
 
 END_TEST

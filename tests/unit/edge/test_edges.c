@@ -14,120 +14,31 @@
 
 #include "edges/all_parent.h"
 #include "edges/control_all.h"
+#include "edges/delivery_dialer.h"
 #include "edges/delivery_fetch.h"
 #include "edges/delivery_resolver.h"
+#include "edges/delivery_vault.h"
 #include "edges/dialer_resolver.h"
 #include "edges/fetch_resolver.h"
 #include "edges/queue_delivery.h"
 #include "edges/smtpd_dialer.h"
 #include "edges/smtpd_queue.h"
 #include "edges/smtpd_resolver.h"
+#include "edges/smtpd_vault.h"
 #include "lib/base/bytes.h"
 #include "lib/base/log.h"
 #include "lib/base/loop.h"
+#include "tests/unit/edge/messages.h"
 
-enum { HEADER = 16, ROUNDS = 50, SHORT = 12 };
+enum { HEADER = 16, ROUNDS = 50 };
 
 static const struct edge *const edges[] = { &all_parent_edge, &smtpd_queue_edge,
 	&queue_delivery_edge, &control_all_edge, &smtpd_resolver_edge,
 	&delivery_resolver_edge, &smtpd_dialer_edge, &dialer_resolver_edge,
-	&delivery_fetch_edge, &fetch_resolver_edge };
+	&delivery_fetch_edge, &fetch_resolver_edge, &smtpd_vault_edge,
+	&delivery_vault_edge, &delivery_dialer_edge };
 
 enum { NEDGES = sizeof(edges) / sizeof(edges[0]) };
-
-static char text[262144]; /* what str and bin fields point into */
-static int null_fd = -1;
-
-/* --- messages --- */
-enum fill { FILL_SHORT, FILL_RANDOM, FILL_MAX };
-
-static uint64_t
-random_below(uint64_t limit)
-{
-	uint64_t r = (uint64_t)random() << 31 ^ (uint64_t)random() << 62 ^
-		     (uint64_t)random();
-
-	return limit == UINT64_MAX ? r : r % (limit + 1);
-}
-
-static uint64_t
-int_width(enum wire_kind kind)
-{
-	static const uint8_t widths[] = { [WIRE_u8] = 1,
-		[WIRE_u16] = 2,
-		[WIRE_u32] = 4,
-		[WIRE_u64] = 8,
-		[WIRE_fd] = 0 };
-
-	return widths[kind];
-}
-
-static void
-set_int(void *p, enum wire_kind kind, uint64_t v)
-{
-	/* Little-endian hosts only, as the sandbox's architectures are. */
-	memcpy(p, &v, int_width(kind));
-}
-
-static void
-fill_field(const struct wire_field *f, void *p, enum fill how)
-{
-	uint64_t max = f->max, len;
-
-	if (f->kind == WIRE_fd) {
-		*(int *)p = null_fd;
-	} else if (int_width(f->kind) > 0) {
-		set_int(p, f->kind, how == FILL_MAX ? max : random_below(max));
-	} else {
-		len = how == FILL_MAX ? max : random_below(max);
-		if (how == FILL_SHORT && len > SHORT)
-			len = random_below(SHORT);
-		ck_assert_uint_lt(len, sizeof(text) / 2);
-		*(struct str *)p =
-		    (struct str){ text + random_below(sizeof(text) / 2), len };
-	}
-}
-
-/* A legal message of this kind. */
-static void *
-make(const struct wire_msg *w, enum fill how)
-{
-	char *msg = calloc(1, w->size);
-
-	ck_assert_ptr_nonnull(msg);
-	for (const struct wire_field *f = w->fields(); f->name != NULL; f++)
-		fill_field(f, msg + f->offset, how);
-	return msg;
-}
-
-/* Its encoding. */
-static struct buf
-make_bytes(const struct wire_msg *w, enum fill how)
-{
-	void *msg = make(w, how);
-	struct buf b;
-	int fd;
-
-	buf_init(&b, SIZE_MAX / 2);
-	ck_assert_int_eq(wire_encode(w, msg, &b, &fd), 0);
-	ck_assert_int_eq(fd >= 0, wire_has_fd(w));
-	free(msg);
-	return b;
-}
-
-static void
-same_field(const struct wire_field *f, const void *a, const void *b)
-{
-	if (f->kind == WIRE_fd) {
-		ck_assert_int_eq(*(const int *)a, *(const int *)b);
-	} else if (int_width(f->kind) > 0) {
-		ck_assert_mem_eq(a, b, int_width(f->kind));
-	} else {
-		ck_assert_msg(
-		    str_eq(*(const struct str *)a, *(const struct str *)b),
-		    "field %s differs", f->name);
-	}
-}
 
 /* --- the codec --- */
 static void

@@ -98,6 +98,13 @@ START_TEST(json)
 	ck_assert(str_eq(
 	    buf_str(&b), STR("\"a\\\"\\\\\\n\\u0001\xc3\xa4\xef\xbf\xbd\\u007f"
 			     "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"")));
+	/* Controls and turners of two and three bytes; their neighbours. */
+	buf_reset(&b);
+	buf_add_json(&b, STR("\xc2\x80\xc2\x9f\xc2\xa0\xe2\x80\x8e"
+			     "\xe2\x80\xae\xe2\x80\xaf\xe2\x81\xa6"));
+	ck_assert(str_eq(buf_str(&b),
+	    STR("\"\\u0080\\u009f\xc2\xa0\\u200e\\u202e\xe2\x80\xaf"
+		"\\u2066\"")));
 	buf_clear(&b);
 }
 

@@ -433,6 +433,124 @@ START_TEST(what_is_secret_is_wiped)
 
 END_TEST
 
+/* --- one end changes hands --- */
+
+static void
+count_quiet(void *ctx)
+{
+	(*(int *)ctx)++;
+}
+
+/* Runs what lies there. */
+static void
+stop_now(void *unused)
+{
+	(void)unused;
+	loop_stop(loop);
+}
+
+static void
+run_out(void)
+{
+	struct timer *t = timer_new(loop, stop_now, NULL);
+
+	timer_set(t, 50);
+	loop_run(loop);
+	timer_free(&t);
+}
+
+START_TEST(quiet_when_all_is_answered)
+{
+	struct t_ask m = { .n = 1, .text = STR("hello") };
+	int quiet = 0;
+
+	channel_on_quiet(a, count_quiet, &quiet);
+	ck_assert_int_eq(quiet, 0); /* behind the round */
+	run_out();
+	ck_assert_int_eq(quiet, 1);
+	b_is_silent = true;
+	channel_ask(a, TYPE_t_ask, &m, on_answer, NULL);
+	channel_on_quiet(a, count_quiet, &quiet);
+	run_out();
+	ck_assert_int_eq(quiet, 1);
+	b_is_silent = false;
+	m.n = 2;
+	uint64_t id = channel_ask(a, TYPE_t_ask, &m, NULL, NULL);
+	run_out();
+	ck_assert_int_eq(quiet, 1); /* one is still open */
+	struct t_answer answer = { .n = 1 };
+	channel_tell(b, TYPE_t_answer, &answer, id - 2);
+	run_out();
+	ck_assert_int_eq(quiet, 2);
+	ck_assert_int_eq(nanswers, 1);
+}
+
+END_TEST
+
+START_TEST(released_and_adopted)
+{
+	struct t_ask m = { .n = 1, .text = STR("hello") };
+
+	/* Not before the hello was seen. */
+	ck_assert_int_eq(channel_release(&a, 0), -1);
+	ck_assert_ptr_nonnull(a);
+	channel_ask(a, TYPE_t_ask, &m, on_answer, NULL);
+	run_out();
+	ck_assert_int_eq(nanswers, 1);
+	int fd = channel_release(&a, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_ptr_null(a);
+	/* The other end hears nothing of it, and goes on talking. */
+	run_out();
+	ck_assert_int_eq(nclosed, 0);
+	a = channel_adopt(loop, fd, &test_edge, EDGE_A, none, on_closed, NULL);
+	m.n = 2;
+	channel_ask(a, TYPE_t_ask, &m, on_answer, NULL);
+	run_out();
+	ck_assert_int_eq(nanswers, 2);
+	ck_assert_int_eq(nclosed, 0);
+}
+
+END_TEST
+
+START_TEST(not_in_the_middle_of_a_message)
+{
+	int fds[2];
+	char head[FRAME_HEADER];
+	struct frame f = { .len = 100, .type = TYPE_t_answer };
+
+	run_out();
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	struct channel *half = channel_adopt(
+	    loop, fds[0], &test_edge, EDGE_A, none, on_closed, NULL);
+	frame_encode(&f, (uint8_t *)head);
+	ck_assert_int_eq(write(fds[1], head, sizeof(head)), sizeof(head));
+	run_out();
+	ck_assert_int_eq(channel_release(&half, 0), -1);
+	ck_assert_ptr_nonnull(half);
+	channel_free(&half);
+	/* Nor when what it says is not taken. */
+	struct t_part part = { .bytes = { head, sizeof(head) } };
+	int small = 4096;
+	setsockopt(fds[1], SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	static char big[60000];
+	part.bytes = (struct str){ big, sizeof(big) };
+	for (int i = 0; i < 16; i++)
+		channel_tell(a, TYPE_t_part, &part, 0);
+	channel_pause(b);
+	ck_assert_int_eq(channel_release(&a, 0), -1);
+	ck_assert_ptr_nonnull(a);
+	channel_resume(b);
+	run_out();
+	ck_assert_int_eq(nparts, 16);
+	int fd = channel_release(&a, 0);
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	close(fds[1]);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -452,6 +570,9 @@ main(void)
 	tcase_add_test(c, freed_by_its_owner);
 	tcase_add_test(c, unasked_answer);
 	tcase_add_test(c, what_is_secret_is_wiped);
+	tcase_add_test(c, quiet_when_all_is_answered);
+	tcase_add_test(c, released_and_adopted);
+	tcase_add_test(c, not_in_the_middle_of_a_message);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

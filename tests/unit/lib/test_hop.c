@@ -71,6 +71,7 @@ START_TEST(bad_urls)
 		{ "smtp://", "bad address or host name" },
 		{ "smtp:///", "bad address or host name" },
 		{ "smtp://192.0.2.1:", "bad port" },
+		{ "smtp://luke:secret@192.0.2.1:25", "has no `user" },
 		{ "smtp://192.0.2.1:0", "bad port" },
 		{ "smtp://192.0.2.1:65536", "bad port" },
 		{ "smtp://192.0.2.1:25x", "bad port" },

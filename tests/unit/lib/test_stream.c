@@ -209,6 +209,64 @@ START_TEST(the_end_comes_once)
 
 END_TEST
 
+static size_t
+take_or_leave(void *ctx, struct str in)
+{
+	(void)ctx;
+	buf_add(&got, in.p, take_at_once);
+	loop_stop(loop);
+	return take_at_once;
+}
+
+static void
+on_end_of_all(void *ctx, int error)
+{
+	ck_assert(str_eq(buf_str(&got), STR("quit")));
+	on_end(ctx, error);
+}
+
+static size_t
+now_take_it(void *ctx, struct str in)
+{
+	(void)ctx;
+	take_at_once = 4;
+	stream_resume(st);
+	return in.len;
+}
+
+/* Its owner could not take it before: something else had to come first, and
+ * comes in the same round as the end. */
+START_TEST(what_came_before_the_end)
+{
+	static const struct stream_ops waiting = { take_or_leave, NULL,
+		on_timeout, on_end_of_all, NULL },
+				       first = { now_take_it, NULL, on_timeout,
+					       on_end, NULL };
+	struct stream *other;
+	int fds[2], others[2];
+
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	ck_assert_int_eq(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, others), 0);
+	st = stream_new(loop, fds[0], false, &waiting, NULL);
+	other = stream_new(loop, others[0], false, &first, NULL);
+	take_at_once = 0;
+	ck_assert_int_eq(write(fds[1], "quit", 4), 4);
+	loop_run(loop);
+	ck_assert_uint_eq(stream_unread(st), 4);
+	shutdown(fds[1], SHUT_WR);
+	ck_assert_int_eq(write(others[1], "x", 1), 1);
+	while (nends == 0)
+		loop_run(loop);
+	ck_assert_int_eq(nends, 1);
+	stream_close(&other);
+	close(fds[1]);
+	close(others[1]);
+}
+
+END_TEST
+
 START_TEST(last_words_leave)
 {
 	char room[8];
@@ -246,6 +304,7 @@ main(void)
 	tcase_add_test(c, far_end_does_not_read);
 	tcase_add_test(c, an_error_after_the_end);
 	tcase_add_test(c, the_end_comes_once);
+	tcase_add_test(c, what_came_before_the_end);
 	tcase_add_test(c, last_words_leave);
 	tcase_add_test(c, a_deadline_moves);
 	suite_add_tcase(s, c);

@@ -84,6 +84,7 @@ on_done(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 }
 
 static const struct handler handlers[] = {
+	{ TYPE_tell_leaving, on_done },
 	{ TYPE_tell_capacity, on_capacity },
 	{ TYPE_tell_result, on_result },
 	{ TYPE_tell_done, on_done },
@@ -428,6 +429,11 @@ START_TEST(test_stop)
 	loop_run(loop);
 	ck_assert_uint_ge(nresults, 1);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+	/* It wants no more, and then says that it has told all. */
+	until = ndone + 1;
+	from_queue_leave();
+	loop_run(loop);
+	ck_assert_uint_eq(capacity, 0);
 }
 
 END_TEST

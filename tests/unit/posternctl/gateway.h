@@ -60,8 +60,10 @@ start_gateway(const struct handler *handlers)
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(listen(fd, 5), 0);
 	gateway = fork();
-	ck_assert_int_ne(gateway, -1);
-	if (gateway > 0) {
+	/* No check in the child: it would write into what the parent keeps of
+	 * its own. */
+	if (gateway != 0) {
+		ck_assert_int_ne(gateway, -1);
 		close(fd);
 		return;
 	}
@@ -94,7 +96,7 @@ static void
 expect(const char *line, bool is_json, int status, const char *printed)
 {
 	static const struct command none = { .usage = "" };
-	char copy[256], *words[16];
+	char copy[256], *words[32];
 	size_t n = 0;
 	int used = 0;
 
@@ -118,7 +120,7 @@ expect(const char *line, bool is_json, int status, const char *printed)
 }
 
 /* What a filter is shown comes from standard input. */
-static void
+__attribute__((unused)) static void
 give(const char *mail)
 {
 	int fds[2];

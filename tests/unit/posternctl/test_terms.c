@@ -105,6 +105,10 @@ START_TEST(words_of_a_change)
 	    parse(&f, "domain d --dry-run reason the_reason -y", true), 0);
 	ck_assert(f.n == 1 && f.dry_run && f.yes && !f.all);
 	ck_assert_str_eq(f.reason, "the reason");
+	/* Of two that are not meant no message is a third. */
+	ck_assert_int_eq(parse(&f, "not id a not id b id c", true), 0);
+	ck_assert_uint_eq(f.n, 3);
+	ck_assert(str_eq(filter_id(&f), STR("c")));
 	/* What cannot be an id is one that does not exist. */
 	ck_assert_int_eq(parse(&f, "nosuchid", true), 0);
 	ck_assert(is_filter(&f, TERM_ID, false, "nosuchid", 0));
@@ -140,6 +144,8 @@ START_TEST(refused)
 		{ "all domain d", true },
 		{ "not all", true },
 		{ "some.thing", true },
+		{ "0123456789abcdef 0123456789abcdeX", true },
+		{ "id 0123456789abcdef 0123456789abcdeX", false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

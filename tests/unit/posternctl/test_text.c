@@ -117,6 +117,62 @@ START_TEST(columns)
 
 END_TEST
 
+START_TEST(wide_columns)
+{
+	/* Two columns each. */
+	buf_add_str(&out, STR("\xe4\xb8\xad\xe6\x96\x87"));
+	text_pad(&out, 6);
+	expect("\xe4\xb8\xad\xe6\x96\x87  ");
+	buf_add_str(&out, STR("\xff\xc3"));
+	text_pad(&out, 4);
+	expect("\xff\xc3  ");
+}
+
+END_TEST
+
+static void
+expect_wrapped(
+    const char *text, size_t width, size_t indent, const char *wanted)
+{
+	text_wrap(&out, str_of(text), width, indent);
+	expect(wanted);
+}
+
+START_TEST(wrapping)
+{
+	expect_wrapped("a line", 0, 4, "a line\n");
+	expect_wrapped("a line", 6, 0, "a line\n");
+	expect_wrapped("", 6, 0, "\n");
+	expect_wrapped("one two three four five six", 20, 4,
+	    "one two three four\n    five six\n");
+	/* Where there is no blank, or one far in front. */
+	expect_wrapped("aaaaaaaaaaaaaaaaaaaaaaaaa", 20, 2,
+	    "aaaaaaaaaaaaaaaaaaaa\n  aaaaa\n");
+	expect_wrapped("a bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", 20, 0,
+	    "a bbbbbbbbbbbbbbbbbb\nbbbbbbbbbbbbbbbbbb\n");
+	/* A terminal that is hardly one, and a character in its last column. */
+	expect_wrapped("abc", 1, 10, "a\nb\nc\n");
+	expect_wrapped("\xe4\xb8\xad"
+		       "b",
+	    1, 0, "\xe4\n\xb8\n\xad\nb\n");
+	expect_wrapped(
+	    "abcdefghi\xe4\xb8\xad", 10, 0, "abcdefghi\n\xe4\xb8\xad\n");
+}
+
+END_TEST
+
+START_TEST(sockets)
+{
+	text_add_socket(&out, STR("192.0.2.1"), 25);
+	expect("192.0.2.1:25");
+	text_add_socket(&out, STR("2001:db8::1"), 25);
+	expect("[2001:db8::1]:25");
+	text_add_socket(&out, STR("/a/\033"), 0);
+	expect("/a/\\x1B");
+}
+
+END_TEST
+
 START_TEST(objects)
 {
 	struct json j = { .out = &out };
@@ -154,6 +210,9 @@ main(void)
 	tcase_add_test(c, lines_stay_lines);
 	tcase_add_test(c, numbers);
 	tcase_add_test(c, columns);
+	tcase_add_test(c, wide_columns);
+	tcase_add_test(c, wrapping);
+	tcase_add_test(c, sockets);
 	tcase_add_test(c, objects);
 	suite_add_tcase(s, c);
 	SRunner *r = srunner_create(s);

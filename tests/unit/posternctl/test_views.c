@@ -43,8 +43,10 @@ on_routes(void *ctx, struct channel *ch, const void *msg, uint64_t id)
 		.action = STR("out") };
 	struct row_rule refused = { .line = 9,
 		.text = STR("match for any reject"),
+		.verdict = 1,
 		.reply = STR("550 5.7.1 no") };
-	struct row_rule none = { .reply = STR("550 5.7.1 Relaying denied") };
+	struct row_rule none = { .verdict = 1,
+		.reply = STR("550 5.7.1 Relaying denied") };
 	struct row_passed passed = { .line = 9,
 		.why = STR("does not hold: for domain inside") };
 	struct row_hop one = { .host = STR("mx1.example.com"),
@@ -275,10 +277,10 @@ START_TEST(destinations)
 	expect("show destinations", true, CTL_DONE,
 	    "[{\"destination\":\"mx://a.example:25\",\"action\":\"out\","
 	    "\"queued\":12,\"active\":0,\"connections\":0,\"window\":1,"
-	    "\"backoff\":60,\"reply\":\"421 \\u001b[2J\"},"
+	    "\"backoff\":60,\"paused\":false,\"reply\":\"421 \\u001b[2J\"},"
 	    "{\"destination\":\"home\",\"action\":\"home\",\"queued\":0,"
 	    "\"active\":2,\"connections\":2,\"window\":3,\"backoff\":0,"
-	    "\"reply\":\"\"}]\n");
+	    "\"paused\":false,\"reply\":\"\"}]\n");
 	expect("show destinations", false, CTL_DONE,
 	    "QUEUED  ACTIVE  WINDOW  BACKOFF  DESTINATION\n"
 	    "12      0       1       60s      mx://a.example:25\n"
@@ -364,7 +366,8 @@ START_TEST(names_and_routes)
 	expect("show routes a@x", true, CTL_DONE,
 	    "{\"rule\":{\"line\":12,"
 	    "\"text\":\"match from local for any action out\"},"
-	    "\"action\":\"out\",\"passed_over\":[{\"line\":9,"
+	    "\"verdict\":\"action\",\"action\":\"out\","
+	    "\"milters\":null,\"passed_over\":[{\"line\":9,"
 	    "\"why\":\"does not hold: for domain inside\"}],\"hops\":["
 	    "{\"host\":\"mx1.example.com\",\"address\":\"2001:db8::1\","
 	    "\"port\":25,\"preference\":10,\"tls\":\"none\"},"
@@ -383,13 +386,15 @@ START_TEST(names_and_routes)
 	expect("show routes b@x", true, CTL_DONE,
 	    "{\"rule\":{\"line\":12,"
 	    "\"text\":\"match from local for any action out\"},"
-	    "\"action\":\"out\",\"passed_over\":[],"
+	    "\"verdict\":\"action\",\"action\":\"out\","
+	    "\"milters\":null,\"passed_over\":[],"
 	    "\"hops\":[]}\n");
 	expect("show routes refused@x", false, CTL_DONE,
 	    "line 9: match for any reject\nrefused 550 5.7.1 no\n");
 	expect("show routes none@x", true, CTL_REFUSED,
-	    "{\"rule\":null,\"action\":null,"
-	    "\"reply\":\"550 5.7.1 Relaying denied\",\"passed_over\":[],"
+	    "{\"rule\":null,\"verdict\":\"reject\",\"action\":null,"
+	    "\"reply\":\"550 5.7.1 Relaying denied\",\"milters\":null,"
+	    "\"passed_over\":[],"
 	    "\"hops\":[]}\n");
 	expect("show routes none@x", false, CTL_REFUSED,
 	    "no rule matches\nrefused 550 5.7.1 Relaying denied\n");

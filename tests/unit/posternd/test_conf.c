@@ -231,11 +231,12 @@ END_TEST
 static bool
 warns_of_postmaster(const char *rules)
 {
-	char text[512];
+	char text[1024];
 	struct config *c;
 	bool warned = false;
 
-	snprintf(text, sizeof(text), "%saction in discard\n%s", HEAD, rules);
+	snprintf(text, sizeof(text),
+	    "%saction in relay to \"smtp://10.0.0.5\"\n%s", HEAD, rules);
 	c = good(text);
 	for (size_t i = 0; i < errors.nwarnings; i++)
 		if (strstr(errors.warnings[i].text, "`postmaster'") != NULL)
@@ -256,6 +257,9 @@ START_TEST(postmaster_that_nobody_takes)
 	    "match for rcpt \"b@example.com\" action in\n"));
 	ck_assert(warns_of_postmaster(
 	    "match for rcpt \"a@example.com\" reject\nmatch action in\n"));
+	ck_assert(warns_of_postmaster("action drop discard\n"
+				      "match for rcpt \"a@example.com\" "
+				      "action drop\nmatch action in\n"));
 	/* It comes from this machine, which has no name. */
 	ck_assert(warns_of_postmaster("match fcrdns action in\n"));
 }
@@ -398,6 +402,34 @@ START_TEST(many_errors)
 
 END_TEST
 
+/* Each literal is a table: not more than there are descriptors for; and that
+ * is said once, where it begins. */
+START_TEST(many_literals)
+{
+	struct config *c;
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	buf_addf(&b, "%saction a discard\n", HEAD);
+	for (unsigned int i = 0; i < 2048; i++)
+		buf_addf(&b, "match for domain \"d%u.example\" action a\n", i);
+	c = conf_parse_text("test", buf_str(&b), NULL, 0, &errors);
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(c->ntables, 2048);
+	config_unref(&c);
+	conf_errors_clear(&errors);
+	for (unsigned int i = 0; i < 20; i++)
+		buf_addf(&b, "match for domain \"e%u.example\" action a\n", i);
+	ck_assert_ptr_null(
+	    conf_parse_text("test", buf_str(&b), NULL, 0, &errors));
+	ck_assert_uint_eq(errors.nerrors, 1);
+	ck_assert_ptr_nonnull(strstr(errors.errors[0].text,
+	    ": more than 2048 tables and literals: names that lead"));
+	buf_clear(&b);
+}
+
+END_TEST
+
 /* Each include doubles what is read: the total ends it. */
 START_TEST(include_bomb)
 {
@@ -468,6 +500,7 @@ main(void)
 	tcase_add_test(t, tables_travel);
 	tcase_add_test(t, defines);
 	tcase_add_test(t, many_errors);
+	tcase_add_test(t, many_literals);
 	tcase_add_test(t, include_bomb);
 	tcase_add_test(t, macro_bomb);
 	suite_add_tcase(s, t);

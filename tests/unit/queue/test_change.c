@@ -190,9 +190,9 @@ START_TEST(the_wish_outlives_agent_and_queue)
 
 END_TEST
 
-/* A wish that another one came before leaves nothing behind, in memory or on
- * disk. */
-START_TEST(a_wish_that_was_overruled)
+/* As of one that is with no agent, where the rules were asked before the other
+ * wish came; in memory or on disk. */
+START_TEST(held_behind_the_wish)
 {
 	new_agent(4);
 	send_mail("a@x", MAIL("b@y", "inside", "c@y", "drop"));
@@ -209,7 +209,60 @@ START_TEST(a_wish_that_was_overruled)
 	change(CHANGE_RELEASE);
 	new_agent(4);
 	wait_for(&nwhole, 1);
-	ck_assert_str_eq(t.got[0].action, "inside");
+	ck_assert_str_eq(t.got[0].action, "other");
+	/* This time its end is seen. */
+	rules[0] = to_action(INSIDE);
+	set_rules(1);
+	change(CHANGE_REQUEUE);
+	change(CHANGE_HOLD);
+	tell_result(&t.got[0], 0, OUTCOME_DEFERRED, "later");
+	tell_done(&t.got[0], false);
+	wait_shown("[a@x 2](b@y 2 1 451 4.3.0 later)"
+		   "(c@y 3 1 250 2.0.0 discarded)");
+	change(CHANGE_RELEASE);
+	wait_for(&nwhole, 2);
+	ck_assert_str_eq(t.got[1].action, "inside");
+}
+
+END_TEST
+
+/* Nor does what discards it come before that. */
+START_TEST(held_rather_than_discarded)
+{
+	new_agent(4);
+	send_mail("a@x", MAIL("b@y", "inside"));
+	wait_for(&nwhole, 1);
+	rules[0] = to_action(DROP);
+	set_rules(1);
+	change(CHANGE_REQUEUE);
+	change(CHANGE_HOLD);
+	tell_result(&t.got[0], 0, OUTCOME_DEFERRED, "later");
+	tell_done(&t.got[0], false);
+	wait_shown("[a@x 2](b@y 2 1 451 4.3.0 later)");
+	change(CHANGE_RELEASE);
+	wait_shown("");
+}
+
+END_TEST
+
+/* What is set aside, or refused, is that. */
+START_TEST(set_aside_before_it_is_held)
+{
+	new_agent(4);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "inside"));
+	wait_for(&nwhole, 1);
+	rules[0] = to_action(OTHER);
+	rules[0].verdict = VERDICT_QUARANTINE;
+	set_rules(1);
+	change(CHANGE_REQUEUE);
+	change(CHANGE_HOLD);
+	tell_result(&t.got[0], 0, OUTCOME_DEFERRED, "later");
+	wait_shown(
+	    "[a@x 0](b@y 6 1 set aside by the rule in line 0)(c@y 0 0 )");
+	stop_queue(false);
+	start_queue();
+	wait_shown("[a@x 3](b@y 6 0 set aside by a rule)"
+		   "(c@y 6 0 set aside by a rule)");
 }
 
 END_TEST
@@ -348,7 +401,8 @@ main(void)
 		a_dry_run_does_nothing, what_the_rules_refuse_is_held,
 		a_restart_does_not_lead_back,
 		with_an_agent_it_is_done_afterwards,
-		the_wish_outlives_agent_and_queue, a_wish_that_was_overruled,
+		the_wish_outlives_agent_and_queue, held_behind_the_wish,
+		held_rather_than_discarded, set_aside_before_it_is_held,
 		what_is_over_is_not_released, discarded_by_the_rules_of_today,
 		the_rules_see_the_client, the_rules_see_who_sent_it,
 		and_after_a_restart };

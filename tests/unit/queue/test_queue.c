@@ -162,6 +162,36 @@ START_TEST(a_dead_agent_gives_all_back)
 
 END_TEST
 
+/* What it has not read is no attempt, and no try of anything: however often
+ * that happens, its next one has it at once. */
+START_TEST(who_leaves_gives_back_what_was_not_begun)
+{
+	struct tell_leaving leaving = { 0 };
+	struct tell_capacity more = { .mails = 10 };
+
+	new_agent(10);
+	send_mail("a@x", MAIL("b@y", "inside", "c@y", "inside"));
+	wait_for(&nwhole, 1);
+	tell_result(&t.got[0], 0, OUTCOME_DELIVERED, "ok");
+	for (int i = 2; i <= 4; i++) {
+		channel_tell(t.agent, TYPE_tell_leaving, &leaving, 0);
+		/* Whatever it says behind its last word. */
+		channel_tell(t.agent, TYPE_tell_capacity, &more, 0);
+		channel_drain(t.agent, 1000);
+		channel_free(&t.agent);
+		t.ngot = 0;
+		new_agent(10);
+		wait_for(&nwhole, i);
+		ck_assert_uint_eq(t.got[0].nrcpts, 1);
+		ck_assert_uint_eq(t.got[0].rcpts[0].index, 1);
+	}
+	tell_result(&t.got[0], 0, OUTCOME_DEFERRED, "later");
+	tell_done(&t.got[0], false);
+	wait_shown("[a@x 1](b@y 3 1 250 2.0.0 ok)(c@y 1 1 451 4.3.0 later)");
+}
+
+END_TEST
+
 START_TEST(holds_releases_removes)
 {
 	send_mail("a@x", MAIL("b@y", "inside", "c@z", "inside"));
@@ -480,6 +510,7 @@ main(void)
 	tcase_add_test(c, a_crash_keeps_what_was_answered);
 	tcase_add_test(c, refuses_what_it_must);
 	tcase_add_test(c, a_dead_agent_gives_all_back);
+	tcase_add_test(c, who_leaves_gives_back_what_was_not_begun);
 	tcase_add_test(c, holds_releases_removes);
 	tcase_add_test(c, a_wish_outlives_its_attempt);
 	tcase_add_test(c, an_operation_that_cannot_be_kept);

@@ -239,9 +239,9 @@ START_TEST(state_round_trip)
 {
 	struct state_rcpt r[] = {
 		{ 1, STATE_RCPT_DELIVERED, 3, 0, { "250 ok", 6 }, { "mx", 2 },
-		    { "out", 3 } },
+		    { "out", 3 }, 0, 0, 0 },
 		{ 0, STATE_RCPT_WAITING, 1, 99, { "451 no", 6 }, { "", 0 },
-		    { "", 0 } },
+		    { "", 0 }, 0, 0, 0 },
 	};
 	struct state_record s = { 9, 123456, 4, r, 2 };
 	uint8_t p[256];
@@ -266,6 +266,55 @@ START_TEST(state_round_trip)
 	for (size_t cut = 0; cut < len; cut++)
 		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
 	p[24 + 16] = STATE_RCPT_LAST + 1;
+	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
+}
+
+END_TEST
+
+/* What a removed one was. */
+START_TEST(note_round_trip)
+{
+	struct state_rcpt r[] = {
+		{ .index = 3,
+		    .state = STATE_RCPT_REMOVED,
+		    .reply = STR("451 no"),
+		    .operation = 0x1122334455667788,
+		    .was = STATE_RCPT_WAITING | STATE_RCPT_WARNED,
+		    .was_ms = 77 },
+		{ .index = 4, .state = STATE_RCPT_HELD },
+		{ .index = 5,
+		    .state = STATE_RCPT_HELD,
+		    .operation = 1,
+		    .was = STATE_RCPT_LAST | STATE_RCPT_FLAGS,
+		    .was_ms = UINT64_MAX },
+	};
+	struct state_record s = { 9, 123456, 4, r, 3 };
+	uint8_t p[256];
+	size_t len = state_size(&s);
+	struct state_decoded d;
+
+	ck_assert_uint_le(len, sizeof(p));
+	state_encode(p, &s);
+	ck_assert_int_eq(state_decode(p, len, 9, &d), 0);
+	for (size_t i = 0; i < 3; i++) {
+		ck_assert_uint_eq(d.state.rcpts[i].index, r[i].index);
+		ck_assert_uint_eq(d.state.rcpts[i].state, r[i].state);
+		ck_assert_uint_eq(d.state.rcpts[i].operation, r[i].operation);
+		ck_assert_uint_eq(d.state.rcpts[i].was, r[i].was);
+		ck_assert_uint_eq(d.state.rcpts[i].was_ms, r[i].was_ms);
+	}
+	state_decoded_clear(&d);
+	for (size_t cut = 0; cut < len; cut++)
+		ck_assert_int_eq(state_decode(p, cut, 9, &d), -1);
+	/* A state that there is not, and no number. */
+	p[24 + 17] = STATE_RCPT_LAST + 2;
+	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
+	state_encode(p, &s);
+	memset(p + 24 + 24 + 6, 0, 8);
+	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
+	/* Without the note its bytes are too many. */
+	state_encode(p, &s);
+	p[24 + 17] = 0;
 	ck_assert_int_eq(state_decode(p, len, 9, &d), -1);
 }
 
@@ -371,6 +420,7 @@ main(void)
 	int failed;
 
 	tcase_add_test(t, mail_round_trip);
+	tcase_add_test(t, note_round_trip);
 	tcase_add_test(t, mail_of_version_1);
 	tcase_add_test(t, mail_of_version_2);
 	tcase_add_test(t, mail_with_an_unknown_start);

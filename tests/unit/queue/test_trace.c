@@ -176,6 +176,48 @@ START_TEST(what_is_older_than_the_ring)
 
 END_TEST
 
+/* The ring has turned over it; it is one of the last that ended all the same,
+ * though each of them said as much as it could. */
+START_TEST(ten_thousand_later)
+{
+	enum { RCPTS = 40, BATCH = 250 };
+
+	const char *to[2 * RCPTS + 1] = { NULL };
+	char first[ID_LEN + 1], last[ID_LEN + 1], name[RCPTS][310], event[1000];
+
+	send_mail("first@x", MAIL("b@y", "drop", "c@y", "drop"));
+	wait_for(&t.naccepted, 1);
+	memcpy(first, last_id, sizeof(first));
+	wait_shown("");
+	for (size_t i = 0; i < RCPTS; i++) {
+		memset(name[i], 'l', sizeof(name[i]));
+		snprintf(name[i] + 290, 20, "%zu@y", i);
+		to[2 * i] = name[i];
+		to[2 * i + 1] = "drop";
+	}
+	memset(event, 'e', sizeof(event));
+	event[sizeof(event) - 1] = '\0';
+	how.event = event;
+	for (int i = 0; i < TRACE_ENDS - 1; i++) {
+		send_mail("a@x", to);
+		if (i % BATCH == 0)
+			wait_for(&t.naccepted, i + 2);
+	}
+	wait_for(&t.naccepted, TRACE_ENDS);
+	wait_shown("");
+	memcpy(last, last_id, sizeof(last));
+	ck_assert_str_eq(trace(first),
+	    "accepted from=first@x client=192.0.2.1 nrcpt=2 size=21\n"
+	    "ended to=b@y state=delivered action=drop relay=discard "
+	    "reply=\"250 2.0.0 discarded\" attempts=1\n"
+	    "ended to=c@y state=delivered action=drop relay=discard "
+	    "reply=\"250 2.0.0 discarded\" attempts=1\n");
+	ck_assert_ptr_nonnull(strstr(trace(last), "\ndelivered to="));
+	how.event = NULL;
+}
+
+END_TEST
+
 START_TEST(of_nothing)
 {
 	ck_assert_str_eq(trace("0000000000000000"), "");
@@ -192,7 +234,7 @@ main(void)
 	const TTest *const tests[] = { each_mail_has_its_own,
 		it_forgets_the_oldest, long_texts_are_cut, the_life_of_a_mail,
 		of_the_filters_afterwards, what_is_older_than_the_ring,
-		of_nothing };
+		ten_thousand_later, of_nothing };
 	Suite *s = suite_create("trace");
 	TCase *c = tcase_create("trace");
 	SRunner *sr;

@@ -146,6 +146,79 @@ START_TEST(large_other_queue)
 
 END_TEST
 
+static int nhanded;
+
+static void
+on_handed(void)
+{
+	nhanded++;
+}
+
+/* The next queue takes over in order: what is in the file of the one before
+ * moves to one of its own. */
+START_TEST(large_handed_over)
+{
+	struct buf b;
+	struct channel *before;
+
+	accept_all();
+	begin_data();
+	buf_init(&b, 1 << 20);
+	while (b.len < 400000)
+		buf_addf(&b, "%010zu\r\n", b.len);
+	harness_say(&h, buf_str(&b), 0);
+	ck_assert_uint_eq(h.fake.nfiles, 1);
+	nhanded = 0;
+	before = h.fake.ch;
+	from_queue_hand_over(on_handed);
+	fake_start(&h);
+	harness_settle(&h);
+	/* Nothing was asked: it is not needed any more. */
+	ck_assert_int_eq(nhanded, 1);
+	channel_free(&before);
+	harness_say(&h, STR("more\r\n"), 0);
+	TALK(".\r\n", "250");
+	ck_assert_uint_eq(h.fake.nfiles, 2);
+	ck_assert_uint_eq(h.fake.ncommits, 1);
+	buf_add_str(&b, STR("more\r\n"));
+	ck_assert(str_eq(str_skip(buf_str(&h.fake.content), h.fake.header_size),
+	    buf_str(&b)));
+	buf_clear(&b);
+	/* One that dies hands nothing over. */
+	TALK("MAIL FROM:<a@b>\r\n", "250");
+}
+
+END_TEST
+
+/* A commit that is under way is answered by whom it was asked of. */
+START_TEST(commit_handed_over)
+{
+	struct channel *before;
+	struct answer_commit answer = { 0 };
+
+	accept_all();
+	begin_data();
+	h.fake.answer = FAKE_HOLD;
+	harness_say(&h, STR("\r\nx\r\n.\r\n"), 0);
+	ck_assert_uint_ne(h.fake.held, 0);
+	nhanded = 0;
+	before = h.fake.ch;
+	from_queue_hand_over(on_handed);
+	fake_start(&h);
+	harness_settle(&h);
+	ck_assert_int_eq(nhanded, 0);
+	channel_tell(before, TYPE_answer_commit, &answer, h.fake.held);
+	harness_replies(&h, 1);
+	harness_settle(&h);
+	ck_assert_int_eq(nhanded, 1);
+	channel_free(&before);
+	h.fake.answer = FAKE_COMMIT;
+	TALK("MAIL FROM:<a@b>\r\nRCPT TO:<a@b>\r\nDATA\r\n", "250 250 354");
+	TALK("x\r\n.\r\n", "250");
+}
+
+END_TEST
+
 static bool
 is_held(struct harness *x)
 {
@@ -446,9 +519,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = { size, large, large_refused,
-		large_other_queue, queue_says_no, space, commit_waits,
-		gone_after_the_dot, half_closed, header_caps, header_bounds,
-		matrix };
+		large_other_queue, large_handed_over, commit_handed_over,
+		queue_says_no, space, commit_waits, gone_after_the_dot,
+		half_closed, header_caps, header_bounds, matrix };
 
 	return run_tests("content", tests, sizeof(tests) / sizeof(tests[0]));
 }

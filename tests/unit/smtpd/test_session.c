@@ -1,4 +1,5 @@
 /* Whole dialogues through the real session and command code. */
+#include "smtpd/entrance.h"
 #include "tests/unit/smtpd/talk.h"
 
 START_TEST(one_mail)
@@ -319,6 +320,61 @@ START_TEST(stop)
 
 END_TEST
 
+static void
+tell_paused(bool paused)
+{
+	struct tell_paused m = { .paused = paused };
+
+	channel_tell(h.fake.ch, TYPE_tell_paused, &m, 0);
+}
+
+/* Who is at something finishes that; who is not goes; nobody else comes, our
+ * own users neither. */
+START_TEST(paused)
+{
+	static const struct addr clients[] = { { .family = ADDR_LOCAL },
+		{ .family = ADDR_V4, .bytes = { [15] = 1 } } };
+	static const struct listener l = { .id = 0 };
+	struct entrance e;
+
+	accept_all();
+	begin_data();
+	tell_paused(true);
+	harness_settle(&h);
+	for (size_t i = 0; i < sizeof(clients) / sizeof(clients[0]); i++) {
+		entrance_ask(&e, h.config, &l, &clients[i]);
+		ck_assert_str_eq(e.reply, SESSIONS_PAUSED_REPLY);
+		ck_assert_str_eq(e.why, "paused");
+		entrance_ask_balancer(&e, h.config, &l, &clients[i]);
+		ck_assert_str_eq(e.reply, SESSIONS_PAUSED_REPLY);
+	}
+	/* Said again nothing changes. */
+	tell_paused(true);
+	harness_settle(&h);
+	TALK("x\r\n.\r\n", "250 421 EOF");
+	harness_hang_up(&h);
+	tell_paused(false);
+	harness_settle(&h);
+	begin();
+	TALK("MAIL FROM:<a@b>\r\n", "250");
+	tell_paused(true);
+	harness_settle(&h);
+	TALK("RSET\r\n", "250 421 EOF");
+	harness_hang_up(&h);
+	tell_paused(false);
+	harness_settle(&h);
+	begin();
+	tell_paused(true);
+	TALK("", "421 EOF");
+	harness_hang_up(&h);
+	tell_paused(false);
+	harness_settle(&h);
+	begin();
+	TALK("MAIL FROM:<a@b>\r\n", "250");
+}
+
+END_TEST
+
 /* In a transaction, and in content. */
 START_TEST(time_is_up)
 {
@@ -410,8 +466,8 @@ main(void)
 {
 	const TTest *const tests[] = { one_mail, pipelined, every_split, order,
 		verdicts, gone_at_each_byte, bad_lines, long_lines, errors,
-		counts, submit, refused_data, stop, time_is_up, timeouts,
-		extensions };
+		counts, submit, refused_data, stop, paused, time_is_up,
+		timeouts, extensions };
 
 	return run_tests("session", tests, sizeof(tests) / sizeof(tests[0]));
 }

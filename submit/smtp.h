@@ -1,10 +1,11 @@
 /* A plain SMTP conversation over a socket that may block. */
-#ifndef POSTERN_POSTERNCTL_SMTP_H
-#define POSTERN_POSTERNCTL_SMTP_H
+#ifndef POSTERN_SUBMIT_SMTP_H
+#define POSTERN_SUBMIT_SMTP_H
 
 #include <stdbool.h>
 
 #include "lib/base/buf.h"
+#include "lib/mail/path.h"
 #include "lib/mail/reply.h"
 
 struct smtp {
@@ -12,7 +13,9 @@ struct smtp {
 	struct buf in;      /* read and not used yet */
 	struct buf out;     /* to be written */
 	struct reply reply; /* the last */
-	bool has_8bitmime, has_smtputf8;
+	bool has_8bitmime, has_smtputf8, has_dsn;
+	/* What completes an address without a domain there; "": not said. */
+	char domain[PATH_DOMAIN_MAX + 1];
 	const char *why; /* the conversation failed */
 };
 
@@ -25,7 +28,7 @@ void smtp_clear(struct smtp *s);
 int smtp_greeting(struct smtp *s);
 int smtp_ehlo(struct smtp *s, const char *name);
 int smtp_command(struct smtp *s, struct str line);
-/* Sends content the way DATA wants it, and the dot. */
-int smtp_content(struct smtp *s, struct str content);
+/* Sends content, in n pieces, the way DATA wants it, and the dot. */
+int smtp_content(struct smtp *s, const struct str *pieces, size_t n);
 
 #endif

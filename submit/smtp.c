@@ -1,5 +1,5 @@
 /* A plain SMTP conversation: one command, one reply (RFC 5321). */
-#include "posternctl/smtp.h"
+#include "submit/smtp.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,12 +89,19 @@ read_more(struct smtp *s)
 static void
 note_keyword(struct smtp *s, struct str line)
 {
-	struct str word = str_skip(line, 4);
+	struct str rest = str_skip(line, 4), word = str_cut(&rest, ' ');
 
 	if (str_eq_nocase(word, STR("8BITMIME")))
 		s->has_8bitmime = true;
 	else if (str_eq_nocase(word, STR("SMTPUTF8")))
 		s->has_smtputf8 = true;
+	else if (str_eq_nocase(word, STR("DSN")))
+		s->has_dsn = true;
+	else if (str_eq_nocase(word, STR("XDOMAIN")) &&
+		 path_is_domain(rest, true)) {
+		memcpy(s->domain, rest.p, rest.len);
+		s->domain[rest.len] = '\0';
+	}
 }
 
 static int
@@ -156,22 +163,38 @@ add_out(void *ctx, const char *p, size_t len)
 	buf_add(&s->out, p, len);
 }
 
+/* Leaves what has been gathered when it is worth a call. */
+static int
+send_piece(struct smtp *s, struct dot_writer *dots, struct str rest)
+{
+	for (; rest.len > 0; rest = str_skip(rest, PIECE)) {
+		dot_writer_feed(dots, str_head(rest, PIECE), add_out, s);
+		if (s->out.len >= PIECE && flush(s) == -1)
+			return -1;
+	}
+	return 0;
+}
+
 int
-smtp_content(struct smtp *s, struct str content)
+smtp_content(struct smtp *s, const struct str *pieces, size_t n)
 {
 	struct dot_writer dots;
-	size_t at;
+	int result = 0;
 
 	dot_writer_init(&dots);
-	for (at = 0; at < content.len; at += PIECE) {
-		struct str piece = str_head(str_skip(content, at), PIECE);
-		dot_writer_feed(&dots, piece, add_out, s);
-		/* A gateway that gave up says so, and then closes. */
-		if (flush(s) == -1)
-			return read_reply(s, false);
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = send_piece(s, &dots, pieces[i]);
+	if (result == 0) {
+		dot_writer_end(&dots, add_out, s);
+		result = flush(s);
 	}
-	dot_writer_end(&dots, add_out, s);
-	if (flush(s) == -1)
-		return read_reply(s, false);
-	return read_reply(s, false);
+	/* A gateway that gave up says so, and then closes: that is why. Of what
+	 * it did not get it can take nothing. */
+	const char *why = s->why;
+	s->why = NULL;
+	int code = read_reply(s, false);
+	if (result == 0 || code >= 400)
+		return code;
+	s->why = why;
+	return 0;
 }

@@ -1,0 +1,109 @@
+"""Gateways that restart in place, and clients that should not notice."""
+import os
+import shutil
+import signal
+import threading
+
+from filtered import LIMITS
+from postern import BUILD, equal, wait_until
+
+__all__ = ["CONF", "Load", "installed", "refused", "replace", "restart",
+           "retired", "smtpds"]
+
+CONF = LIMITS + '''
+queue retry 1s
+action out relay to "$hop"
+match from any for domain "example.net" action out
+'''
+
+
+def restart(gw, count=1):
+    """Returns when it is ready again."""
+    mark = gw.mark()
+    pid = gw.proc.pid
+    os.kill(pid, signal.SIGUSR2)
+    gw.wait_log(r" upgrade .*restarts=", since=mark, alive=True)
+    gw.wait_log(r" ready ", since=mark, alive=True)
+    equal(gw.proc.poll(), None, "the parent lives on")
+    return mark
+
+
+def refused(gw):
+    """The restart does not come about, and the log tells why."""
+    mark = gw.mark()
+    before = gw.pids()
+    os.kill(gw.proc.pid, signal.SIGUSR2)
+    gw.wait_log(r" upgrade result=refused", since=mark)
+    equal(sorted(gw.pids()), sorted(before), "processes")
+    return mark
+
+
+def retired(gw):
+    return [p for p in gw.json("show", "status")["processes"]
+            if "retired" in p["sandbox"]]
+
+
+def smtpds(gw):
+    return [p for p in retired(gw) if p["role"] == "smtpd"]
+
+
+class Load:
+    """Clients that connect, send a mail each and go, until told to stop."""
+
+    def __init__(self, gw, ledger, n=4):
+        self.gw, self.ledger = gw, ledger
+        self.stopping = threading.Event()
+        self.errors, self.sent = [], 0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,))
+                        for i in range(n)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, who):
+        n = 0
+        while not self.stopping.is_set():
+            n += 1
+            try:
+                with self.gw.client() as c:
+                    equal(c.greeting[0], 220, f"greeting: {c.greeting}")
+                    c.want("EHLO client.example", 250)
+                    reply = self.ledger.send(c, f"load-{who}-{n}")
+                    equal(reply[0], 250, f"mail {who}-{n}: {reply}")
+            except Exception as e:
+                self.errors.append(f"{who}-{n}: {e!r}")
+                return
+            with self.lock:
+                self.sent += 1
+
+    def reach(self, n):
+        wait_until(lambda: self.sent >= n or self.errors, "mail to be sent")
+        equal(self.errors, [], "clients")
+
+    def more(self, n=20):
+        self.reach(self.sent + n)
+
+    def stop(self):
+        self.stopping.set()
+        for t in self.threads:
+            t.join()
+        equal(self.errors, [], "clients")
+
+
+def installed(gw):
+    """Runs it from a copy of the programs, which can be replaced."""
+    gw.build = f"{gw.dir}/prefix/sbin"
+    os.makedirs(gw.build)
+    shutil.copytree(f"{BUILD}/libexec/postern",
+                    f"{gw.dir}/prefix/libexec/postern")
+    for name in ("posternd", "posternctl"):
+        shutil.copy(f"{BUILD}/{name}", gw.build)
+    return f"{gw.build}/posternd"
+
+
+def replace(path, by):
+    """As a package does it: by a rename."""
+    shutil.copy(by, path + ".new") if os.path.exists(by) else \
+        open(path + ".new", "w").write(by)
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
