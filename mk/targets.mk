@@ -2,8 +2,8 @@
 DEPS_BUILD := gcc make libc6-dev libevent-dev libseccomp-dev libbsd-dev \
 	libssl-dev libcrypt-dev libidn2-dev libc-ares-dev \
 	libcurl4-openssl-dev zlib1g-dev libmilter-dev check pkg-config
-DEPS_CHECK := python3 swaks openssl strace clang-14 libclang-rt-14-dev \
-	clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
+DEPS_CHECK := python3 swaks libnet-ssleay-perl openssl strace clang-14 \
+	libclang-rt-14-dev clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
 	e2fsprogs xz-utils ca-certificates iproute2
 
 # Real filters, clients, balancers, mailboxes and name servers, that
