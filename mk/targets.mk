@@ -3,14 +3,14 @@ DEPS_BUILD := gcc make libc6-dev libevent-dev libseccomp-dev libbsd-dev \
 	libssl-dev libcrypt-dev libidn2-dev libc-ares-dev \
 	libcurl4-openssl-dev zlib1g-dev libmilter-dev check pkg-config
 DEPS_CHECK := python3 swaks libnet-ssleay-perl openssl strace clang-14 \
-	libclang-rt-14-dev clang-format clang-tidy cppcheck mandoc shellcheck util-linux \
-	e2fsprogs xz-utils ca-certificates iproute2
+	libclang-rt-14-dev clang-format clang-tidy cppcheck mandoc shellcheck \
+	util-linux e2fsprogs xz-utils ca-certificates iproute2 haproxy
 
 # Real filters, clients, balancers, mailboxes and name servers, that
 # tests/interop starts.
 DEPS_INTEROP := opendkim opendmarc rspamd clamav-milter clamav-daemon \
 	spamass-milter spamassassin spamd python3-milter openssl \
-	testssl.sh haproxy swaks dovecot-core dovecot-lmtpd dovecot-imapd \
+	testssl.sh swaks dovecot-core dovecot-lmtpd dovecot-imapd \
 	unbound ldnsutils prometheus debhelper debootstrap lintian systemd
 
 FUZZ_TIME ?= 60

@@ -325,7 +325,7 @@ check_postmaster(struct conf_parser *p)
 	q.rcpt_domain = to.domain;
 	v = rules_decide(c, &q);
 	st = statement_of(p, "postmaster");
-	order = (uint64_t)st->order << 32 | st->line;
+	order = conf_order(st, st->line);
 	if (v.rule == NULL || !rules_takes(v.rule))
 		conf_warn_at(p, st->source->name, st->line, order,
 		    "`postmaster' %s: no `match' takes its mail",

@@ -41,9 +41,9 @@ format(const char *file, uint32_t line, const char *prefix, const char *fmt,
 }
 
 uint64_t
-conf_order(const struct conf_parser *p, uint32_t line)
+conf_order(const struct conf_statement *st, uint32_t line)
 {
-	return (uint64_t)(p->st == NULL ? 0 : p->st->order) << 32 | line;
+	return (uint64_t)(st == NULL ? 0 : st->order) << 32 | line;
 }
 
 static void
@@ -82,7 +82,7 @@ conf_error(struct conf_parser *p, const char *fmt, ...)
 	if (p->quiet)
 		return -1;
 	va_start(ap, fmt);
-	add_error(p->errors, conf_order(p, line),
+	add_error(p->errors, conf_order(p->st, line),
 	    format(p->st->source->name, line, "", fmt, ap));
 	va_end(ap);
 	return -1;

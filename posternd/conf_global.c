@@ -287,7 +287,8 @@ conf_http(struct conf_parser *p, const struct conf_keyword *k, void *into)
 	if (conf_once(p, k, 0) == -1)
 		return -1;
 	if (!addr_is_loopback(&c->http_addr))
-		conf_warn_at(p, p->st->source->name, line, conf_order(p, line),
+		conf_warn_at(p, p->st->source->name, line,
+		    conf_order(p->st, line),
 		    "`http' on %s: whoever reaches that address reads its "
 		    "numbers, without TLS or password",
 		    addr_format(&c->http_addr, text));

@@ -335,7 +335,7 @@ conf_note(const struct conf_parser *p, struct conf_note **notes, size_t n)
 {
 	*notes = xreallocarray(*notes, n + 1, sizeof(**notes));
 	(*notes)[n] = (struct conf_note){ p->st->source->name, p->st->line,
-		conf_order(p, p->st->line), false };
+		conf_order(p->st, p->st->line), false };
 }
 
 static void

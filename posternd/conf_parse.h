@@ -140,8 +140,8 @@ int conf_warn_at(struct conf_parser *p, const char *file, uint32_t line,
     uint64_t order, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Adds the note on the n-th object of its kind: the statement that runs. */
 void conf_note(const struct conf_parser *p, struct conf_note **notes, size_t n);
-/* Position of line in the statement that runs. */
-uint64_t conf_order(const struct conf_parser *p, uint32_t line);
+/* Position of line in this statement; NULL: none runs. */
+uint64_t conf_order(const struct conf_statement *st, uint32_t line);
 /* ` (did you mean `x'?)` for an unknown word, or what there is when that is
  * little, or "". Valid until the next call. */
 const char *conf_nearest(const struct conf_keyword *table, struct str word);

@@ -114,7 +114,7 @@ set_value(struct conf_parser *p, struct conf_token *t)
 
 	if (m == NULL)
 		return conf_error_at(p, p->st->source->name, t->line,
-		    conf_order(p, t->line), "unknown macro `$%.*s'",
+		    conf_order(p->st, t->line), "unknown macro `$%.*s'",
 		    (int)t->text.len, t->text.p);
 	m->used = true;
 	t->text = m->value;
@@ -173,7 +173,8 @@ is_hash(struct conf_parser *p, const struct conf_token *t)
 	/* $argon2id$..., {SCHEME}$apr1$... */
 	if (!is_macro_name(kind) || (at > 0 && t->text.p[at - 1] != '}'))
 		return false;
-	conf_warn_at(p, p->st->source->name, t->line, conf_order(p, t->line),
+	conf_warn_at(p, p->st->source->name, t->line,
+	    conf_order(p->st, t->line),
 	    "no macro `$%.*s': it is taken as it stands", (int)len, kind.p);
 	return true;
 }
@@ -205,7 +206,7 @@ expand_string(struct conf_parser *p, struct conf_token *t)
 			buf_add_str(&out, str_head(s, n + 1));
 		if (m == NULL && n > 0 && chr_is_alpha(s.p[1]))
 			conf_warn_at(p, p->st->source->name, t->line,
-			    conf_order(p, t->line),
+			    conf_order(p->st, t->line),
 			    "no macro `$%.*s': it is taken as it stands",
 			    (int)n, s.p + 1);
 		s = str_skip(s, n + 1);
@@ -230,7 +231,7 @@ take_token(struct conf_parser *p, struct conf_token *t)
 		expand_string(p, t);
 	if (t->kind == CONF_BAD) {
 		conf_error_at(p, st->source->name, t->line,
-		    conf_order(p, t->line), "%.*s", (int)t->text.len,
+		    conf_order(p->st, t->line), "%.*s", (int)t->text.len,
 		    t->text.p);
 		st->bad = true;
 		return;
@@ -266,7 +267,7 @@ read_tokens(struct conf_parser *p, struct conf_lexer *lx, struct conf_token t)
 	}
 	if (depth > 0) {
 		conf_error_at(p, st->source->name, opened,
-		    conf_order(p, opened), "`{' is not closed");
+		    conf_order(p->st, opened), "`{' is not closed");
 		st->bad = true;
 	}
 }
@@ -347,7 +348,7 @@ define_macro(struct conf_parser *p)
 	m->value = value;
 	m->file = p->st->source->name;
 	m->line = p->st->line;
-	m->order = conf_order(p, p->st->line);
+	m->order = conf_order(p->st, p->st->line);
 	STAILQ_INSERT_TAIL(&p->macros, m, next);
 }
 

@@ -52,7 +52,7 @@ new_table(struct conf_parser *p, const char *name, bool named)
 
 	t->file = p->st->source->name;
 	t->line = p->st->line;
-	t->order = conf_order(p, p->st->line);
+	t->order = conf_order(p->st, p->st->line);
 	t->named = named;
 	STAILQ_INSERT_TAIL(&p->tables, t, next);
 	return t;
@@ -239,7 +239,7 @@ static void
 on_file_error(void *ctx, const char *file, uint32_t line, const char *what)
 {
 	struct file_errors *e = ctx;
-	uint64_t order = conf_order(e->p, e->line);
+	uint64_t order = conf_order(e->p->st, e->line);
 
 	if (line == 0)
 		conf_error_at(
