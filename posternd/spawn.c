@@ -285,6 +285,16 @@ hand_http(struct process *p)
 	return channel_tell(p->ch, TYPE_tell_listen, &m, 0);
 }
 
+/* errno is of what failed, 0 when that was no call: -1. */
+static int
+does_not_fit(struct fault *why)
+{
+	if (errno != 0)
+		return fault_errno(why, FAULT_OURS, "the configuration");
+	return fault_set(
+	    why, FAULT_OURS, "the configuration does not fit its messages");
+}
+
 int
 spawn_start(struct process *p, struct fault *why)
 {
@@ -294,15 +304,16 @@ spawn_start(struct process *p, struct fault *why)
 	if (run(p, why) == -1)
 		return -1;
 	renew_note(p);
+	errno = 0;
 	if (hand_dirs(p) == -1 || hand_authorities(p) == -1 ||
 	    conf_send(p->ch, p->gw->conf, secrets_of(p)) == -1 ||
 	    hand_jail(p) == -1 || hand_sources(p) == -1 ||
 	    hand_listeners(p) == -1 || hand_left(p) == -1 ||
 	    hand_tickets(p) == -1 || hand_control(p) == -1 ||
 	    hand_http(p) == -1) {
+		does_not_fit(why);
 		kill(p->pid, SIGKILL);
-		return fault_set(why, FAULT_OURS,
-		    "the configuration does not fit its messages");
+		return -1;
 	}
 	return 0;
 }
@@ -338,11 +349,8 @@ spawn_can_send(const struct config *c, struct loop *l, struct fault *why)
 	    channel_new(l, pair[0], &all_parent_edge, EDGE_B, NULL, NULL, NULL);
 	errno = 0;
 	int rc = try_sending(ch, c, pair[1]);
-	if (rc == -1 && errno != 0)
-		fault_errno(why, FAULT_OURS, "the configuration");
-	else if (rc == -1)
-		fault_set(why, FAULT_OURS,
-		    "the configuration does not fit its messages");
+	if (rc == -1)
+		does_not_fit(why);
 	channel_free(&ch);
 	close(pair[1]);
 	return rc;
