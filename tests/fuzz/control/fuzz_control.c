@@ -143,36 +143,36 @@ put(int fd, const void *p, size_t len)
 }
 
 static void
-put_frame(int fd, struct frame f, const uint8_t *payload)
+put_out(int fd, struct buf *out)
 {
-	uint8_t header[FRAME_HEADER];
-
-	frame_encode(&f, header);
-	put(fd, header, sizeof(header));
-	put(fd, payload, f.len);
+	put(fd, out->p, out->len);
+	buf_clear(out);
 }
 
 static void
 put_hello(int fd)
 {
-	uint8_t hash[8];
+	struct buf out;
 
-	put_le64(hash, edge_hash(&control_all_edge));
-	put_frame(fd, (struct frame){ .len = sizeof(hash) }, hash);
+	buf_init(&out, INPUT_MAX);
+	framed_hello(&out, &control_all_edge);
+	put_out(fd, &out);
 }
 
 static void
 put_frames(int fd, const uint8_t *p, size_t size)
 {
+	struct buf out;
+
+	buf_init(&out, INPUT_MAX);
 	while (size >= SMALL_HEADER) {
 		size_t len = get_le16(p + 2) % 1024;
 
 		if (len > size - SMALL_HEADER)
 			len = size - SMALL_HEADER;
-		put_frame(fd,
-		    (struct frame){
-			.len = (uint32_t)len, .type = p[0], .id = p[1] },
-		    p + SMALL_HEADER);
+		framed_put(&out, (struct frame){ .type = p[0], .id = p[1] },
+		    (struct str){ (const char *)p + SMALL_HEADER, len });
+		put_out(fd, &out);
 		p += SMALL_HEADER + len;
 		size -= SMALL_HEADER + len;
 	}
@@ -186,8 +186,7 @@ put_fields(int fd, struct str in)
 	buf_init(&out, INPUT_MAX);
 	while (in.len > 0 && !out.failed)
 		framed_add(&out, &control_all_edge, &in);
-	put(fd, out.p, out.len);
-	buf_clear(&out);
+	put_out(fd, &out);
 }
 
 int

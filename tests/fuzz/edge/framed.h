@@ -68,23 +68,42 @@ framed_field(struct buf *out, const struct wire_field *f, struct str *in)
 	}
 }
 
+/* The frame of that type and id; its length is the payload's. */
+static inline void
+framed_put(struct buf *out, struct frame f, struct str payload)
+{
+	uint8_t header[FRAME_HEADER];
+
+	f.len = (uint32_t)payload.len;
+	frame_encode(&f, header);
+	buf_add(out, header, sizeof(header));
+	buf_add_str(out, payload);
+}
+
+/* What a peer that has the same contract says first. */
+static inline void
+framed_hello(struct buf *out, const struct edge *e)
+{
+	uint8_t hash[8];
+
+	put_le64(hash, edge_hash(e));
+	framed_put(out, (struct frame){ 0 },
+	    (struct str){ (const char *)hash, sizeof(hash) });
+}
+
 /* One frame of this edge, of what stands first in the input. */
 static inline void
 framed_add(struct buf *out, const struct edge *e, struct str *in)
 {
 	const struct edge_row *row = &e->rows[framed_byte(in) % e->nrows];
 	struct frame f = { .type = row->type, .id = framed_byte(in) };
-	uint8_t header[FRAME_HEADER];
 	struct buf payload;
 
 	buf_init(&payload, 65536);
 	for (const struct wire_field *w = row->wire->fields(); w->name != NULL;
 	     w++)
 		framed_field(&payload, w, in);
-	f.len = (uint32_t)payload.len;
-	frame_encode(&f, header);
-	buf_add(out, header, sizeof(header));
-	buf_add_str(out, buf_str(&payload));
+	framed_put(out, f, buf_str(&payload));
 	buf_clear(&payload);
 }
 

@@ -27,7 +27,6 @@
 #include "edges/smtpd_queue.h"
 #include "edges/smtpd_resolver.h"
 #include "edges/smtpd_vault.h"
-#include "lib/base/bytes.h"
 #include "lib/base/log.h"
 #include "tests/fuzz/edge/framed.h"
 
@@ -99,16 +98,6 @@ decode_all(const uint8_t *data, size_t size)
 }
 
 static void
-add_frame(struct buf *out, struct frame f, const uint8_t *payload)
-{
-	uint8_t header[FRAME_HEADER];
-
-	frame_encode(&f, header);
-	buf_add(out, header, sizeof(header));
-	buf_add(out, payload, f.len);
-}
-
-static void
 add_frames(struct buf *out, const uint8_t *p, size_t size)
 {
 	while (size >= SMALL_HEADER && !out->failed) {
@@ -116,10 +105,8 @@ add_frames(struct buf *out, const uint8_t *p, size_t size)
 
 		if (len > size - SMALL_HEADER)
 			len = size - SMALL_HEADER;
-		add_frame(out,
-		    (struct frame){
-			.len = (uint32_t)len, .type = p[0], .id = p[1] },
-		    p + SMALL_HEADER);
+		framed_put(out, (struct frame){ .type = p[0], .id = p[1] },
+		    (struct str){ (const char *)p + SMALL_HEADER, len });
 		p += SMALL_HEADER + len;
 		size -= SMALL_HEADER + len;
 	}
@@ -131,12 +118,10 @@ feed(int fd, const uint8_t *data, size_t size, uint8_t flags)
 {
 	struct str in = { (const char *)data, size };
 	struct buf out;
-	uint8_t hash[8];
 
 	buf_init(&out, OUT_MAX + 64);
-	put_le64(hash, edge_hash(edge));
 	if ((flags & HELLO) != 0)
-		add_frame(&out, (struct frame){ .len = sizeof(hash) }, hash);
+		framed_hello(&out, edge);
 	if ((flags & FRAMES) != 0)
 		add_frames(&out, data, size);
 	while ((flags & FIELDS) != 0 && in.len > 0 && !out.failed)

@@ -3,16 +3,11 @@
 #ifndef POSTERN_TESTS_UNIT_DELIVERY_POLICIES_H
 #define POSTERN_TESTS_UNIT_DELIVERY_POLICIES_H
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "delivery/policy.h"
-#include "lib/base/alloc.h"
+#include "tests/unit/delivery/one_action.h"
 
-static struct config *config;
-static struct action *action;
 static char base[] = "tlsa.d.test";
 static uint8_t digest[32] = { 0xab, 0xcd };
 static struct tls_tlsa record = { 3, 1, 1, digest, sizeof(digest) };
@@ -22,24 +17,9 @@ static enum sts_fault sts_fault;
 static inline void
 setup(void)
 {
-	config = config_new();
-	free(config->hostname);
-	config->hostname = xstrdup("gw.test");
-	config->actions = xcalloc(1, sizeof(*config->actions));
-	config->nactions = 1;
-	action = &config->actions[0];
-	action->name = xstrdup("out");
-	action->kind = ACTION_RELAY;
+	setup_action();
 	mx_is_secure = true;
 	sts_fault = STS_NO_FAULT;
-}
-
-static inline void
-teardown(void)
-{
-	policies_clear();
-	ck_assert_uint_eq(config->refs, 1);
-	config_unref(&config);
 }
 
 /* --- parts --- */

@@ -1,34 +1,5 @@
 /* Policies that were made already. */
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "delivery/policy.h"
-#include "lib/base/alloc.h"
-
-static struct config *config;
-static struct action *action;
-
-static void
-setup(void)
-{
-	config = config_new();
-	free(config->hostname);
-	config->hostname = xstrdup("gw.test");
-	config->actions = xcalloc(1, sizeof(*config->actions));
-	config->nactions = 1;
-	action = &config->actions[0];
-	action->name = xstrdup("out");
-	action->kind = ACTION_RELAY;
-}
-
-static void
-teardown(void)
-{
-	policies_clear();
-	ck_assert_uint_eq(config->refs, 1);
-	config_unref(&config);
-}
+#include "tests/unit/delivery/one_action.h"
 
 START_TEST(test_made_once)
 {
@@ -111,7 +82,7 @@ main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, setup_action, teardown);
 	tcase_add_test(tc, test_made_once);
 	tcase_add_test(tc, test_kept_with_a_host);
 	suite_add_tcase(s, tc);

@@ -82,6 +82,25 @@ add_host(uint16_t port)
 	use();
 }
 
+/* The resolver is there, and asked for the host of a filter. */
+static void
+ask_for_host(uint16_t port)
+{
+	connect_resolver();
+	add_host(port);
+	wait_asked(1);
+}
+
+/* The same of a filter that listens. */
+static int
+ask_for_filter(void)
+{
+	int filter = listen_inet();
+
+	ask_for_host(port_of(filter));
+	return filter;
+}
+
 static void
 close_all(void)
 {
@@ -105,11 +124,8 @@ expect_peer(int fd, const char *address)
 
 START_TEST(waits_for_addresses_and_takes_turns)
 {
-	int filter = listen_inet();
+	int filter = ask_for_filter();
 
-	connect_resolver();
-	add_host(port_of(filter));
-	wait_asked(1);
 	ck_assert_str_eq(asked.name, "f.example");
 	ck_assert(!asked.ipv6);
 	send_dial("named", 0, "inet:x@f.example");
@@ -127,11 +143,8 @@ END_TEST
 
 START_TEST(passes_over_addresses_that_cannot_be)
 {
-	int filter = listen_inet();
+	int filter = ask_for_filter();
 
-	connect_resolver();
-	add_host(port_of(filter));
-	wait_asked(1);
 	say_host("0.0.0.0");
 	say_host("no address");
 	say_host("127.0.0.3");
@@ -145,11 +158,8 @@ END_TEST
 
 START_TEST(keeps_what_was_good)
 {
-	int filter = listen_inet();
+	int filter = ask_for_filter();
 
-	connect_resolver();
-	add_host(port_of(filter));
-	wait_asked(1);
 	say_host("127.0.0.1");
 	end_host(true, 0, "");
 	/* Its time is over at once; the resolver knows nothing new. */
@@ -204,11 +214,8 @@ END_TEST
  * asked the same, and nobody notices. */
 START_TEST(another_resolver)
 {
-	int filter = listen_inet();
+	int filter = ask_for_filter();
 
-	connect_resolver();
-	add_host(port_of(filter));
-	wait_asked(1);
 	send_dial("named", 0, "inet:x@f.example");
 	send_dial("nobody", 0, "x");
 	ck_assert_int_eq(answer(), -1);
@@ -235,9 +242,7 @@ START_TEST(a_host_that_leaves_the_configuration)
 {
 	struct config *old = config;
 
-	connect_resolver();
-	add_host(1);
-	wait_asked(1);
+	ask_for_host(1);
 	send_dial("named", 0, "inet:x@f.example");
 	send_dial("nobody", 0, "x");
 	/* The answer to the second says that the first one waits. */
@@ -255,9 +260,7 @@ END_TEST
 
 START_TEST(a_session_that_leaves)
 {
-	connect_resolver();
-	add_host(1);
-	wait_asked(1);
+	ask_for_host(1);
 	send_dial("named", 0, "inet:x@f.example");
 	send_dial("nobody", 0, "x");
 	ck_assert_int_eq(answer(), -1);

@@ -6,6 +6,7 @@
 #define POSTERN_TESTS_UNIT_QUEUE_HOUSE_H
 
 #include "tests/unit/queue/house_peers.h"
+#include "tests/unit/queue/running.h"
 
 /* --- set up --- */
 
@@ -133,6 +134,8 @@ teardown(void)
 	stop_queue(false);
 	nftw(t.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
+
+#define HOUSE_RUN(name, tests) TESTS_RUN((name), (tests), setup, teardown, 60)
 
 /* --- mail --- */
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "queue/index.h"
+#include "tests/unit/queue/running.h"
 
 /* A message of n recipients r0@domain … whose action is `action`. */
 static inline struct entry *
@@ -39,27 +40,6 @@ part_entry(struct index *ix, uint64_t seq, uint32_t n, const char *domain,
 	return index_add(ix, &m, 5000);
 }
 
-/* Runs one suite of one case. */
-static inline int
-part_run(const char *name, const TTest *const *tests, size_t ntests)
-{
-	Suite *s = suite_create(name);
-	TCase *c = tcase_create(name);
-	SRunner *sr;
-	int failed;
-
-	for (size_t i = 0; i < ntests; i++)
-		tcase_add_test(c, tests[i]);
-	tcase_set_timeout(c, 60);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-#define PART_RUN(name, tests) \
-	part_run((name), (tests), sizeof(tests) / sizeof((tests)[0]))
+#define PART_RUN(name, tests) TESTS_RUN((name), (tests), NULL, NULL, 60)
 
 #endif

@@ -291,19 +291,6 @@ main(void)
 	const TTest *const tests[] = { entries, nonsense, a_restart_leaves_them,
 		they_end, ended_meanwhile, damaged, unreadable, any_bit,
 		too_many, unsaved };
-	Suite *s = suite_create("block_list");
-	TCase *c = tcase_create("block_list");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("block_list", tests);
 }

@@ -406,19 +406,6 @@ main(void)
 		what_is_over_is_not_released, discarded_by_the_rules_of_today,
 		the_rules_see_the_client, the_rules_see_who_sent_it,
 		and_after_a_restart };
-	Suite *s = suite_create("change");
-	TCase *c = tcase_create("change");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("change", tests);
 }

@@ -482,12 +482,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("dsn");
-	TCase *c = tcase_create("dsn");
-	SRunner *sr;
-	int nfailed;
+	TCase *c = tests_new("dsn", NULL, 0, setup, teardown, 60);
 
-	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, the_wishes_travel);
 	tcase_add_loop_test(c, delivered, 0, COUNT(successes));
 	tcase_add_test(c, delivered_from_nobody);
@@ -502,11 +498,5 @@ main(void)
 	tcase_add_test(c, another_rate);
 	tcase_add_test(c, rates_read);
 	tcase_add_test(c, a_block_of_wishes);
-	tcase_set_timeout(c, 60);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	nfailed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return nfailed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run_case("dsn", c);
 }

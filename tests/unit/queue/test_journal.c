@@ -3,6 +3,7 @@
 
 #include "edges/smtpd_queue.h"
 #include "queue/store_impl.h"
+#include "tests/unit/queue/running.h"
 #include "tests/unit/queue/spool.h"
 
 static int log_dir;
@@ -233,24 +234,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("journal");
-	TCase *t = tcase_create("journal");
-	SRunner *sr;
-	int failed;
+	const TTest *const tests[] = { a_filled_file_is_a_spare,
+		generations_grow_and_are_random, one_commit_over_many_segments,
+		a_commit_larger_than_a_batch,
+		a_failed_write_abandons_the_segment,
+		no_mail_while_nothing_works, cuts_are_handed_on };
 
-	tcase_add_checked_fixture(t, start, stop);
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, a_filled_file_is_a_spare);
-	tcase_add_test(t, generations_grow_and_are_random);
-	tcase_add_test(t, one_commit_over_many_segments);
-	tcase_add_test(t, a_commit_larger_than_a_batch);
-	tcase_add_test(t, a_failed_write_abandons_the_segment);
-	tcase_add_test(t, no_mail_while_nothing_works);
-	tcase_add_test(t, cuts_are_handed_on);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return TESTS_RUN("journal", tests, start, stop, 60);
 }

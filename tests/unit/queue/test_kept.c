@@ -213,19 +213,6 @@ main(void)
 	const TTest *const tests[] = { nothing_is_kept, its_time_is_over,
 		a_restart_keeps_no_longer, removed_when_it_was_over,
 		not_all_of_it, the_limit, thousands, unsaved };
-	Suite *s = suite_create("kept");
-	TCase *c = tcase_create("kept");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, undoing_setup, teardown);
-	tcase_set_timeout(c, 120);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return TESTS_RUN("kept", tests, undoing_setup, teardown, 120);
 }

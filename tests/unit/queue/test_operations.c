@@ -225,19 +225,6 @@ main(void)
 {
 	const TTest *const tests[] = { added_to, made_anew, an_older_one, torn,
 		damaged, it_fails_once };
-	Suite *s = suite_create("operations");
-	TCase *c = tcase_create("operations");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, undoing_setup, teardown);
-	tcase_set_timeout(c, 120);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return TESTS_RUN("operations", tests, undoing_setup, teardown, 120);
 }

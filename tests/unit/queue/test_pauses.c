@@ -392,19 +392,6 @@ main(void)
 		delivery, what_is_under_way, a_domain, a_domain_in_letters,
 		half_a_mail, mail_expires, mail_of_a_domain_expires, many,
 		damaged, unsaved };
-	Suite *s = suite_create("pauses");
-	TCase *c = tcase_create("pauses");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("pauses", tests);
 }

@@ -274,19 +274,6 @@ main(void)
 		found_by_state_and_filter, listed_with_its_times,
 		since_when_is_not_forgotten, its_time_ends,
 		its_time_ends_beside_others, requeued_into_it };
-	Suite *s = suite_create("quarantine");
-	TCase *c = tcase_create("quarantine");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("quarantine", tests);
 }

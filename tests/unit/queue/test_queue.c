@@ -496,37 +496,19 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("queue");
-	TCase *c = tcase_create("queue");
-	SRunner *sr;
-	int failed;
+	const TTest *const tests[] = { delivers_and_forgets,
+		groups_by_destination, every_outcome_survives_a_restart,
+		mail_that_only_waits_grows_old_over_a_restart,
+		a_crash_keeps_what_was_answered, refuses_what_it_must,
+		a_dead_agent_gives_all_back,
+		who_leaves_gives_back_what_was_not_begun,
+		holds_releases_removes, a_wish_outlives_its_attempt,
+		an_operation_that_cannot_be_kept, shows_content_and_numbers,
+		large_bodies_go_by_file, old_mail_expires,
+		actions_that_are_gone_hold_the_mail,
+		a_reload_routes_what_waits_again,
+		what_comes_back_stays_in_order, what_comes_back_is_routed_again,
+		the_put_off_hear_why, shows_destinations };
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, delivers_and_forgets);
-	tcase_add_test(c, groups_by_destination);
-	tcase_add_test(c, every_outcome_survives_a_restart);
-	tcase_add_test(c, mail_that_only_waits_grows_old_over_a_restart);
-	tcase_add_test(c, a_crash_keeps_what_was_answered);
-	tcase_add_test(c, refuses_what_it_must);
-	tcase_add_test(c, a_dead_agent_gives_all_back);
-	tcase_add_test(c, who_leaves_gives_back_what_was_not_begun);
-	tcase_add_test(c, holds_releases_removes);
-	tcase_add_test(c, a_wish_outlives_its_attempt);
-	tcase_add_test(c, an_operation_that_cannot_be_kept);
-	tcase_add_test(c, shows_content_and_numbers);
-	tcase_add_test(c, large_bodies_go_by_file);
-	tcase_add_test(c, old_mail_expires);
-	tcase_add_test(c, actions_that_are_gone_hold_the_mail);
-	tcase_add_test(c, a_reload_routes_what_waits_again);
-	tcase_add_test(c, what_comes_back_stays_in_order);
-	tcase_add_test(c, what_comes_back_is_routed_again);
-	tcase_add_test(c, the_put_off_hear_why);
-	tcase_add_test(c, shows_destinations);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("queue", tests);
 }

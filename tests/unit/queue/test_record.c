@@ -6,6 +6,7 @@
 #include "edges/smtpd_queue.h"
 #include "lib/base/bytes.h"
 #include "queue/record.h"
+#include "tests/unit/queue/running.h"
 
 static const struct mail_rcpt RCPTS[] = {
 	{ .to = { "a@example.net", 13 },
@@ -414,10 +415,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("record");
 	TCase *t = tcase_create("record");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_test(t, mail_round_trip);
 	tcase_add_test(t, note_round_trip);
@@ -430,10 +428,5 @@ main(void)
 	tcase_add_test(t, segment_header_round_trip);
 	tcase_add_test(t, every_bit_of_a_batch_header_counts);
 	tcase_add_test(t, every_bit_of_a_record_counts);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return tests_run_case("record", t);
 }

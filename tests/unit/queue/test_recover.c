@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "queue/record.h"
+#include "tests/unit/queue/running.h"
 #include "tests/unit/queue/spool.h"
 
 enum { FIRST = 8192 + 64 }; /* the first record of a segment */
@@ -399,32 +400,15 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("recover");
-	TCase *t = tcase_create("recover");
-	SRunner *sr;
-	int failed;
+	const TTest *const tests[] = { damage_costs_one_message,
+		damaged_record_header, damaged_batch_header_costs_nothing,
+		the_last_batch_is_protected_by_the_mark,
+		a_torn_tail_is_cut_for_good, behind_a_tear_nothing_counts,
+		one_header_copy_is_enough, what_does_not_belong_there,
+		a_truncated_segment, copied_elsewhere,
+		a_disk_in_trouble_costs_nothing, one_failed_read_costs_nothing,
+		a_damaged_record_keeps_its_body, half_a_copy_is_no_copy,
+		every_byte_of_a_batch };
 
-	tcase_add_checked_fixture(t, spool_start, spool_stop);
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, damage_costs_one_message);
-	tcase_add_test(t, damaged_record_header);
-	tcase_add_test(t, damaged_batch_header_costs_nothing);
-	tcase_add_test(t, the_last_batch_is_protected_by_the_mark);
-	tcase_add_test(t, a_torn_tail_is_cut_for_good);
-	tcase_add_test(t, behind_a_tear_nothing_counts);
-	tcase_add_test(t, one_header_copy_is_enough);
-	tcase_add_test(t, what_does_not_belong_there);
-	tcase_add_test(t, a_truncated_segment);
-	tcase_add_test(t, copied_elsewhere);
-	tcase_add_test(t, a_disk_in_trouble_costs_nothing);
-	tcase_add_test(t, one_failed_read_costs_nothing);
-	tcase_add_test(t, a_damaged_record_keeps_its_body);
-	tcase_add_test(t, half_a_copy_is_no_copy);
-	tcase_add_test(t, every_byte_of_a_batch);
-	suite_add_tcase(s, t);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return TESTS_RUN("recover", tests, spool_start, spool_stop, 60);
 }

@@ -331,19 +331,6 @@ main(void)
 		a_worker_that_goes, rescanned_and_released, rescanned_and_kept,
 		rescanned_and_changed, released_during_a_rescan,
 		a_part_goes_its_own_way, our_reports_are_filtered };
-	Suite *s = suite_create("refilter");
-	TCase *c = tcase_create("refilter");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("refilter", tests);
 }

@@ -281,19 +281,6 @@ main(void)
 		a_second_one_is_refused, what_was_done_meanwhile_holds,
 		removed_meanwhile, looked_at_meanwhile, added_and_set_aside,
 		an_answer_of_the_dead, a_large_body_stays };
-	Suite *s = suite_create("replace");
-	TCase *c = tcase_create("replace");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("replace", tests);
 }

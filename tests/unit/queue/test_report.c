@@ -514,36 +514,17 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("report");
-	TCase *c = tcase_create("report");
-	SRunner *sr;
-	int failed;
+	const TTest *const tests[] = { a_failure_is_reported,
+		what_fails_together_is_told_together,
+		more_than_one_report_can_say, a_crash_loses_no_report,
+		a_report_that_was_not_kept_is_made_again,
+		a_report_that_was_not_written_is_made_again,
+		what_was_told_is_forgotten, what_was_not_told_is_kept,
+		a_removed_one_is_not_reported, a_removed_one_is_no_delay,
+		who_ran_out_of_time, without_the_header,
+		no_report_about_a_report, the_postmaster_hears_of_it_once,
+		no_postmaster_hears_of_another, rules_decide_about_reports,
+		a_delay_is_told_once, delay_off, delay_of_who_waits_in_line };
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, a_failure_is_reported);
-	tcase_add_test(c, what_fails_together_is_told_together);
-	tcase_add_test(c, more_than_one_report_can_say);
-	tcase_add_test(c, a_crash_loses_no_report);
-	tcase_add_test(c, a_report_that_was_not_kept_is_made_again);
-	tcase_add_test(c, a_report_that_was_not_written_is_made_again);
-	tcase_add_test(c, what_was_told_is_forgotten);
-	tcase_add_test(c, what_was_not_told_is_kept);
-	tcase_add_test(c, a_removed_one_is_not_reported);
-	tcase_add_test(c, a_removed_one_is_no_delay);
-	tcase_add_test(c, who_ran_out_of_time);
-	tcase_add_test(c, without_the_header);
-	tcase_add_test(c, no_report_about_a_report);
-	tcase_add_test(c, the_postmaster_hears_of_it_once);
-	tcase_add_test(c, no_postmaster_hears_of_another);
-	tcase_add_test(c, rules_decide_about_reports);
-	tcase_add_test(c, a_delay_is_told_once);
-	tcase_add_test(c, delay_off);
-	tcase_add_test(c, delay_of_who_waits_in_line);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("report", tests);
 }

@@ -3,6 +3,7 @@
 
 #include "edges/smtpd_queue.h"
 #include "queue/store_impl.h"
+#include "tests/unit/queue/running.h"
 #include "tests/unit/queue/spool.h"
 
 START_TEST(kept_over_a_restart)
@@ -444,41 +445,24 @@ without_thread(void)
 static TCase *
 make_case(const char *name, void (*start)(void))
 {
-	TCase *t = tcase_create(name);
+	const TTest *const tests[] = { kept_over_a_restart, one_sync_for_all,
+		second_queue_is_refused, unknown_version_is_left_alone,
+		log_without_format_is_refused, segments_are_used_again,
+		an_end_outlives_its_message, read_back, large_bodies,
+		large_body_of_another_size, large_body_gone, disk_short,
+		too_long_for_a_segment, largest_header_and_body,
+		a_segment_just_left_gets_what_gathered_for_it,
+		no_place_even_for_a_state };
 
-	tcase_add_checked_fixture(t, start, spool_stop);
-	tcase_set_timeout(t, 60);
-	tcase_add_test(t, kept_over_a_restart);
-	tcase_add_test(t, one_sync_for_all);
-	tcase_add_test(t, second_queue_is_refused);
-	tcase_add_test(t, unknown_version_is_left_alone);
-	tcase_add_test(t, log_without_format_is_refused);
-	tcase_add_test(t, segments_are_used_again);
-	tcase_add_test(t, an_end_outlives_its_message);
-	tcase_add_test(t, read_back);
-	tcase_add_test(t, large_bodies);
-	tcase_add_test(t, large_body_of_another_size);
-	tcase_add_test(t, large_body_gone);
-	tcase_add_test(t, disk_short);
-	tcase_add_test(t, too_long_for_a_segment);
-	tcase_add_test(t, largest_header_and_body);
-	tcase_add_test(t, a_segment_just_left_gets_what_gathered_for_it);
-	tcase_add_test(t, no_place_even_for_a_state);
-	return t;
+	return TESTS_NEW(name, tests, start, spool_stop, 60);
 }
 
 int
 main(void)
 {
 	Suite *s = suite_create("store");
-	SRunner *sr;
-	int failed;
 
 	suite_add_tcase(s, make_case("inline", without_thread));
 	suite_add_tcase(s, make_case("thread", with_thread));
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed != 0;
+	return tests_run_suite(s);
 }

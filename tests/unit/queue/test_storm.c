@@ -350,18 +350,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("storm");
-	TCase *c = tcase_create("storm");
-	SRunner *sr;
-	int failed;
+	TCase *c = tests_new("storm", NULL, 0, setup, teardown, 120);
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 120);
 	tcase_add_loop_test(c, a_storm, 0, 6);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run_case("storm", c);
 }

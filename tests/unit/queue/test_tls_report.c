@@ -471,30 +471,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("tls_report");
-	TCase *c = tcase_create("all");
+	const TTest *const tests[] = { counts, nothing_without_a_sender,
+		nothing_of_another_time, survives_a_crash, a_day_that_is_over,
+		soon_on_disk, nowhere_to_send_it, filters_see_it,
+		a_damaged_file, no_line_is_believed, bounded, one_domain,
+		a_day_to_come, saved_under_load, when };
 
-	tcase_set_timeout(c, 60);
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_add_test(c, counts);
-	tcase_add_test(c, nothing_without_a_sender);
-	tcase_add_test(c, nothing_of_another_time);
-	tcase_add_test(c, survives_a_crash);
-	tcase_add_test(c, a_day_that_is_over);
-	tcase_add_test(c, soon_on_disk);
-	tcase_add_test(c, nowhere_to_send_it);
-	tcase_add_test(c, filters_see_it);
-	tcase_add_test(c, a_damaged_file);
-	tcase_add_test(c, no_line_is_believed);
-	tcase_add_test(c, bounded);
-	tcase_add_test(c, one_domain);
-	tcase_add_test(c, a_day_to_come);
-	tcase_add_test(c, saved_under_load);
-	tcase_add_test(c, when);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return HOUSE_RUN("tls_report", tests);
 }

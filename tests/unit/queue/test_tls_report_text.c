@@ -14,6 +14,7 @@
 #include "lib/mail/base64.h"
 #include "queue/report_mime.h"
 #include "queue/tls_report_text.h"
+#include "tests/unit/queue/running.h"
 
 enum { MAX = 1 << 20, NOW_S = 1795500000 };
 
@@ -252,18 +253,8 @@ END_TEST
 int
 main(int argc, char **argv)
 {
-	Suite *s = suite_create("tls_report_text");
-	TCase *c = tcase_create("all");
+	const TTest *const tests[] = { golden, fits, addresses };
 
 	update = argc > 1 && strcmp(argv[1], "-u") == 0;
-	tcase_set_timeout(c, 60);
-	tcase_add_test(c, golden);
-	tcase_add_test(c, fits);
-	tcase_add_test(c, addresses);
-	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed == 0 ? 0 : 1;
+	return TESTS_RUN("tls_report_text", tests, NULL, NULL, 60);
 }

@@ -235,19 +235,6 @@ main(void)
 		it_forgets_the_oldest, long_texts_are_cut, the_life_of_a_mail,
 		of_the_filters_afterwards, what_is_older_than_the_ring,
 		ten_thousand_later, of_nothing };
-	Suite *s = suite_create("trace");
-	TCase *c = tcase_create("trace");
-	SRunner *sr;
-	int failed;
 
-	tcase_add_checked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return HOUSE_RUN("trace", tests);
 }

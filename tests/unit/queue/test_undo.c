@@ -360,20 +360,8 @@ main(void)
 		what_is_held, what_is_quarantined, what_failed, part_of_a_mail,
 		what_is_with_an_agent, removed_twice, hold_and_release,
 		refused_by_name, a_large_one, the_trace_tells };
-	Suite *s = suite_create("undo");
-	TCase *c = tcase_create("undo");
-	SRunner *sr;
-	int failed;
+	TCase *c = TESTS_NEW("undo", tests, undoing_setup, teardown, 120);
 
-	tcase_add_checked_fixture(c, undoing_setup, teardown);
-	tcase_set_timeout(c, 120);
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		tcase_add_test(c, tests[i]);
 	tcase_add_loop_test(c, requeued_before, 0, 4);
-	suite_add_tcase(s, c);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return tests_run_case("undo", c);
 }
