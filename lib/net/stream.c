@@ -457,8 +457,7 @@ stream_close(struct stream **p)
 	if (s == NULL)
 		return;
 	s->closed = true; /* no callback from this last try */
-	/* A peer that ended its own side may still read (a failed connection
-	 * has no output left). */
+	/* A peer that ended may still read (a failed one has no output). */
 	if (s->out.len > 0)
 		on_flush(s);
 	if (s->phase == SECURED)
