@@ -64,7 +64,8 @@ def sets_aside_and_drops():
         gw.json("quarantine", "rescan", mid)
         wait_until(lambda: gw.of_filter("clam")["verdicts"].get(
             "quarantine", 0) == 2, "asked again")
-        wait_until(lambda: len(gw.quarantined()) == 1, "held again")
+        gw.wait_log(rf" queue quarantined (?=.*msg={mid})", count=2)
+        equal(len(gw.quarantined()), 1, "held again")
         gw.json("quarantine", "release", mid)
         assert EICAR.encode() in gw.mx.wait()[0].data
     with ClamAv("Blackhole") as clam, Filtered({"clam": clam}) as gw:

@@ -85,6 +85,12 @@ class Prometheus:
                 float(row["value"][1])
                 for row in data["result"]} if data else {}
 
+    def targets(self):
+        """[(health, its last error)]: a scrape may come too late, for once."""
+        data = self.api("targets")
+        return [(t["health"], t["lastError"])
+                for t in data["activeTargets"]] if data else []
+
     def wait(self, what, want):
         wait_until(lambda: self.query(what) == want, f"{what} is {want}")
 
@@ -123,8 +129,7 @@ def scraped():
     with Watched() as gw, Prometheus(gw.address, gw.http) as prom:
         prom.wait("up", {(): 1})
         prom.wait("postern_up", {(): 1})
-        target, = prom.api("targets")["activeTargets"]
-        equal((target["health"], target["lastError"]), ("up", ""))
+        wait_until(lambda: prom.targets() == [("up", "")], "a good target")
         send(gw, 7)
         prom.wait("sum(postern_smtpd_accepted_total)", {(): 7})
         prom.wait("postern_queue_commit_seconds_count", {(): 7})

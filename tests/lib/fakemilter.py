@@ -17,6 +17,8 @@ import struct
 import tempfile
 import threading
 
+from hesitation import hesitate
+
 MOMENTS = {"C": "connect", "H": "helo", "M": "mail", "R": "rcpt", "T": "data",
            "U": "unknown", "L": "header", "N": "eoh", "B": "body", "E": "eom",
            "A": "abort", "Q": "quit", "O": "negotiate"}
@@ -313,6 +315,7 @@ class Conn:
         return head[4:].decode("latin-1"), payload
 
     def run(self):
+        hesitate()
         try:
             if self.act("accept", b"", {}, NOTHING):
                 while self.one():

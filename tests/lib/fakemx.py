@@ -26,6 +26,7 @@ import warnings
 
 from behaviours import *  # noqa: F401,F403
 from behaviours import Reply
+from hesitation import hesitate
 
 
 class Mail:
@@ -219,6 +220,7 @@ class Conn:
 
     def taken(self, content, by, action=None):
         """The end of a mail: one reply, or (LMTP) one for each recipient."""
+        hesitate()
         if not self.mx.lmtp:
             action = action or self.action("dot", content) or \
                 Reply("250 2.0.0 taken")
@@ -305,6 +307,7 @@ class Conn:
                                 else "502 5.5.1 what?")).play(self)
 
     def run(self):
+        hesitate()
         try:
             if (not self.mx.smtps or self.handshake()) and \
                     self.answer("connect", "", GREETING):
@@ -461,6 +464,33 @@ class MX:
                 raise AssertionError(
                     f"{len(self.kept)} mails came, not {count}")
             return list(self.kept)
+
+    def matching(self, is_it, count=1, what="mails of this kind"):
+        """Waits for (count) mails of which is_it(mail) says yes; returns all
+        such. Deliveries run side by side: which of several mails came first
+        tells nothing, what it is does."""
+        from postern import DEADLINE
+
+        def found():
+            return [m for m in self.kept if is_it(m)]
+        with self.changed:
+            if not self.changed.wait_for(lambda: len(found()) >= count,
+                                         DEADLINE):
+                raise AssertionError(f"{len(found())} {what} came, not {count}"
+                                     f"; of {len(self.kept)}")
+            return found()
+
+    def of(self, token):
+        """Waits for the mail with this X-Token in its header."""
+        field = re.compile(rb"(?mi)^X-Token: *%b\r?$" %
+                           re.escape(token.encode()))
+        return self.matching(lambda m: field.search(
+            m.data.partition(b"\r\n\r\n")[0]), 1, f"mails {token}")[0]
+
+    def with_text(self, text, count=1):
+        """Waits for (count) mails that hold these bytes; returns all such."""
+        return self.matching(lambda m: text in m.data, count,
+                             f"mails with {text!r}")
 
     def wait_command(self, verb, count=1):
         from postern import DEADLINE

@@ -102,10 +102,33 @@ def own_address(n=1):
            f"{(pid % 32) * 8 + n % 8}"
 
 
+_given = set()
+
+
 def free_port(address):
-    with socket.socket() as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
+    """Never the same one twice: who gets it may bind it later."""
+    while True:
+        with socket.socket() as s:
+            s.bind((address, 0))
+            place = s.getsockname()[:2]
+        if place not in _given:
+            _given.add(place)
+            return place[1]
+
+
+def wide_port(address="0.0.0.0"):
+    """One for an address that is not ours alone: whoever connects meanwhile
+    gets his from the kernel, and none of these."""
+    for port in range(20000 + os.getpid() % 10000, 32768):
+        with socket.socket() as s:
+            try:
+                s.bind((address, port))
+            except OSError:
+                continue
+        if ("", port) not in _given:
+            _given.add(("", port))
+            return port
+    raise OSError(f"no port is free on {address}")
 
 
 # --- the gateway ---
@@ -335,6 +358,7 @@ class Gateway:
                     pass
         self.proc.wait()
         wait_gone(pids)
+        self.mark()  # what it still said is no line of the next one
         self.proc = None
 
     def stop(self):
@@ -343,6 +367,7 @@ class Gateway:
         self.proc.terminate()
         code = self.proc.wait(DEADLINE)
         wait_gone(pids)
+        self.mark()
         self.proc = None
         if self in Gateway.running:
             Gateway.running.remove(self)
@@ -392,7 +417,8 @@ class Gateway:
         wait_until(there, f"{name} to be {want}")
 
     def wait_empty(self):
-        wait_until(lambda: self.stats()["queue.messages"] == 0,
+        # Without a queue there is no such number.
+        wait_until(lambda: self.stats().get("queue.messages") == 0,
                    "the queue to be empty")
 
     def client(self, **kw):
@@ -471,13 +497,17 @@ class Client:
     def send(self, data):
         self.sock.sendall(data if isinstance(data, bytes) else data.encode())
 
+    def more(self):
+        """What there is to read; empty at the end."""
+        try:
+            return self.sock.recv(65536)
+        except ConnectionResetError:
+            return b""
+
     def line(self):
         """One reply line without its CRLF; None at the end."""
         while b"\n" not in self.buf:
-            try:
-                more = self.sock.recv(65536)
-            except ConnectionResetError:
-                more = b""
+            more = self.more()
             if not more:
                 if self.buf:
                     raise AssertionError(f"half a line: {self.buf!r}")

@@ -3,11 +3,12 @@ of its own or (Postfix, Exim) on a copy of the root that only they see."""
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 
 from postern import (DEADLINE, PEERS, ROOT, Skip, TOP, children, free_port,
-                     wait_gone, wait_until)
+                     wait_gone, wait_until, wide_port)
 from realmilters import Real
 
 
@@ -17,6 +18,14 @@ def command(*argv, stdin=b"", env=None, limit=DEADLINE):
                        stderr=subprocess.STDOUT, timeout=limit,
                        env=dict(os.environ, **(env or {})))
     return p.returncode, p.stdout.decode("utf-8", "replace")
+
+
+def listens(address, port):
+    """Whether anybody does, there (the same port of another address may be
+    another test's)."""
+    place = f"{socket.inet_aton(address)[::-1].hex().upper()}:{port:04X}"
+    with open("/proc/net/tcp") as f:
+        return f" {place} 00000000:0000 0A" in f.read()
 
 
 def swaks(gw, listener, *more, data=None):
@@ -55,10 +64,7 @@ class HaProxy(Real):
         def up():
             if proc.poll() is not None:
                 raise AssertionError("haproxy ended")
-            with open("/proc/net/tcp") as f:
-                found = f.read()
-            return all(re.search(rf":{p:04X} 00000000:0000 0A", found)
-                       for p in self.ports)
+            return all(listens(self.address, p) for p in self.ports)
         wait_until(up, "haproxy")
         return ""
 
@@ -127,7 +133,7 @@ class PostfixClient(Chrooted):
             env["CA_FILE"] = ca
         if shared:
             env["SHARED"] = shared
-        self.address, self.port = "127.0.0.1", free_port("127.0.0.1")
+        self.address, self.port = "127.0.0.1", wide_port("127.0.0.1")
         self.out = open(self.path("out"), "wb")
         self.proc = subprocess.Popen(
             [f"{TOP}/bench/postfix", self.work, str(self.port), str(port)],
@@ -138,8 +144,7 @@ class PostfixClient(Chrooted):
             if self.proc.poll() is not None:
                 self.show()
                 raise AssertionError("Postfix ended")
-            with open("/proc/net/tcp") as f:
-                return f":{self.port:04X} 00000000:0000 0A" in f.read()
+            return listens(self.address, self.port)
         try:
             wait_until(up, "Postfix")
         except BaseException:

@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 
 from certs import read
-from postern import TOP, equal, free_port, own_address, wait_until
-from realclients import Chrooted, EximClient, PostfixClient
+from postern import (TOP, equal, free_port, own_address, wait_until,
+                     wide_port)
+from realclients import Chrooted, EximClient, PostfixClient, listens
 from realmilters import Real
 
 __all__ = ["PostfixHop", "EximHop", "OpenSmtpdHop", "Dovecot", "body_of"]
@@ -17,11 +18,6 @@ __all__ = ["PostfixHop", "EximHop", "OpenSmtpdHop", "Dovecot", "body_of"]
 
 def body_of(data):
     return data.split(b"\r\n\r\n", 1)[1]
-
-
-def listens(port):
-    with open("/proc/net/tcp") as f:
-        return f":{port:04X} 00000000:0000 0A" in f.read()
 
 
 class PostfixHop(PostfixClient):
@@ -124,7 +120,7 @@ class EximHop(EximClient):
             if self.proc.poll() is not None:
                 self.show()
                 raise AssertionError("Exim ended")
-            return listens(self.port)
+            return listens(self.address, self.port)
         try:
             wait_until(up, "Exim")
         except BaseException:
@@ -150,7 +146,7 @@ class OpenSmtpdHop(Chrooted):
 
     def __init__(self, sink, cert):
         super().__init__()
-        self.address, self.port = "127.0.0.1", free_port("127.0.0.1")
+        self.address, self.port = "127.0.0.1", wide_port("127.0.0.1")
         pem = self.write("here.pem", read(cert.key) + read(cert.chain))
         os.chmod(pem, 0o600)
         conf = self.write("hop.conf", OPENSMTPD.format(
@@ -166,7 +162,7 @@ class OpenSmtpdHop(Chrooted):
             if self.proc.poll() is not None:
                 self.show()
                 raise AssertionError("OpenSMTPD ended")
-            return listens(self.port)
+            return listens(self.address, self.port)
         try:
             wait_until(up, "OpenSMTPD")
         except BaseException:
@@ -273,7 +269,8 @@ class Dovecot(Real):
         def up():
             if proc.poll() is not None:
                 raise AssertionError("Dovecot ended")
-            return listens(self.lmtp) and listens(self.imap) and \
+            return listens(self.address, self.lmtp) and \
+                listens(self.address, self.imap) and \
                 os.path.exists(self.socket)
         wait_until(up, "Dovecot")
         return ""

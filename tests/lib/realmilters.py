@@ -19,6 +19,7 @@ from postern import (DEADLINE, ROOT, Skip, children, free_port, own_address,
 
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
+LISTENING = "00010000"  # a flag in /proc/net/unix
 TEST_FILE = "EICAR-STANDARD-ANTIVIRUS-" + "TEST-FILE!"
 EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + TEST_FILE + "$H+H*"
 GTUBE = {k: c + "JS*C4JDBQADN1.NSBN3*2IDNEN*GT" + "UBE-STANDARD-ANTI-"
@@ -71,7 +72,10 @@ class Real:
         def there():
             if proc.poll() is not None:
                 raise AssertionError(f"{proc.args[0]} ended: {proc.returncode}")
-            return os.path.exists(path)
+            # It is there a little before it can be connected to.
+            with open("/proc/net/unix") as f:
+                return any(l.split()[3] == LISTENING and l.split()[7:] ==
+                           [path] for l in f)
         wait_until(there, path)
         return f"unix:{path}"
 
@@ -189,7 +193,7 @@ RejectFailures true
 SPFSelfValidate false
 SPFIgnoreResults true
 SoftwareHeader true
-DNSTimeout 2
+DNSTimeout 20
 HistoryFile $D/history
 HoldQuarantinedMessages true
 IgnoreHosts $D/ignored

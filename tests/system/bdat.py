@@ -120,8 +120,8 @@ def lost_at_any_octet_nothing_remains():
         with gw.plain() as c:
             c.send(whole)
             equal([c.reply()[0] for _ in range(4)], [250] * 4)
-        gw.wait_empty()
         gw.wait_stat("smtpd.sessions", 0)
+        gw.wait_empty()
         equal(len(gw.mx.mails()), 1)
 
 

@@ -142,6 +142,10 @@ def damage_met_at_delivery_holds_that_mail_alone():
         c = gw.client(helo="c.example")
         for name in ("before", "damaged", "behind"):
             ledger.send(c, name, size=5000)
+        # Held: nobody reads them between the start and the damage.
+        gw.ctl("hold", "all", check=0)
+        wait_until(lambda: [m["state"] for m in gw.queue()] == ["held"] * 3,
+                   "all to be held")
         # Read from the disk, not from the cache.
         gw.kill()
         gw.start()
@@ -154,7 +158,7 @@ def damage_met_at_delivery_holds_that_mail_alone():
                 where = f"{log}/{name}", at
         with mx.changed:
             mx.faults.clear()
-        gw.ctl("flush", "all", check=0)
+        gw.ctl("release", "all", check=0)
         mx.wait(2)
         wait_until(lambda: [m["state"] for m in gw.queue()] == ["held"],
                    "the damaged one to be held")

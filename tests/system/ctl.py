@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Every command of posternctl, as text and as JSON, on terminals of every
 width, by everybody: the list comes from posternctl itself."""
+import datetime
 import fcntl
 import grp
 import os
@@ -121,7 +122,8 @@ class World:
         line = gw.wait_log(r" reject .*session=")
         self.names = {"id": self.ids[0], "aside": self.ids[2],
                       "session": re.search(r"session=(\w+)", line).group(1)}
-        gw.wait_log(rf"deferred .*msg={self.ids[0]}")
+        for mid in self.ids[:2]:
+            gw.wait_log(rf"deferred .*msg={mid}")
         # Somebody who stays, and an entry in each list.
         self.client = gw.client(helo="stays.example")
         gw.ctl("block", "198.51.100.7", check=0)
@@ -134,19 +136,19 @@ class World:
                 *(["-j"] if json else []), *name.split(),
                 *(w.format(**self.names) for w in case.words)]
 
-    def run(self, name, json=False, prefix=()):
-        """(exit code, stdout, stderr)"""
+    def run(self, name, json=False, prefix=(), may=True):
+        """(exit code, stdout, stderr). may: it is not refused."""
         case = CASES[name]
         p = subprocess.Popen([*prefix, *self.words(name, case, json)],
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE)
-        if case.endless:
+        if case.endless and may:
             return self.interrupt(p)
         out, err = p.communicate(case.stdin, timeout=DEADLINE)
         return p.returncode, out.decode(), err.decode()
 
     def interrupt(self, p):
-        """It goes on until ^C, unless it is refused."""
+        """It goes on until ^C."""
         wait_until(lambda: p.poll() is not None or is_waiting(p.pid),
                    "it waits")
         if p.poll() is None:
@@ -247,7 +249,8 @@ def who_may_look():
             case = CASES[name]
             if name == "monitor" and VIEW in may:
                 continue  # a second each; as_text has it
-            code, out, err = w.run(name, True, becoming("www-data", group))
+            code, out, err = w.run(name, True, becoming("www-data", group),
+                                   case.need in may)
             what = f"{group}: {name}: {out}{err}"
             if case.need in may:
                 equal(code, case.code, what)
@@ -258,9 +261,10 @@ def who_may_look():
     equal(len(w.gw.json("show", "blocks")), 1, "blocks")
     equal(w.gw.json("show", "status")["paused"], [], "paused")
     # But for what they sent: anybody may.
-    equal([m["state"] for m in w.gw.queue()].count("deferred"), 3, "queue")
-    assert w.gw.log_has(r" control uid=33 question=remove |"
-                        r"question=change answer=refused")
+    wait_until(lambda: [m["state"] for m in w.gw.queue()].count(
+        "deferred") == 3, "three that wait")
+    w.gw.wait_log(r" control uid=33 question=remove |"
+                  r"question=change answer=refused")
     w.close()
 
 
@@ -274,7 +278,7 @@ def who_may_change():
     # Who it was stands in the log.
     for what in (rf"reload by=control uid={uid}", rf"stop by=control uid={uid}",
                  rf"operation change=block .*uid={uid}|block .*uid={uid}"):
-        assert w.gw.log_has(what), what
+        w.gw.wait_log(what)
     w.close()
 
 
@@ -282,6 +286,7 @@ def who_may_change():
 
 class Terminal:
     """A terminal so many columns wide, and what is printed there."""
+    END = b"\0the end\0"
 
     def __init__(self, columns, rows=24):
         self.ours, self.theirs = pty.openpty()
@@ -298,6 +303,11 @@ class Terminal:
         while p.poll() is None or select.select([self.ours], [], [], 0)[0]:
             if select.select([self.ours], [], [], 0.1)[0]:
                 out += os.read(self.ours, 65536)
+        # What it wrote may still be on its way through the terminal.
+        os.write(self.theirs, self.END)
+        while not out.endswith(self.END):
+            out += os.read(self.ours, 65536)
+        out = out[:-len(self.END)]
         return p.returncode, out.decode(), p.stderr.read().decode()
 
     def close(self):
@@ -386,7 +396,8 @@ def a_queue_that_stands_still():
             equal(json.loads(out)["paused"], [], "as JSON")
         finally:
             os.kill(queue, signal.SIGCONT)
-        assert unknown not in gw.ctl("show", "status", check=0)[1], "again"
+        wait_until(lambda: unknown not in
+                   gw.ctl("show", "status", check=0)[1], "the queue")
 
 
 @test
@@ -456,7 +467,14 @@ def monitor():
     mx.wait(5)
 
     def total(key):
-        return lambda m: sum(json.loads(x)[key] for x in m.lines) > 4
+        """So many a second since the line before, seconds and all."""
+        def seen(m):
+            rows = [json.loads(x) for x in m.lines]
+            times = [datetime.datetime.fromisoformat(r["time"].rstrip("Z"))
+                     for r in rows]
+            return sum(r[key] * (b - a).total_seconds() for r, a, b in
+                       zip(rows[1:], times, times[1:])) > 4
+        return seen
     m.wait(total("accepted"))
     m.wait(total("delivered"))
     keys = set(json.loads(m.lines[0]))

@@ -86,7 +86,7 @@ def odd_passwords():
 @test
 def once_for_each_connection():
     mx = hub()
-    with Login(conf="deliver messages-per-connection 5\n"
+    with Login(conf="deliver messages-per-connection 5 idle-timeout 1h\n"
                "workers delivery 1\n", hub=mx) as gw:
         for n in range(10):
             gw.goes("delivered")

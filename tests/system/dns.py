@@ -18,11 +18,12 @@ deliver connect-timeout 1s
 class Net:
     """A sink, a name server, and a gateway that asks it."""
 
-    def __init__(self, zone, conf="", servers="", sink=None, **kw):
+    def __init__(self, zone, conf="", servers="", sink=None,
+                 options="timeout 3s", **kw):
         self.mx = sink or MX(address=own_address(2))
         self.dns = DNS(zone(self.mx.address) if callable(zone) else zone)
         self.ledger = Ledger()
-        self.gw = Gateway((servers or self.dns.conf()) + CONF + conf,
+        self.gw = Gateway((servers or self.dns.conf(options)) + CONF + conf,
                           {"port": self.mx.port, "hop":
                            f"smtp://{self.mx.address}:{self.mx.port}"}, **kw)
 
@@ -69,6 +70,9 @@ class Net:
         self.settle()
 
 
+# For what counts questions: none is put a second time for lack of an answer.
+ONCE = "timeout 30s"
+FAULT_TTL = 5  # seconds that one is remembered
 DEFERRED = ("deferred", r"4\.4\.3")
 DELIVERED = ("delivered", "250")
 NOWHERE = ("bounced", r"5\.4\.4")
@@ -239,7 +243,7 @@ def both_records(host):
 @test
 def too_many():
     """D-11: 200 MX of 100 addresses each."""
-    sink = MX(address="0.0.0.0",
+    sink = MX(address="0.0.0.0", port=wide_port(),
               faults={"connect": Reply("421 4.3.2 not here")})
     sink.address = own_address(2)
     zone = {"many.example": {"MX": [f"10 mx{i}.many.example"
@@ -423,7 +427,7 @@ def times_to_live():
     with Net({"zero.example": a(0), "huge.example": a((1 << 31) - 1),
               "minus.example": a(1 << 31), "less.example": a((1 << 32) - 1),
               "usual.example": a(300),
-              "sick.example": Rcode("SERVFAIL")}) as net:
+              "sick.example": Rcode("SERVFAIL")}, options=ONCE) as net:
         for name, ttl, asked in (("zero", 0, 2), ("huge", 86400, 1),
                                  ("minus", 0, 2), ("less", 0, 2),
                                  ("usual", 300, 1)):
@@ -435,10 +439,13 @@ def times_to_live():
             equal(len(net.dns.asked(f"{name}.example")), asked, name)
         # Nothing is remembered of a fault for long, but a storm of questions
         # does not become one for the server.
+        start = time.monotonic()
         for _ in range(5):
             match(resolve(net.gw, "sick.example", "A")["status"], "servfail",
                   "status")
-        assert len(net.dns.asked("sick.example")) <= 2, "asked again at once"
+        rounds = 1 + (time.monotonic() - start) // FAULT_TTL
+        assert len(net.dns.asked("sick.example")) <= 2 * rounds, \
+            "asked again at once"
 
 
 @test
@@ -446,7 +453,7 @@ def negative_answers_are_remembered():
     """RFC 2308: for as long as the SOA says."""
     with Net({"none.example": {"A": Nodata(300)},
               "short.example": {"A": Nodata(0)},
-              "gone.example": Nxdomain(300)}) as net:
+              "gone.example": Nxdomain(300)}, options=ONCE) as net:
         for name, asked in (("none", 1), ("gone", 1), ("short", 2)):
             for _ in range(2):
                 resolve(net.gw, f"{name}.example", "A")
@@ -462,7 +469,8 @@ def the_host_moves():
     with Net(lambda sink: {
             "moves.example": {"MX": RR("10 mx.example", 0)},
             "mx.example": {"A": Sequence(Records(own_address(6), ttl=0),
-                                         Records(sink, ttl=0))}}) as net:
+                                         Records(sink, ttl=0))}},
+             options=ONCE) as net:
         mid = net.send("x@moves.example")
         equal(net.gw.fate(mid)[0], "deferred", "at the old address")
         mark = net.gw.mark()

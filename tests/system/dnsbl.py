@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
+PATIENCE = 3.9  # seconds that a session waits for lists, nearly
 # The name server is the test's own: these are nobody else's.
 NET = "127.9.7"
 CLEAN, BAD, WORSE, GOOD, PARKED, REFUSED, TOO_MANY, SLOW = (
@@ -15,7 +16,11 @@ LISTS = '''
 table lists { "zen.example" = "3", "zen.example=127.0.0.10" = "-2",
               "other.example=127.0.0.[2..4]" = "2", "white.example" = "-4" }
 '''
+# None is asked a second time because this machine is slow; and we connect as
+# often as we like.
+ONCE = "timeout 30s"
 CONF = LISTS + '''
+limit rate-per-source 100000/1m
 action drop discard
 match from any for rcpt { "any@box.example" } action drop
 match dnsbl lists score 4 for any reject "554 5.7.1 listed twice"
@@ -72,19 +77,41 @@ def scores():
 @test
 def nobody_waits_who_need_not():
     """A list is silent: who needs it waits, not long, and others do not."""
-    late = Late({"A": "127.0.0.2"})
-    dns = DNS(dict(zone(), **{on(SLOW, "zen.example"): late}))
-    with Gateway(dns.conf() + CONF) as gw:
+    with DNS(zone()) as dns, Gateway(dns.conf(ONCE) + CONF) as gw:
+        dns.add({on(SLOW, "zen.example"): Silent()})
         equal(rcpt(gw, SLOW, "any@box.example")[0], 250, "needs no list")
-        with gw.client(source=SLOW, helo="c.example") as c:
-            c.want("MAIL FROM:<a@client.example>", 250)
-            c.want("RCPT TO:<any@box.example>", 250)
-            c.send("RCPT TO:<x@far.example>\r\n")
-            wait_until(lambda: [s for s in gw.json("show", "sessions")
-                                if s["state"] == "dnsbl"], "one that waits")
-            late.release()
-            equal(c.reply()[0], 550, "the answer has come")
+        # Lists are waited for 4 s: a busy machine may need another try.
+        for source in (f"{NET}.{n}" for n in range(20, 40)):
+            code, took = answered_late(gw, dns, source)
+            if code == 550:
+                break
+            assert took > PATIENCE, f"{code} after {took:.1f} s"
+        equal(code, 550, "the answer has come")
         wait_until(lambda: gw.json("show", "sessions") == [], "none")
+
+
+def answered_late(gw, dns, source):
+    """The code that a session is told behind its list, and after how long."""
+    late = Late({"A": "127.0.0.2"})
+    dns.add({on(source, "zen.example"): late})
+    start = time.monotonic()
+    with gw.client(source=source, helo="c.example") as c:
+        c.want("MAIL FROM:<a@client.example>", 250)
+        c.want("RCPT TO:<any@box.example>", 250)
+        c.send("RCPT TO:<x@far.example>\r\n")
+        wait_for_list(gw, c, start)
+        late.release()
+        return c.reply()[0], time.monotonic() - start
+
+
+def wait_for_list(gw, c, start):
+    """This client, there since then, waits; or has waited as long as anybody
+    may."""
+    wait_until(lambda: [s for s in gw.json("show", "sessions")
+                        if s["state"] == "dnsbl"] or readable(c.sock, 0),
+               "one that waits")
+    took = time.monotonic() - start
+    assert took > PATIENCE or not readable(c.sock, 0), f"after {took:.1f} s"
 
 
 @test
@@ -93,7 +120,7 @@ def all_at_once():
     gates = [Late({"A": "127.0.0.2"}) for _ in range(3)]
     names = ("zen.example", "other.example", "white.example")
     dns = DNS({on(SLOW, z): g for z, g in zip(names, gates)})
-    with Gateway(dns.conf() + CONF) as gw:
+    with Gateway(dns.conf(ONCE) + CONF) as gw:
         with gw.client(source=SLOW, helo="c.example"):
             wait_until(lambda: {q.name for q in dns.questions} >=
                        {on(SLOW, z) for z in names}, "all questions")
@@ -106,7 +133,7 @@ def all_at_once():
 def a_silent_list_counts_nothing():
     dns = DNS(dict(zone(), **{on(SLOW, "zen.example"): Silent(),
                               on(SLOW, "other.example"): {"A": "127.0.0.2"}}))
-    conf = dns.conf("timeout 30s") + CONF.replace("score 3", "score 2")
+    conf = dns.conf(ONCE) + CONF.replace("score 3", "score 2")
     with Gateway(conf) as gw:
         equal(rcpt(gw, SLOW)[0], 550, "the one that answers")
         gw.wait_log(r" dnsbl-silent zone=zen\.example why=timeout ")
@@ -119,7 +146,7 @@ def a_silent_list_counts_nothing():
 def asked_once():
     """However many connections a client makes, and what is known is kept."""
     dns = DNS(zone())
-    with Gateway(dns.conf() + "workers smtpd 1\n" + CONF) as gw:
+    with Gateway(dns.conf(ONCE) + "workers smtpd 1\n" + CONF) as gw:
         for _ in range(5):
             equal(rcpt(gw, BAD)[0], 550)
         equal(len([q for q in dns.questions
@@ -143,12 +170,12 @@ def not_asked():
 def without_the_resolver():
     """It dies while somebody waits: no list counts, and mail goes on."""
     dns = DNS({on(SLOW, "zen.example"): Silent()})
-    with Gateway(dns.conf("timeout 30s") + CONF) as gw:
+    with Gateway(dns.conf(ONCE) + CONF) as gw:
+        start = time.monotonic()
         with gw.client(source=SLOW, helo="c.example") as c:
             c.want("MAIL FROM:<a@client.example>", 250)
             c.send("RCPT TO:<x@far.example>\r\n")
-            wait_until(lambda: [s for s in gw.json("show", "sessions")
-                                if s["state"] == "dnsbl"], "one that waits")
+            wait_for_list(gw, c, start)
             os.kill(gw.role_pids("resolver")[0],
                     signal.SIGKILL)
             equal(c.reply()[0], 250)

@@ -20,6 +20,7 @@ match for domain { "example.net" } action out
 match for domain { "box.example" } action box
 match for domain { "client.example" } action back
 queue retry 1s
+limit error-delay 0s
 deliver idle-timeout 0
 '''
 
@@ -146,6 +147,7 @@ def every_notify_and_success():
             match(f["Original-Recipient"], rf"^rfc822; ?N{i}\+@old\.x$",
                   "ORCPT")
         assert not r.whole, "the body came back"
+        net.gw.wait_empty()
         equal(len(net.back.mails()), 1, "reports")
 
 

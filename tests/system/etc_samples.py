@@ -36,7 +36,7 @@ class Sample(Gateway):
             equal(n, 1, f"{name}: macro {macro}")
         text = self.moved(text)
         text = re.sub(r"^resolver .*\n", "", text, flags=re.M) + \
-            self.dns.conf("timeout 1s trust-ad")
+            self.dns.conf("timeout 5s trust-ad")
         self.conf_text = text
         self.write_conf()
 

@@ -12,14 +12,14 @@ action box maildir "$dir/mail/%{rcpt.user}"$owner
 match for domain { "box.example" } action box
 match for domain { "example.net" } action out
 limit message-size 60M
-queue retry 1s
+queue retry $retry
 '''
 SIZE = 50 << 20
 
 
-def gateway(mx):
+def gateway(mx, retry="1s"):
     owner = ' user "mail"' if ROOT else ""
-    return Gateway(CONF, {"hop": mx.hop, "owner": owner})
+    return Gateway(CONF, {"hop": mx.hop, "owner": owner, "retry": retry})
 
 
 def body_files(gw):
@@ -107,7 +107,7 @@ def a_file_that_cannot_grow():
 @test
 def a_box_that_cannot_grow():
     mx = MX()
-    with gateway(mx) as gw:
+    with gateway(mx, retry="1h") as gw:  # nobody tries again meanwhile
         box = gw.role_pids("maildir")
         limit_file_size(box[0], 3000)
         c = gw.client(helo="client.example")

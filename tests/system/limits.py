@@ -108,7 +108,10 @@ def command_lines():
         c.want("NOOP", 250)  # the rest of the line was swallowed
         c.want("NOOP " + "x" * 60000, 500)
         c.want("NOOP", 250)
-        c.send("NOOP " + "x" * 80000)  # no end in sight
+        try:
+            c.send("NOOP " + "x" * 80000)  # no end in sight
+        except OSError:
+            pass  # it had enough before all was sent
         equal(c.reply()[0] in (421, 500), True, "an endless line")
         c.ended()
 
@@ -226,12 +229,12 @@ def connections_in_all():
 def command_timeout():
     with gateway("limit command-timeout 1s\n") as gw:
         start = time.monotonic()
-        c = gw.client(helo="client.example")
+        c = gw.client()  # an EHLO may be too late itself
         match(c.reply(), r"\(421, '4\.4\.2", "silence")
         c.ended()
         assert time.monotonic() - start >= 0.9, "too early"
         # A deadline for the whole command, not for each octet.
-        c = gw.client(helo="client.example")
+        c = gw.client()
         try:
             for octet in "NOOP" + "x" * 1000:
                 c.send(octet)
@@ -264,8 +267,8 @@ def data_rate_and_total():
             c = gw.client(helo="client.example")
             c.want("MAIL FROM:<a@b.example>", 250)
             c.want("RCPT TO:<x@example.net>", 250)
+            start = time.monotonic()  # the gateway's begins with its 354
             c.want("DATA", 354)
-            start = time.monotonic()
             try:
                 while time.monotonic() - start < DEADLINE:
                     c.send("drip\r\n")

@@ -59,7 +59,8 @@ def a_stopped_dialer():
     them, once, and as soon as it goes on all is well."""
     a, b = Filter(), Filter()
     more = Filter()
-    slow = "connect-timeout 500ms rest 1h failures 1"
+    # Long enough for one of them that is only busy.
+    slow = "connect-timeout 4s rest 1h failures 1"
     with Filtered({"a": ([a, more], slow), "b": ([b], slow)},
                   before=ONE) as gw:
         old = gw.client(helo="c.example")
@@ -69,6 +70,7 @@ def a_stopped_dialer():
         try:
             for _ in range(20):
                 equal(gw.outcome()[0], 451, "no connection")
+            gw.mark()
             equal(len(gw.log_has("fault=\"the dialer does not answer\"")), 1,
                   "sessions that waited")
             old.want("RCPT TO:<x@example.net>", 250)

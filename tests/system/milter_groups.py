@@ -110,7 +110,7 @@ def in_a_row_a_refusal_takes_all_changes_back():
             with gw.client(helo="c.example") as s:
                 equal(s.mail("a@b.example", "x@example.net", MAIL)[0], code,
                       "b's answer")
-                equal(c.order(), c.order().replace("L", ""), "c saw it")
+                assert "L" not in c.order(), "c saw it"
                 taken(s.mail("a@b.example", "x@example.net", MAIL))
             c.wait_ended()
             match(c.order(), "^OCHMRTAMRTLNBEQ$", "c")
@@ -240,7 +240,7 @@ def conflicts_side_by_side():
             found = gw.delivered()[2]
             equal([x for x in found if x.startswith(b"Subject")], want,
                   "Subject")
-            assert gw.log_has("(?i)subject"), "the log says nothing of it"
+            gw.wait_log("(?i)subject")
 
 
 @test
@@ -399,7 +399,7 @@ def shadow():
             mails += 1
             unchanged(gw.mx.wait(mails)[-1].data, MAIL)
         equal(gw.quarantined(), [], "quarantined")
-        assert gw.log_has(r" milter .*name=f .*verdict=reject.*shadow"), "log"
+        gw.wait_log(r" milter .*name=f .*verdict=reject.*shadow")
         m = gw.of_filter("f")
         assert m["shadow"] is True, m
         assert m["differed"] >= 7 and m["compared"] > m["differed"], m

@@ -17,7 +17,7 @@ def breaker():
     """Left alone after some failures in a row, probed with one session, and
     back."""
     f = Filter(listen=False)
-    with Filtered({"f": (f, "failures 3 rest 700ms")}, before=ONE) as gw:
+    with Filtered({"f": (f, "failures 3 rest 4s")}, before=ONE) as gw:
         for n in range(3):
             equal(gw_mail(gw)[0], 451, "down")
         gw.wait_filter("f", lambda m: m["state"] == "resting", "resting")
@@ -30,7 +30,7 @@ def breaker():
         wait_until(lambda: gw_mail(gw)[0] == 250, "a probe")
         gw.wait_filter("f", lambda m: m["state"] == "up", "up")
         taken(gw.one())
-        assert gw.log_has(r"(?i)milter.*(rest|alone)"), "not in the log"
+        gw.wait_log(r"(?i)milter.*(rest|alone)")
 
 
 @test
@@ -46,14 +46,14 @@ def breaker_probes_with_one():
         f.forget()
         probe = threading.Thread(target=prober, args=(gw, f), daemon=True)
         probe.start()
-        f.stalled.wait(60)
+        assert f.stalled.wait(DEADLINE)
         equal(gw.of_filter("f")["state"], "probing", "state")
         asked = len(f.seen("negotiate"))
         for n in range(5):
             taken(gw.one())
         equal(len(f.seen("negotiate")), asked, "others asked it")
         f.vanish()
-        probe.join(60)
+        probe.join(DEADLINE)
 
 
 def prober(gw, f):

@@ -481,7 +481,7 @@ def the_ends_of_transactions():
             if order.endswith("Q"):
                 f.wait_ended()
             else:
-                f.wait("abort")
+                f.wait(MOMENTS[order[-1]])
             equal(f.order().replace("QA", "AQ"), order, line)
         f.forget()
         c = gw.client(helo="client.example")

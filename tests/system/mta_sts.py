@@ -40,8 +40,11 @@ class Sts(Sending):
         """{domain: its file's lines by key}."""
         found = {}
         for name in os.listdir(self.folder()):
-            with open(f"{self.folder()}/{name}") as f:
-                lines = f.read().splitlines()
+            try:
+                with open(f"{self.folder()}/{name}") as f:
+                    lines = f.read().splitlines()
+            except FileNotFoundError:
+                continue  # it went meanwhile
             found[name] = dict(line.split("=", 1) for line in lines[1:])
         return found
 
@@ -477,7 +480,7 @@ def files_that_are_not_whole_are_removed():
                 f.write(text)
         gw.host.close()
         gw.start()
-        equal(os.listdir(gw.folder()), [], "files")
+        wait_until(lambda: os.listdir(gw.folder()) == [], "no files")
         comes_in_clear(gw, mx)
 
 

@@ -96,7 +96,7 @@ def released():
                       "was fine")["changed"], 1, "release")
         unchanged(gw.mx.wait()[0].data, letter("t"))
         equal(gw.quarantined(), [], "list")
-        assert gw.log_has("was fine"), "the reason in the log"
+        gw.wait_log("was fine")  # the reason
         equal(gw.ctl("quarantine", "release", mid)[0], 1, "twice")
         gw.wait_empty()
 
@@ -219,7 +219,8 @@ def by_a_rule():
                   'match for domain { "example.net" } quarantine out\n',
                   relay=False) as gw:
         mid = taken(gw.one())
-        equal([m["id"] for m in gw.quarantined()], [mid], "list")
+        wait_until(lambda: [m["id"] for m in gw.quarantined()] == [mid],
+                   "list")
         equal(gw.json("quarantine", "release", mid)["changed"], 1, "release")
         unchanged(gw.mx.wait()[0].data, letter("t"))
 
@@ -228,7 +229,9 @@ def by_a_rule():
 def expires():
     f = Filter()
     with Filtered({"f": f}, before="queue quarantine-ttl 1s\n") as gw:
-        mid = one_aside(gw, f)
+        f.script = {"eom": [ASIDE]}
+        mid = taken(gw.one())
+        gw.wait_log(rf" queue quarantined .*msg={mid}")
         gw.wait_log(rf"expired .*msg={mid}")
         wait_until(lambda: gw.quarantined() == [], "gone")
         equal(gw.mx.mails(), [], "mails")

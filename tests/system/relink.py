@@ -126,12 +126,11 @@ class Linked(Secured):
 def use_all(gw, token):
     """TLS, AUTH, the queue, an agent of each kind, and the resolver."""
     with gw.tls("submission", auth="luke") as c:
-        before = len(gw.mx.mails())
         queued_id(c.mail("luke@client.example", "x@example.net",
                          letter(f"hop-{token}")))
         queued_id(c.mail("luke@client.example", f"{token}@box.example",
                          letter(f"box-{token}")))
-    gw.mx.wait(before + 1)
+    gw.mx.of(f"hop-{token}")
     wait_until(lambda: gw.maildir(token), f"a mail in the Maildir of {token}")
     gw.ctl("show", "status", check=0)
 
@@ -237,7 +236,7 @@ def under_load():
             enough.set()
             for t in threads:
                 t.join()
-        gw.ctl("flush")
+        gw.ctl("flush", "all", check=0)
         gw.wait_empty()
         ledger.check(gw, [gw.mx], duplicates=len(ledger.acked))
         equal(gw.log_has(r" (died|restart) "), [], "deaths")

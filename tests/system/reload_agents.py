@@ -300,7 +300,7 @@ def metrics_come_and_go():
 
     with gw:
         before = gw.conf_text
-        ports = [free_port(gw.address), free_port(gw.address)]
+        ports = [free_port(gw.address), wide_port()]
         for port in ports * 2:
             set_conf(gw, before + f"http {gw.address} port {port}\n")
             reloaded(gw)

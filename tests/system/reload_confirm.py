@@ -7,7 +7,9 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from certs import Ca  # noqa: E402
 from postern import *  # noqa: E402,F401,F403
 
+# Some ask again until it is so.
 CONF = '''
+limit rate-per-source 1000000/1s
 action out relay to "$hop"
 match for domain "example.net" action out
 '''
@@ -32,6 +34,13 @@ def rcpt(gw, to):
     with gw.client(helo="client.example") as c:
         c.want("MAIL FROM:<a@client.example>", 250)
         return c.cmd(f"RCPT TO:<{to}>")[0]
+
+
+def reloaded(gw):
+    """Returns when the log has it, too: its line is nobody else's then."""
+    mark = gw.mark()
+    gw.ctl("reload", check=0)
+    gw.wait_log(r" reload result=ok", since=mark)
 
 
 def logged(gw, since):
@@ -96,6 +105,7 @@ match for domain { "x.example", $zone } action out
         answer = gw.json("reload")
         equal([(c["change"], c["text"]) for c in answer["changes"]],
               [(s, t) for s, _, t in got], "the answer")
+        gw.wait_log(r" reload result=ok", since=mark)
         equal([s for s, _ in logged(gw, mark)], [s for s, _, _ in got],
               "the log")
         equal(changes(gw), [], "done")
@@ -153,7 +163,7 @@ def it_goes_back_when_nobody_confirms():
         more = f"listen on {gw.address} port {free_port(gw.address)}"
         gone = f"listen on {gw.address} port {free_port(gw.address)}"
         set_conf(gw, before + gone + "\n")
-        gw.ctl("reload", check=0)
+        reloaded(gw)
         set_conf(gw, before.replace("example.net", "two.example") + more +
                  "\n")
         mark = gw.mark()
@@ -184,13 +194,15 @@ def it_stays_when_confirmed():
         match(err, "no configuration waits", "why")
         set_conf(gw, gw.conf_text.replace("example.net", "two.example"))
         mark = gw.mark()
-        gw.ctl("reload", "confirm", "2s", check=0)
+        gw.ctl("reload", "confirm", "1h", check=0)
         gw.ctl("confirm", check=0)
         gw.wait_log(r"confirm result=confirmed by=control uid=", since=mark)
-        # Another one goes back to this one, and to nothing before it.
+        # Another one goes back to this one, and to nothing before it; but not
+        # before we have seen that it holds.
         set_conf(gw, gw.conf_text.replace("two.example", "three.example"))
-        gw.ctl("reload", "confirm", "1s", check=0)
+        gw.ctl("reload", "confirm", "1h", check=0)
         equal(rcpt(gw, "b@three.example"), 250, "on trial")
+        gw.ctl("reload", "confirm", "1s", check=0)
         gw.wait_log(r"confirm result=back", since=mark)
         wait_until(lambda: rcpt(gw, "b@two.example") == 250, "the confirmed")
         equal(rcpt(gw, "b@example.net"), 550, "not the first")
@@ -230,10 +242,11 @@ def what_cannot_come_back_is_tried_again():
         before = gw.conf_text
         port = free_port(gw.address)
         set_conf(gw, before + f"listen on {gw.address} port {port}\n")
-        gw.ctl("reload", check=0)
+        reloaded(gw)
         set_conf(gw, before)
         mark = gw.mark()
-        gw.ctl("reload", "confirm", "2s", check=0)
+        # So long that we have the port before they want it again.
+        gw.ctl("reload", "confirm", "5s", check=0)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((gw.address, port))
         taken.listen()

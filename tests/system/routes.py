@@ -199,7 +199,7 @@ def ourselves_behind_a_wildcard():
         here = s.getsockname()[0]
     back = MX(address=own_address(0))
     try:
-        worse = MX(address="::1", port=free_port("0.0.0.0"))
+        worse = MX(address="::1", port=wide_port())
     except OSError as e:
         raise Skip("no IPv6 here") from e
     with DNS({"d.example": {"MX": ["10 us.example", "20 worse.example"]},
@@ -380,7 +380,7 @@ def resolve():
               reverse("2001:db8::1"): {"PTR": "d.example"},
               "sick.example": Rcode("SERVFAIL"),
               "signed.example": {"A": Records("192.0.2.9", ad=True)}}) as dns,\
-            Gateway(dns.conf("timeout 1s trust-ad") + CONF,
+            Gateway(dns.conf("timeout 3s trust-ad") + CONF,
                     {"port": 9, "hop": "smtp://127.0.0.1:9"}) as gw:
         for name, kind, data in (
                 ("d.example", "A", {"192.0.2.1", "192.0.2.2"}),

@@ -200,7 +200,10 @@ def check_descriptors(role, pid, gw):
            "fetch": gw.dir + "/spool/mta-sts"}.get(role)
     strange = []
     for fd in os.listdir(f"/proc/{pid}/fd"):
-        link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue  # closed meanwhile
         if re.match(r"socket:|pipe:|anon_inode:|/dev/null$|/memfd:postern-",
                     link):
             continue

@@ -62,7 +62,8 @@ def of_all_workers():
 @test
 def many_of_them():
     """More than the channel takes at once; sessions come and go meanwhile."""
-    with Gateway(CONF + "limit connections 3000\n") as gw:
+    # So many are stress, and whoever waits is not to be sent away.
+    with Gateway(CONF + "limit connections 3000 stress-timeout 1h\n") as gw:
         helo = ".".join(["h" * 50] * 4)
         clients = [gw.client(helo=helo) for _ in range(2500)]
         staying = {c.sock.getsockname()[1] for c in clients[500:]}

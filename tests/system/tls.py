@@ -45,6 +45,14 @@ def works(gw, listener="mx"):
         queued_id(c.mail("a@b.example", "x@example.net", letter("works")))
 
 
+def give_time(gw):
+    """To who shakes hands from now on: on a busy machine, too, he shall."""
+    gw.conf_text = gw.conf_text.replace("handshake-timeout 1s",
+                                        "handshake-timeout 1m")
+    gw.write_conf()
+    gw.ctl("reload", check=0)
+
+
 def s_client(gw, *more, listener="mx", stdin=b"QUIT\r\n"):
     """What openssl s_client says."""
     args = [] if listener.startswith("smtps") else ["-starttls", "smtp"]
@@ -301,11 +309,12 @@ def garbage_instead_of_a_handshake():
                 c.want("STARTTLS", 220)
             try:
                 c.send(data)
-                only_records(rest_of(c.sock))
-            except BrokenPipeError:
-                pass
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # it has seen enough
+            only_records(rest_of(c.sock))
             c.close()
         gw.wait_stat("smtpd.tls_half_open", 0)
+        give_time(gw)
         works(gw)
 
 
@@ -345,8 +354,12 @@ def stalls_in_the_handshake():
                 if lst == "mx":
                     c.reply()
                     c.want("STARTTLS", 220)
-                c.send(whole[:cut])
+                try:
+                    c.send(whole[:cut])
+                except (BrokenPipeError, ConnectionResetError):
+                    pass  # we came too late
                 stalled.append(c)
+        give_time(gw)
         works(gw)
         for c in stalled:
             only_records(rest_of(c.sock))
@@ -374,7 +387,7 @@ def half_open_handshakes_are_bounded():
         peer = TlsPeer(held[0].sock).handshake()
         peer.send(b"EHLO client.example\r\n")
         match(peer.recv(), b"^250-", "EHLO")
-        gw.wait_stat("smtpd.tls_half_open", 2)
+        wait_until(lambda: gw.stats()["smtpd.tls_half_open"] == 2, "two")
         works(gw)
         held[1].reset()
         held[2].close()
@@ -388,7 +401,7 @@ def a_name_that_is_none():
     name = "a" * 60 + "." + "b" * 60 + "." + "c" * 60 + ".example"
     whole = TlsPeer(None, name=name).step()[1]
     assert whole.count(name.encode()) == 1
-    with Secured(conf="limit handshake-timeout 1s\n") as gw:
+    with Secured() as gw:
         for bad in (b"\0" * len(name), b"\\" * len(name),
                     (b"a\0b." * 60)[:len(name)], (b"127.0.0.1 " * 30)[
                         :len(name)], (b"x\r\ny=1 " * 40)[:len(name)],
@@ -499,8 +512,8 @@ def a_thousand_at_once():
     progress is answered meanwhile."""
     count = 100 if SANITIZED else 1000
     cert = Ca().cert("mx.test.example", kind="rsa")
-    with Secured(pkis={"mx": cert}, conf="limit handshakes 2000\n"
-                 "workers smtpd 1 delivery 1\n") as gw:
+    with Secured(pkis={"mx": cert}, conf="limit handshakes 2000 "
+                 "handshake-timeout 5m\nworkers smtpd 1 delivery 1\n") as gw:
         mine = gw.tls()
         peers = []
         for n in range(count):

@@ -169,12 +169,12 @@ def thousands_with_a_queue_that_dies():
                         letter(str(i)))))
         equal(len(set(ids)), many)
         for i in range(6):
+            mark = gw.mark()
             ctl = subprocess.Popen(
                 [f"{gw.build}/posternctl", "-s", gw.control] +
                 (["remove", "all", "-y"] if i % 2 == 0 else
                  ["undo", str(undoable(gw)[-1])]),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            mark = gw.mark()
             wait_until(lambda: gw.log_has(r" queue (removed|restored) ", mark)
                        or ctl.poll() is not None, "a beginning")
             for pid in gw.role_pids("queue"):
@@ -188,6 +188,8 @@ def thousands_with_a_queue_that_dies():
         gw.kill()
         gw.start()
         gw.ctl("resume", "delivery", check=0)
+        for n in range(many // 6, many + 1, many // 6):  # each has its time
+            mx.wait(n)
         gw.wait_empty()
         equal(len(mx.mails()), many)
 
