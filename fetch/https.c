@@ -1,5 +1,7 @@
 #include "fetch/https.h"
 
+/* For curl_multi_socket_all, see act. */
+#define CURL_DISABLE_DEPRECATION
 #include <curl/curl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@ static struct loop *loop;
 static CURLM *multi;
 static struct timer *timer;
 static struct buf authorities;
+static bool removed; /* a socket, in the call that runs */
 
 /* --- the loop --- */
 
@@ -44,7 +47,14 @@ act(curl_socket_t s, int what)
 {
 	int running;
 
+	removed = false;
 	(void)curl_multi_socket_action(multi, s, what, &running);
+	/* libcurl 7.88 goes on to the next address of a host only when it is
+	 * called again, and with its socket it lost what would call it. */
+	while (removed && running > 0) {
+		removed = false;
+		(void)curl_multi_socket_all(multi, &running);
+	}
 	collect();
 }
 
@@ -77,6 +87,7 @@ want_socket(
 		if (w != NULL)
 			loop_fd_free(&w->fd);
 		free(w);
+		removed = true;
 		return 0;
 	}
 	if (w == NULL) {
