@@ -108,8 +108,9 @@ work(const struct filter *f, const struct options *o, int reload, int ready)
 
 /* --- the watcher --- */
 
+/* told: to end, which it may not have come to hear by itself. */
 static int
-exit_status(pid_t child)
+exit_status(pid_t child, bool told)
 {
 	int status;
 
@@ -118,6 +119,8 @@ exit_status(pid_t child)
 			return 1;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
+	if (told && WTERMSIG(status) == SIGTERM)
+		return 0;
 	note_warn("ended by signal %d", WTERMSIG(status));
 	return 1;
 }
@@ -126,6 +129,8 @@ exit_status(pid_t child)
 static int
 watch(pid_t child, int reload, const sigset_t *signals)
 {
+	bool told = false;
+
 	for (;;) {
 		int sig = 0;
 
@@ -135,9 +140,11 @@ watch(pid_t child, int reload, const sigset_t *signals)
 			if (write(reload, "r", 1) != 1)
 				note_warn("cannot tell the worker to reload");
 		} else if (sig == SIGCHLD)
-			return exit_status(child);
-		else
+			return exit_status(child, told);
+		else {
+			told = true;
 			kill(child, SIGTERM);
+		}
 	}
 }
 

@@ -303,9 +303,7 @@ def another_user():
             uids = [l for l in f if l.startswith("Uid:")][0].split()[1:]
         equal(set(uids), {str(st.st_uid)}, f"uids of {pid}")
         assert st.st_uid != 0
-    with MtaSide(f"{d}/s") as m:  # it is in libmilter's hands, as signals are
-        equal(m.verdict(), ("d", b""), "verdict")
-    p.terminate()
+    p.terminate()  # at once: whether libmilter hears of signals or not
     equal(p.wait(DEADLINE), 0, "exit status")
     shutil.rmtree(d)
 
