@@ -57,7 +57,7 @@ TAILQ_HEAD(leg_list, leg);
 /* An answerer that says nothing; name servers may take 30 s, and the resolver
  * then has something to say. */
 enum {
-	PART_SILENCE_MS = 3000,  /* one of many: the others do without it */
+	PART_SILENCE_MS = 3000,  /* a part: the rest goes without it */
 	NEAR_SILENCE_MS = 10000, /* has the answer in its memory */
 	ROUTE_SILENCE_MS = 30000,
 	NAMES_SILENCE_MS = 40000,

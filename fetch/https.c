@@ -36,7 +36,7 @@ static struct loop *loop;
 static CURLM *multi;
 static struct timer *timer;
 static struct buf authorities;
-static bool removed; /* a socket, in the call that runs */
+static bool gave_up; /* a socket, in the call that runs */
 
 /* --- the loop --- */
 
@@ -45,14 +45,14 @@ static void collect(void);
 static void
 act(curl_socket_t s, int what)
 {
-	int running;
+	int running = 0;
 
-	removed = false;
+	gave_up = false;
 	(void)curl_multi_socket_action(multi, s, what, &running);
 	/* libcurl 7.88 goes on to the next address of a host only when it is
 	 * called again, and with its socket it lost what would call it. */
-	while (removed && running > 0) {
-		removed = false;
+	while (gave_up && running > 0) {
+		gave_up = false;
 		(void)curl_multi_socket_all(multi, &running);
 	}
 	collect();
@@ -87,7 +87,6 @@ want_socket(
 		if (w != NULL)
 			loop_fd_free(&w->fd);
 		free(w);
-		removed = true;
 		return 0;
 	}
 	if (w == NULL) {
@@ -166,6 +165,15 @@ refuse_lookup(void *state, void *reserved, void *unused)
 	return 1;
 }
 
+/* Those too that were never watched: no connection even began. */
+static int
+close_socket(void *unused, curl_socket_t s)
+{
+	(void)unused;
+	gave_up = true;
+	return close(s);
+}
+
 static size_t
 take_body(char *p, size_t size, size_t n, void *ctx)
 {
@@ -232,6 +240,9 @@ set_fixed(CURL *easy)
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(
 		    easy, CURLOPT_RESOLVER_START_FUNCTION, refuse_lookup);
+	if (rc == CURLE_OK)
+		rc = curl_easy_setopt(
+		    easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	if (rc == CURLE_OK)
 		rc = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	if (rc == CURLE_OK)

@@ -285,14 +285,15 @@ hand_http(struct process *p)
 	return channel_tell(p->ch, TYPE_tell_listen, &m, 0);
 }
 
-/* errno is of what failed, 0 when that was no call: -1. */
-static int
+/* Behind errno = 0: which call failed, or that none did. */
+static void
 does_not_fit(struct fault *why)
 {
 	if (errno != 0)
-		return fault_errno(why, FAULT_OURS, "the configuration");
-	return fault_set(
-	    why, FAULT_OURS, "the configuration does not fit its messages");
+		fault_errno(why, FAULT_OURS, "the configuration");
+	else
+		fault_set(why, FAULT_OURS,
+		    "the configuration does not fit its messages");
 }
 
 int

@@ -80,11 +80,10 @@ class Filtered(Gateway):
             c.close()
         return got
 
-    def delivered(self, count=1, token=None):
+    def delivered(self, count=1):
         """The mail that came as number count (for where each is waited for
-        before the next is handed in), or the one with this token: (sender,
-        recipients, fields, body)."""
-        mail = self.mx.of(token) if token else self.mx.wait(count)[count - 1]
+        before the next is handed in): (sender, recipients, fields, body)."""
+        mail = self.mx.wait(count)[count - 1]
         found, body = split(mail.data)
         return mail.sender, mail.rcpts, found, body
 

@@ -103,31 +103,36 @@ def own_address(n=1):
 
 
 _given = set()
+_claims = []  # sockets whose names are taken as long as we live
+_one_at_a_time = threading.Lock()
 
 
 def free_port(address):
-    """Never the same one twice: who gets it may bind it later."""
-    while True:
-        with socket.socket() as s:
-            s.bind((address, 0))
-            place = s.getsockname()[:2]
-        if place not in _given:
-            _given.add(place)
-            return place[1]
+    """Not given to anybody before who may bind it later."""
+    with _one_at_a_time:
+        while True:
+            with socket.socket() as s:
+                s.bind((address, 0))
+                place = s.getsockname()[:2]
+            if place not in _given:
+                _given.add(place)
+                return place[1]
 
 
 def wide_port(address="0.0.0.0"):
-    """One for an address that is not ours alone: whoever connects meanwhile
-    gets his from the kernel, and none of these."""
+    """One for an address that is not ours alone: no other test gets it, and
+    the kernel gives these (below 32768) to nobody who connects."""
     for port in range(20000 + os.getpid() % 10000, 32768):
+        claim = socket.socket(socket.AF_UNIX)
         with socket.socket() as s:
             try:
+                claim.bind(f"\0postern-test-port-{port}")
                 s.bind((address, port))
             except OSError:
+                claim.close()
                 continue
-        if ("", port) not in _given:
-            _given.add(("", port))
-            return port
+        _claims.append(claim)
+        return port
     raise OSError(f"no port is free on {address}")
 
 
@@ -142,8 +147,9 @@ _nameless = []
 
 def no_names():
     """The resolver line of a shared server for which there are no names."""
-    if not _nameless:
-        _nameless.append(DNS())
+    with _one_at_a_time:
+        if not _nameless:
+            _nameless.append(DNS())
     return _nameless[0].conf()
 
 

@@ -158,7 +158,7 @@ def damage_met_at_delivery_holds_that_mail_alone():
                 where = f"{log}/{name}", at
         with mx.changed:
             mx.faults.clear()
-        gw.ctl("release", "all", check=0)
+        equal(gw.json("release", "all")["changed"], 3, "released")
         mx.wait(2)
         wait_until(lambda: [m["state"] for m in gw.queue()] == ["held"],
                    "the damaged one to be held")

@@ -106,7 +106,8 @@ def no_answer():
     """D-2: within the time-out, and a late answer is nobody's."""
     late = Late({"MX": "10 mx.late.example"})
     with Net(lambda sink: {"silent.example": Silent(), "late.example": late,
-                           "mx.late.example": {"A": sink}}) as net:
+                           "mx.late.example": {"A": sink}},
+             options="timeout 1s") as net:
         start = time.monotonic()
         net.expect({"silent.example": DEFERRED, "late.example": DEFERRED})
         assert time.monotonic() - start < 30, "it took too long"

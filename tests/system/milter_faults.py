@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """Filters that fail: at every stage, in every way, with every on-failure."""
-import threading
+import concurrent.futures
 import os
 import sys
+import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
@@ -80,7 +81,12 @@ def half_an_answer_at_every_stage():
 
 @test
 def silent_at_every_stage():
-    outcomes(Silent(), options=QUICK, policies=("tempfail", "accept"))
+    """Side by side: it is waiting, mostly."""
+    jobs = [(policy, STAGES[half::2]) for policy in ("tempfail", "accept")
+            for half in (0, 1)]
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(lambda job: outcomes(Silent(), job[1], QUICK, job[:1]),
+                      jobs))
 
 
 @test
@@ -93,9 +99,10 @@ def late_at_every_stage():
 
 @test
 def trickles_at_the_end():
-    """A byte now and then does not move the deadline of an answer."""
-    outcomes(Trickle(add_header("X-Long", "value" * 100), 0.1),
-             options=QUICK, policies=("tempfail", "reject"), stages=("eom",))
+    """A byte now and then does not move the deadline of an answer: it would
+    be an answer in the end."""
+    outcomes(Trickle(add_header("X-Long", "value" * 40) + CONTINUE, 0.1),
+             options=f"{PATIENT} content-timeout 2s", policies=("tempfail", "reject"), stages=("eom",))
 
 
 @test
