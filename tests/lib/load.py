@@ -84,6 +84,41 @@ class Senders:
             assert not t.is_alive(), "a client hangs: silence, not a 4xx"
 
 
+class Comers:
+    """Clients that each time come anew, hand one mail in, and go; for where
+    nobody may be turned away at any point."""
+
+    def __init__(self, gw, ledger, count=4):
+        self.gw, self.ledger = gw, ledger
+        self.done = threading.Event()
+        self.wrong = []
+        self.threads = [threading.Thread(target=self.run, args=(f"t{i}",))
+                        for i in range(count)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, name):
+        n = 0
+        try:
+            while not self.done.is_set():
+                n += 1
+                with self.gw.client(helo="client.example") as c:
+                    equal(c.greeting[0], 220, "the greeting")
+                    equal(self.ledger.send(c, f"{name}-{n}")[0], 250, "a mail")
+        except Exception as e:
+            self.wrong.append(f"{name}-{n}: {e!r}")
+
+    def wait_mail(self, mark):
+        """Until more than `mark` mails have been taken."""
+        wait_until(lambda: self.wrong or len(self.ledger.acked) > mark, "mail")
+
+    def stop(self):
+        self.done.set()
+        for t in self.threads:
+            t.join()
+        equal(self.wrong, [], "what went wrong")
+
+
 def settle(gw, mx, ledger, duplicates):
     """Everything goes out; then the books must balance."""
     gw.ctl("flush", "all")

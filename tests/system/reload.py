@@ -8,6 +8,8 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
+from load import Comers  # noqa: E402
+
 CONF = '''
 action out relay to "$hop"
 match for domain "example.net" action out
@@ -292,25 +294,8 @@ def under_load_nothing_is_refused_or_lost():
     gw = Gateway(CONF + "limit connections-per-source 1000 "
                  "rate-per-source 100000/1m\n", {"hop": mx.hop})
     ledger = Ledger()
-    done = threading.Event()
-    wrong = []
-
-    def clients(name):
-        n = 0
-        try:
-            while not done.is_set():
-                n += 1
-                with gw.client(helo="client.example") as c:
-                    equal(c.greeting[0], 220, "the greeting")
-                    equal(ledger.send(c, f"{name}-{n}")[0], 250, "a mail")
-        except Exception as e:
-            wrong.append(f"{name}-{n}: {e!r}")
-
     with gw:
-        threads = [threading.Thread(target=clients, args=(f"t{i}",))
-                   for i in range(4)]
-        for t in threads:
-            t.start()
+        comers = Comers(gw, ledger)
         pids = gw.pids()
         for i in range(30):
             mark = len(ledger.acked)
@@ -324,11 +309,8 @@ def under_load_nothing_is_refused_or_lost():
                 gw.write_conf()
                 good(gw)
             # Mail goes on between two of them.
-            wait_until(lambda: wrong or len(ledger.acked) > mark, "mail")
-        done.set()
-        for t in threads:
-            t.join()
-        equal(wrong, [], "what went wrong")
+            comers.wait_mail(mark)
+        comers.stop()
         gw.wait_empty()
         ledger.check(gw, [mx])
         equal(sorted(gw.pids()), sorted(pids), "nobody died")

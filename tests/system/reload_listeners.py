@@ -5,9 +5,10 @@ import grp
 import os
 import stat
 import sys
-import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
+
+from load import Comers  # noqa: E402
 
 CONF = '''
 action out relay to "$hop"
@@ -204,27 +205,10 @@ def nobody_is_refused_while_others_come_and_go():
                  "rate-per-source 100000/1m rate-per-subnet 100000/1m\n"
                  "workers smtpd 2\n", {"hop": mx.hop})
     ledger = Ledger()
-    done = threading.Event()
-    wrong = []
-
-    def clients(name):
-        n = 0
-        try:
-            while not done.is_set():
-                n += 1
-                with gw.client(helo="client.example") as c:
-                    equal(c.greeting[0], 220, "the greeting")
-                    equal(ledger.send(c, f"{name}-{n}")[0], 250, "a mail")
-        except Exception as e:
-            wrong.append(f"{name}-{n}: {e!r}")
-
     with gw:
         before, pids = gw.conf_text, gw.pids()
         others = [another(gw) for _ in range(3)]
-        threads = [threading.Thread(target=clients, args=(f"t{i}",))
-                   for i in range(4)]
-        for t in threads:
-            t.start()
+        comers = Comers(gw, ledger)
         for i in range(40):
             mark = len(ledger.acked)
             some = [o for k, o in enumerate(others) if i >> k & 1]
@@ -236,11 +220,8 @@ def nobody_is_refused_while_others_come_and_go():
                     equal(greets(gw, port_of(o)), True, o)
                 else:
                     equal(is_refused(gw.address, port_of(o)), True, o)
-            wait_until(lambda: wrong or len(ledger.acked) > mark, "mail")
-        done.set()
-        for t in threads:
-            t.join()
-        equal(wrong, [], "what went wrong")
+            comers.wait_mail(mark)
+        comers.stop()
         gw.wait_empty()
         ledger.check(gw, [mx])
         equal(sorted(gw.pids()), sorted(pids), "nobody died")
