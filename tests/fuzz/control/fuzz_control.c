@@ -22,6 +22,7 @@
 #include "lib/base/log.h"
 #include "lib/ipc/frame.h"
 #include "tests/fuzz/edge/framed.h"
+#include "tests/fuzz/rounds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -120,23 +121,6 @@ begin(void)
 }
 
 static void
-on_stop(void *ctx)
-{
-	loop_stop(ctx);
-}
-
-static void
-round_once(void)
-{
-	static struct timer *t;
-
-	if (t == NULL)
-		t = timer_new(loop, on_stop, loop);
-	timer_set(t, 0);
-	loop_run(loop);
-}
-
-static void
 put(int fd, const void *p, size_t len)
 {
 	(void)!send(fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -217,10 +201,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; !(data[0] & LEAVES) && i < ROUNDS_MAX &&
 			(i < 2 || route_count() > 0);
 	     i++)
-		round_once();
+		round_once(loop);
 	close(sv[1]);
 	for (int i = 0; i < ROUNDS_MAX && (asker_count() > 0 || i < 3); i++)
-		round_once();
+		round_once(loop);
 	assert(asker_count() == 0);
 	assert(route_count() == 0);
 	return 0;

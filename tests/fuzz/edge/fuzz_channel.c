@@ -29,6 +29,7 @@
 #include "edges/smtpd_vault.h"
 #include "lib/base/log.h"
 #include "tests/fuzz/edge/framed.h"
+#include "tests/fuzz/rounds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,12 +65,6 @@ on_closed(void *ctx, struct channel *ch)
 {
 	(void)ctx;
 	(void)ch;
-}
-
-static void
-on_stop(void *ctx)
-{
-	loop_stop(ctx);
 }
 
 /* Every message type of the edge, straight through the decoder. */
@@ -163,17 +158,6 @@ ask_all(struct channel *ch, enum edge_end end)
 	}
 }
 
-static void
-round_once(void)
-{
-	/* A timer ends the round: the channel has nothing more to read. */
-	struct timer *t = timer_new(loop, on_stop, loop);
-
-	timer_set(t, 0);
-	loop_run(loop);
-	timer_free(&t);
-}
-
 static struct channel *
 our_end(int fd, enum edge_end end, uint8_t flags)
 {
@@ -209,10 +193,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct channel *ch =
 	    our_end(fds[0], (data[0] & 4) != 0 ? EDGE_A : EDGE_B, data[1]);
 	feed(fds[1], data + 2, size - 2, data[1]);
-	round_once();
+	round_once(loop);
 	channel_free(&ch);
 	close(fds[1]);
-	round_once();
+	round_once(loop);
 	assert(nheard == nasked);
 	return 0;
 }

@@ -17,6 +17,7 @@
 
 #include "edges/control_all.h"
 #include "lib/base/log.h"
+#include "tests/fuzz/rounds.h"
 #include "web/from_control.h"
 #include "web/guests.h"
 #include "web/server.h"
@@ -80,24 +81,6 @@ begin(void)
 	    loop, sv[1], &control_all_edge, EDGE_B, handlers, NULL, NULL);
 }
 
-static void
-on_stop(void *ctx)
-{
-	loop_stop(ctx);
-}
-
-/* Whatever is ready now. */
-static void
-round_once(void)
-{
-	static struct timer *t;
-
-	if (t == NULL)
-		t = timer_new(loop, on_stop, loop);
-	timer_set(t, 0);
-	loop_run(loop);
-}
-
 /* Reads what it says. Is there more to come? */
 static bool
 hear(int fd)
@@ -128,19 +111,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (send(fd, data + at, n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			break;
-		round_once();
+		round_once(loop);
 		open = hear(fd);
 	}
 	if (ends)
 		shutdown(fd, SHUT_WR);
 	for (int i = 0; i < ROUNDS_MAX && ends && open; i++) {
-		round_once();
+		round_once(loop);
 		open = hear(fd);
 	}
 	assert(!ends || !open);
 	close(fd);
 	for (int i = 0; i < ROUNDS_MAX && guests_count() > 0; i++)
-		round_once();
+		round_once(loop);
 	assert(guests_count() == 0);
 	return 0;
 }
