@@ -4,24 +4,12 @@
  * name server; what comes back is put down as lines.
  */
 #include <check.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/base/alloc.h"
-#include "lib/base/buf.h"
 #include "lib/base/log.h"
-#include "resolver/from_control.h"
-#include "resolver/peer.h"
-#include "resolver/query.h"
-#include "resolver/way.h"
-#include "tests/unit/resolver/nameserver.h"
-
-static struct loop *loop;
-static struct nameserver ns;
-static struct channel *control;
-static struct buf lines;
-static size_t nanswers, nfaults;
+#include "tests/unit/resolver/asked.h"
 
 /* clang-format off */
 static const struct ns_record records[] = {
@@ -42,17 +30,6 @@ static const struct ns_record records[] = {
 /* clang-format on */
 
 /* --- the configuration --- */
-
-static struct table *
-table(const char *name, const char *key)
-{
-	struct table_builder *b = table_builder_new(name);
-
-	ck_assert_int_eq(table_builder_add(b, str_of(key), NULL, NULL), 0);
-	int fd = table_builder_seal(&b, NULL);
-	ck_assert_int_ge(fd, 0);
-	return table_open(fd, name, NULL);
-}
 
 enum { ACTIONS = 5, RULES = 8 };
 
@@ -115,7 +92,7 @@ add_rules(struct config *c)
 		struct rule *r = &c->rules[i];
 
 		snprintf(name, sizeof(name), "t%zu", i);
-		c->tables[i] = table(name, rules[i].domain);
+		c->tables[i] = table(name, rules[i].domain, NULL);
 		r->line = rules[i].line;
 		r->text = xstrdup("match ...");
 		r->conds = xcalloc(1, sizeof(*r->conds));
@@ -150,137 +127,6 @@ make_config(void)
 	return c;
 }
 
-/* --- control --- */
-
-static int
-n(struct str s)
-{
-	return (int)s.len;
-}
-
-static void
-on_resolved(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_resolved *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "%.*s %.*s %.*s\n", n(m->name), m->name.p, n(m->type),
-	    m->type.p, n(m->status), m->status.p);
-}
-
-static void
-on_record(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_record *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "%" PRIu32 " %.*s\n", m->ttl_s, n(m->data), m->data.p);
-}
-
-static void
-on_rule(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_rule *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "line %" PRIu32 " [%.*s] [%.*s]\n", m->line,
-	    n(m->action), m->action.p, n(m->reply), m->reply.p);
-}
-
-static void
-on_passed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_passed *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(
-	    &lines, "not %" PRIu32 " %.*s\n", m->line, n(m->why), m->why.p);
-}
-
-static void
-on_hop(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_hop *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "%u %.*s [%.*s]:%u %.*s\n", m->preference, n(m->host),
-	    m->host.p, n(m->address), m->address.p, m->port, n(m->why),
-	    m->why.p);
-}
-
-static void
-on_stat(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_stat *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "%.*s\n", n(m->name), m->name.p);
-}
-
-static const struct handler handlers[] = {
-	{ TYPE_row_resolved, on_resolved },
-	{ TYPE_row_record, on_record },
-	{ TYPE_row_rule, on_rule },
-	{ TYPE_row_passed, on_passed },
-	{ TYPE_row_hop, on_hop },
-	{ TYPE_row_stat, on_stat },
-	{ 0, NULL },
-};
-
-static void
-on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
-{
-	static const char *const codes[] = { "ok", "refused", "not found",
-		"unavailable" };
-	const struct answer_done *m = msg;
-
-	(void)ctx;
-	loop_stop(loop);
-	if (fault != NULL) {
-		nfaults++;
-		return;
-	}
-	ck_assert_uint_eq(type, TYPE_answer_done);
-	nanswers++;
-	buf_addf(&lines, "%s %.*s", codes[m->code], n(m->text), m->text.p);
-}
-
-static void
-connect_control(uint16_t instance)
-{
-	int sv[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	from_control_add(instance, sv[0]);
-	control = channel_new(
-	    loop, sv[1], &control_all_edge, EDGE_A, handlers, NULL, NULL);
-}
-
-/* Asks and compares the lines. */
-static void
-expect(uint16_t type, const void *msg, const char *wanted)
-{
-	buf_reset(&lines);
-	nanswers = 0;
-	channel_ask(control, type, msg, on_answer, NULL);
-	while (nanswers == 0)
-		loop_run(loop);
-	ck_assert_msg(str_eq(buf_str(&lines), str_of(wanted)), "%.*s",
-	    (int)lines.len, lines.p);
-}
-
 static void
 expect_resolved(const char *name, const char *type, const char *wanted)
 {
@@ -300,31 +146,7 @@ expect_routes(const char *address, const char *wanted)
 static void
 setup(void)
 {
-	struct config *c = make_config();
-
-	loop = loop_new();
-	query_init(loop);
-	way_init(loop);
-	peer_init(loop);
-	ns_start(&ns, loop, records);
-	query_set_servers(&ns.address, 1);
-	way_set_config(c);
-	config_unref(&c);
-	buf_init(&lines, 65536);
-	connect_control(0);
-}
-
-static void
-teardown(void)
-{
-	channel_free(&control);
-	peer_clear();
-	way_set_config(NULL);
-	buf_clear(&lines);
-	ns_stop(&ns);
-	query_clear();
-	loop_settle(loop);
-	loop_free(&loop);
+	begin_asking(records, make_config());
 }
 
 START_TEST(single_questions)
@@ -466,7 +288,7 @@ main(void)
 	TCase *c = tcase_create("all");
 
 	log_set_level(LOG_LEVEL_WARN);
-	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_checked_fixture(c, setup, end_asking);
 	tcase_add_test(c, single_questions);
 	tcase_add_test(c, where_mail_would_go);
 	tcase_add_test(c, numbers);

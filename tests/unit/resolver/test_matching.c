@@ -6,22 +6,9 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "edges/control_all.h"
 #include "lib/base/alloc.h"
-#include "lib/base/buf.h"
 #include "lib/base/log.h"
-#include "resolver/dnsbl.h"
-#include "resolver/from_control.h"
-#include "resolver/peer.h"
-#include "resolver/query.h"
-#include "resolver/way.h"
-#include "tests/unit/resolver/nameserver.h"
-
-static struct loop *loop;
-static struct nameserver ns;
-static struct channel *control;
-static struct buf lines;
-static size_t nanswers, nfaults;
+#include "tests/unit/resolver/asked.h"
 
 /* clang-format off */
 static const struct ns_record records[] = {
@@ -38,17 +25,6 @@ static const struct ns_record records[] = {
 };
 
 /* clang-format on */
-
-static struct table *
-table(const char *name, const char *key, const char *value)
-{
-	struct table_builder *b = table_builder_new(name);
-
-	ck_assert_int_eq(table_builder_add(b, str_of(key), value, NULL), 0);
-	int fd = table_builder_seal(&b, NULL);
-	ck_assert_int_ge(fd, 0);
-	return table_open(fd, name, NULL);
-}
 
 static struct cond *
 one_cond(struct rule *r, enum cond_kind kind)
@@ -106,115 +82,16 @@ make_config(void)
 	return c;
 }
 
-/* --- control --- */
-
-static int
-n(struct str s)
-{
-	return (int)s.len;
-}
-
 static void
-on_rule(void *ctx, struct channel *ch, const void *msg, uint64_t id)
+expect_match(const struct ask_match *m, const char *wanted)
 {
-	const struct row_rule *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "line %u [%.*s] [%.*s]", m->line, n(m->action),
-	    m->action.p, n(m->reply), m->reply.p);
-	if (m->recipient.len > 0)
-		buf_addf(&lines, " to %.*s", n(m->recipient), m->recipient.p);
-	buf_add_char(&lines, '\n');
-}
-
-static void
-on_passed(void *ctx, struct channel *ch, const void *msg, uint64_t id)
-{
-	const struct row_passed *m = msg;
-
-	(void)ctx;
-	(void)ch;
-	(void)id;
-	buf_addf(&lines, "not %u %.*s\n", m->line, n(m->why), m->why.p);
-}
-
-static const struct handler handlers[] = {
-	{ TYPE_row_rule, on_rule },
-	{ TYPE_row_passed, on_passed },
-	{ 0, NULL },
-};
-
-static void
-on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
-{
-	static const char *const codes[] = { "ok", "refused", "not found",
-		"unavailable" };
-	const struct answer_done *m = msg;
-
-	(void)ctx;
-	(void)type;
-	loop_stop(loop);
-	if (fault != NULL) {
-		nfaults++;
-		return;
-	}
-	nanswers++;
-	buf_addf(&lines, "%s %.*s", codes[m->code], n(m->text), m->text.p);
-}
-
-static void
-connect_control(void)
-{
-	int sv[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
-	from_control_add(0, sv[0]);
-	control = channel_new(
-	    loop, sv[1], &control_all_edge, EDGE_A, handlers, NULL, NULL);
-}
-
-static void
-expect(const struct ask_match *m, const char *wanted)
-{
-	buf_reset(&lines);
-	nanswers = 0;
-	channel_ask(control, TYPE_ask_match, m, on_answer, NULL);
-	while (nanswers == 0)
-		loop_run(loop);
-	ck_assert_msg(str_eq(buf_str(&lines), str_of(wanted)), "%.*s",
-	    (int)lines.len, lines.p);
+	expect(TYPE_ask_match, m, wanted);
 }
 
 static void
 setup(void)
 {
-	loop = loop_new();
-	query_init(loop);
-	way_init(loop);
-	dnsbl_init(loop);
-	peer_init(loop);
-	ns_start(&ns, loop, records);
-	query_set_servers(&ns.address, 1);
-	struct config *c = make_config();
-	way_set_config(c);
-	config_unref(&c);
-	buf_init(&lines, 65536);
-	connect_control();
-}
-
-static void
-teardown(void)
-{
-	channel_free(&control);
-	peer_clear();
-	way_set_config(NULL);
-	buf_clear(&lines);
-	ns_stop(&ns);
-	query_clear();
-	loop_settle(loop);
-	loop_free(&loop);
+	begin_asking(records, make_config());
 }
 
 #define CLIENT(address)                                             \
@@ -229,26 +106,29 @@ START_TEST(names_and_lists)
 {
 	struct ask_match m = CLIENT("192.0.2.1");
 
-	expect(&m, "line 4 [drop] []\n" NOT_TLS
-		   "not 2 does not hold: dnsbl lists score 3 (score 0)\n"
-		   "not 3 does not hold: !fcrdns (mx.example, confirmed)\nok ");
+	expect_match(&m,
+	    "line 4 [drop] []\n" NOT_TLS
+	    "not 2 does not hold: dnsbl lists score 3 (score 0)\n"
+	    "not 3 does not hold: !fcrdns (mx.example, confirmed)\nok ");
 	m = CLIENT("192.0.2.2");
-	expect(&m, "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
-		   "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
+	expect_match(&m,
+	    "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
+	    "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
 	/* Neither can be learned: the list counts nothing, the name is needed.
 	 */
 	m = CLIENT("192.0.2.3");
-	expect(&m,
+	expect_match(&m,
 	    "line 3 [] [451 4.4.3 Your address could not be looked up, try "
 	    "again later]\n" NOT_TLS
 	    "not 2 does not hold: dnsbl lists score 3 (score 0, 1 silent)\n"
 	    "ok ");
 	m = CLIENT("192.0.2.4");
-	expect(&m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
+	expect_match(
+	    &m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
 	/* What is said is not asked for. */
 	m.client_name = STR("mx.example");
 	m.tls = 1;
-	expect(&m, "line 1 [] [550 5.7.1 Refused by policy]\nok ");
+	expect_match(&m, "line 1 [] [550 5.7.1 Refused by policy]\nok ");
 }
 
 END_TEST
@@ -258,15 +138,16 @@ START_TEST(nobody_is_asked)
 	struct ask_match m = CLIENT("local");
 	size_t before = ns.nasked;
 
-	expect(&m, "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
-		   "not 2 does not hold: dnsbl lists score 3 (lists are not "
-		   "asked about it)\nok ");
+	expect_match(&m,
+	    "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
+	    "not 2 does not hold: dnsbl lists score 3 (lists are not "
+	    "asked about it)\nok ");
 	ck_assert_uint_eq(ns.nasked, before);
 	/* Neither are lists about those that are trusted. */
 	way_config()->allow_from = way_config()->tables[2];
 	m = CLIENT("192.0.2.4");
 	m.client_name = STR("any.example");
-	expect(&m,
+	expect_match(&m,
 	    "line 4 [drop] []\n" NOT_TLS
 	    "not 2 does not hold: dnsbl lists score 3 (lists are not asked "
 	    "about it)\n"
@@ -286,20 +167,22 @@ START_TEST(the_postmaster)
 	free(way_config()->rules[2].conds);
 	way_config()->rules[2].conds = NULL;
 	one_cond(&way_config()->rules[2], COND_EARLY_TALKER);
-	expect(&m, "line 4 [drop] [] to admin@d.example\nok ");
+	expect_match(&m, "line 4 [drop] [] to admin@d.example\nok ");
 	m.to = STR("postmaster");
-	expect(&m, "line 4 [drop] [] to admin@d.example\nok ");
+	expect_match(&m, "line 4 [drop] [] to admin@d.example\nok ");
 	m.to = STR("postmaster@us.example");
-	expect(&m, "line 4 [drop] [] to admin@d.example\nok ");
+	expect_match(&m, "line 4 [drop] [] to admin@d.example\nok ");
 	m.to = STR("postmaster@d.example");
-	expect(&m, "line 4 [drop] [] to admin@d.example\nok ");
+	expect_match(&m, "line 4 [drop] [] to admin@d.example\nok ");
 	m.to = STR("postmaster@far.example");
-	expect(&m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
+	expect_match(
+	    &m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
 	/* Nothing takes the administrator's: it is any mail. */
 	free(way_config()->postmaster);
 	way_config()->postmaster = xstrdup("admin@far.example");
 	m.to = STR("postmaster@ours.example");
-	expect(&m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
+	expect_match(
+	    &m, "line 2 [] [451 4.7.1 Try again later]\n" NOT_TLS "ok ");
 }
 
 END_TEST
@@ -308,17 +191,17 @@ START_TEST(what_is_no_question)
 {
 	struct ask_match m = CLIENT("banana");
 
-	expect(&m, "refused the client is not an address");
+	expect_match(&m, "refused the client is not an address");
 	m = CLIENT("192.0.2.1");
 	m.from = STR("a@@b");
-	expect(&m, "refused the sender is not an address");
+	expect_match(&m, "refused the sender is not an address");
 	m.from = STR("");
 	m.to = STR("");
-	expect(&m, "refused the recipient is not an address");
+	expect_match(&m, "refused the recipient is not an address");
 	m.to = STR("<>");
-	expect(&m, "refused the recipient is not an address");
+	expect_match(&m, "refused the recipient is not an address");
 	way_set_config(NULL);
-	expect(&m, "refused there is no configuration yet");
+	expect_match(&m, "refused there is no configuration yet");
 }
 
 END_TEST
@@ -330,14 +213,16 @@ START_TEST(control_dies)
 
 	channel_ask(control, TYPE_ask_match, &m, on_answer, NULL);
 	m.client = STR("192.0.2.2");
-	expect(&m, "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
-		   "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
+	expect_match(&m,
+	    "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
+	    "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
 	channel_free(&control);
 	while (nfaults < 1)
 		loop_run(loop);
-	connect_control();
-	expect(&m, "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
-		   "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
+	connect_control(0);
+	expect_match(&m,
+	    "line 3 [] [550 5.7.25 no name]\n" NOT_TLS
+	    "not 2 does not hold: dnsbl lists score 3 (score 0)\nok ");
 }
 
 END_TEST
@@ -349,7 +234,7 @@ main(void)
 	TCase *c = tcase_create("all");
 
 	log_set_level(LOG_LEVEL_WARN);
-	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_add_checked_fixture(c, setup, end_asking);
 	tcase_add_test(c, names_and_lists);
 	tcase_add_test(c, nobody_is_asked);
 	tcase_add_test(c, the_postmaster);
