@@ -2,6 +2,7 @@
 """The parent: starts that must fail and say why, the background, restarts,
 signals, and its own death."""
 import os
+import resource
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
@@ -20,11 +21,11 @@ def run(gw, *args, **kw):
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
-def refuses(gw, *patterns):
+def refuses(gw, *patterns, **kw):
     """It does not start, in the foreground nor in the background, and every
     reason is there, once."""
     for args in (("-d",), ()):
-        code, _, err = run(gw, *args)
+        code, _, err = run(gw, *args, **kw)
         equal(code, 1, f"exit status of posternd {args}: {err}")
         for pattern in patterns:
             equal(len(re.findall(pattern, err)), 1, f"{pattern}: {err}")
@@ -152,6 +153,19 @@ def spool_of_another_gateway():
             f"{second.dir}/spool", f"{first.dir}/spool")
         second.write_conf()
         refuses(second, r"queue: .*(lock|another|use)")
+
+
+@test
+def too_few_descriptors():
+    """Enough for the tables, and none for handing them on."""
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
+
+    tables = [f't{i} {{ "a{i}.example" }}' for i in range(850)]
+    refuses(Gateway("".join(f"table {t}\n" for t in tables) + CONF +
+                    "".join(f"match for domain t{i} reject\n"
+                            for i in range(len(tables)))),
+            "Too many open files", preexec_fn=few)
 
 
 @test
