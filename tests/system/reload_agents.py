@@ -298,19 +298,23 @@ def metrics_come_and_go():
             s.sendall(b"GET /health HTTP/1.0\r\n\r\n")
             return s.recv(12)[-3:]
 
+    def one_web():
+        wait_until(lambda: len(gw.role_pids("web")) == 1, "one of it")
+
     with gw:
         before = gw.conf_text
         ports = [free_port(gw.address), wide_port()]
         for port in ports * 2:
             set_conf(gw, before + f"http {gw.address} port {port}\n")
             reloaded(gw)
+            one_web()
             equal(health(port), b"200", "it answers")
-            equal(len(gw.role_pids("web")), 1, "one of it")
             set_conf(gw, gw.conf_text + "# the same\n")
             reloaded(gw)
             equal(health(port), b"200", "it is left alone")
         set_conf(gw, before + f"http 0.0.0.0 port {ports[1]}\n")
         reloaded(gw)
+        one_web()  # the port is the same: the one before hears at it, too
         equal(health(ports[1]), b"200", "at all addresses")
         with socket.socket() as taken:
             taken.bind((gw.address, 0))

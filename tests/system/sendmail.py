@@ -341,9 +341,10 @@ def flushing():
         match(sendmail(gw, option, env=env)[0], f"^{n} matched, ", option)
 
     def out():
-        """Tries that were under way then may still fail, or not."""
-        if len(mx.mails()) < 3:
-            sendmail(gw, "-q", env=env)
+        """Tries that were under way then may still fail, or not; then there
+        is nothing left for -q."""
+        subprocess.run([SENDMAIL, "-q"], env=env, timeout=DEADLINE,
+                       capture_output=True)
         return len(mx.mails()) >= 3
     with mx.changed:
         mx.faults.clear()
