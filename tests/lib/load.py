@@ -84,39 +84,47 @@ class Senders:
             assert not t.is_alive(), "a client hangs: silence, not a 4xx"
 
 
-class Comers:
-    """Clients that each time come anew, hand one mail in, and go; for where
-    nobody may be turned away at any point."""
+class Load:
+    """Clients that connect, send a mail each and go, until told to stop."""
 
-    def __init__(self, gw, ledger, count=4):
+    def __init__(self, gw, ledger, n=4):
         self.gw, self.ledger = gw, ledger
-        self.done = threading.Event()
-        self.wrong = []
-        self.threads = [threading.Thread(target=self.run, args=(f"t{i}",))
-                        for i in range(count)]
+        self.stopping = threading.Event()
+        self.errors, self.sent = [], 0
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,))
+                        for i in range(n)]
         for t in self.threads:
             t.start()
 
-    def run(self, name):
+    def run(self, who):
         n = 0
-        try:
-            while not self.done.is_set():
-                n += 1
-                with self.gw.client(helo="client.example") as c:
-                    equal(c.greeting[0], 220, "the greeting")
-                    equal(self.ledger.send(c, f"{name}-{n}")[0], 250, "a mail")
-        except Exception as e:
-            self.wrong.append(f"{name}-{n}: {e!r}")
+        while not self.stopping.is_set():
+            n += 1
+            try:
+                with self.gw.client() as c:
+                    equal(c.greeting[0], 220, f"greeting: {c.greeting}")
+                    c.want("EHLO client.example", 250)
+                    reply = self.ledger.send(c, f"load-{who}-{n}")
+                    equal(reply[0], 250, f"mail {who}-{n}: {reply}")
+            except Exception as e:
+                self.errors.append(f"{who}-{n}: {e!r}")
+                return
+            with self.lock:
+                self.sent += 1
 
-    def wait_mail(self, mark):
-        """Until more than `mark` mails have been taken."""
-        wait_until(lambda: self.wrong or len(self.ledger.acked) > mark, "mail")
+    def reach(self, n):
+        wait_until(lambda: self.sent >= n or self.errors, "mail to be sent")
+        equal(self.errors, [], "clients")
+
+    def more(self, n=20):
+        self.reach(self.sent + n)
 
     def stop(self):
-        self.done.set()
+        self.stopping.set()
         for t in self.threads:
             t.join()
-        equal(self.wrong, [], "what went wrong")
+        equal(self.errors, [], "clients")
 
 
 def settle(gw, mx, ledger, duplicates):

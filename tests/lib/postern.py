@@ -222,6 +222,10 @@ class Gateway:
             f.write(self.conf_text)
         os.chmod(self.conf_path, 0o644)
 
+    def set_conf(self, text):
+        self.conf_text = self.expand(text)
+        self.write_conf()
+
     def command(self, *args):
         argv = [f"{self.build}/posternd", *args, "-f", self.conf_path]
         if self.user:

@@ -2,10 +2,10 @@
 import os
 import shutil
 import signal
-import threading
 
 from filtered import LIMITS
-from postern import BUILD, equal, wait_until
+from load import Load
+from postern import BUILD, equal
 
 __all__ = ["CONF", "Load", "installed", "refused", "replace", "restart",
            "retired", "smtpds"]
@@ -45,49 +45,6 @@ def retired(gw):
 
 def smtpds(gw):
     return [p for p in retired(gw) if p["role"] == "smtpd"]
-
-
-class Load:
-    """Clients that connect, send a mail each and go, until told to stop."""
-
-    def __init__(self, gw, ledger, n=4):
-        self.gw, self.ledger = gw, ledger
-        self.stopping = threading.Event()
-        self.errors, self.sent = [], 0
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(i,))
-                        for i in range(n)]
-        for t in self.threads:
-            t.start()
-
-    def run(self, who):
-        n = 0
-        while not self.stopping.is_set():
-            n += 1
-            try:
-                with self.gw.client() as c:
-                    equal(c.greeting[0], 220, f"greeting: {c.greeting}")
-                    c.want("EHLO client.example", 250)
-                    reply = self.ledger.send(c, f"load-{who}-{n}")
-                    equal(reply[0], 250, f"mail {who}-{n}: {reply}")
-            except Exception as e:
-                self.errors.append(f"{who}-{n}: {e!r}")
-                return
-            with self.lock:
-                self.sent += 1
-
-    def reach(self, n):
-        wait_until(lambda: self.sent >= n or self.errors, "mail to be sent")
-        equal(self.errors, [], "clients")
-
-    def more(self, n=20):
-        self.reach(self.sent + n)
-
-    def stop(self):
-        self.stopping.set()
-        for t in self.threads:
-            t.join()
-        equal(self.errors, [], "clients")
 
 
 def installed(gw):

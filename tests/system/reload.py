@@ -8,7 +8,7 @@ import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
-from load import Comers  # noqa: E402
+from load import Load  # noqa: E402
 
 CONF = '''
 action out relay to "$hop"
@@ -295,10 +295,10 @@ def under_load_nothing_is_refused_or_lost():
                  "rate-per-source 100000/1m\n", {"hop": mx.hop})
     ledger = Ledger()
     with gw:
-        comers = Comers(gw, ledger)
+        load = Load(gw, ledger)
         pids = gw.pids()
         for i in range(30):
-            mark = len(ledger.acked)
+            had = load.sent
             if i % 3 == 2:
                 gw.conf_text += "banana\n"
                 gw.write_conf()
@@ -309,8 +309,8 @@ def under_load_nothing_is_refused_or_lost():
                 gw.write_conf()
                 good(gw)
             # Mail goes on between two of them.
-            comers.wait_mail(mark)
-        comers.stop()
+            load.reach(had + 1)
+        load.stop()
         gw.wait_empty()
         ledger.check(gw, [mx])
         equal(sorted(gw.pids()), sorted(pids), "nobody died")

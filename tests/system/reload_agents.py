@@ -16,11 +16,6 @@ match for domain "other.example" action other
 '''
 
 
-def set_conf(gw, text):
-    gw.conf_text = gw.expand(text)
-    gw.write_conf()
-
-
 def reloaded(gw):
     gw.ctl("reload", check=0)
 
@@ -61,18 +56,18 @@ def a_directory_comes_and_goes():
     with gw:
         before = gw.conf_text
         first = agents(gw, "maildir")
-        set_conf(gw, before + OTHER.replace("games", "mail"))
+        gw.set_conf(before + OTHER.replace("games", "mail"))
         code, _, err = gw.ctl("reload")
         equal(code, 1 if not ROOT else code, "")
         folder(gw, "more", "mail")
-        set_conf(gw, before + OTHER.replace("games", "mail")
-                 .replace("/other/", "/more/"))
+        gw.set_conf(before + OTHER.replace("games", "mail")
+                    .replace("/other/", "/more/"))
         reloaded(gw)
         delivered(gw, ledger, "one", "joe@other.example")
         delivered(gw, ledger, "two", "joe@box.example")
         second = agents(gw, "maildir")
         assert first != second, "it was started anew"
-        set_conf(gw, before)
+        gw.set_conf(before)
         reloaded(gw)
         equal(agents(gw, "maildir"), second, "it may have more than it needs")
         delivered(gw, ledger, "three", "joe@box.example")
@@ -87,13 +82,13 @@ def a_directory_that_cannot_be_had_is_refused():
     with gw:
         before = gw.conf_text
         first = agents(gw, "maildir")
-        set_conf(gw, before + OTHER.replace("/other/", "/no/where/"))
+        gw.set_conf(before + OTHER.replace("/other/", "/no/where/"))
         code, _, err = gw.ctl("reload")
         equal(code, 1, "refused")
         match(err, "action other: .*/no/where", "which")
         equal(agents(gw, "maildir"), first, "all is as it was")
         if ROOT:
-            set_conf(gw, before.replace('user "mail"', 'user "nosuch"'))
+            gw.set_conf(before.replace('user "mail"', 'user "nosuch"'))
             code, _, err = gw.ctl("reload")
             equal(code, 1, "refused")
             match(err, "user nosuch .* does not exist", "who")
@@ -107,12 +102,12 @@ def the_first_and_the_last():
         before = gw.conf_text
         equal(agents(gw, "maildir"), [], "nobody")
         for token in "one", "two":
-            set_conf(gw, before.replace("match for any action drop\n",
-                                        CONF + "match for any action drop\n"))
+            gw.set_conf(before.replace("match for any action drop\n",
+                                       CONF + "match for any action drop\n"))
             reloaded(gw)
             equal(len(agents(gw, "maildir")), 1, "somebody")
             delivered(gw, ledger, token, "joe@box.example")
-            set_conf(gw, before)
+            gw.set_conf(before)
             reloaded(gw)
             equal((agents(gw, "maildir"), gw.role_pids("maildir")), ([], []),
                   "nobody again")
@@ -129,13 +124,13 @@ def users_change_places():
     with gw:
         folder(gw, "other", "games")
         before = gw.conf_text
-        set_conf(gw, before + OTHER)
+        gw.set_conf(before + OTHER)
         reloaded(gw)
         delivered(gw, ledger, "one", "joe@box.example")
         delivered(gw, ledger, "two", "joe@other.example")
         equal(len(agents(gw, "maildir")), 2, "one for each user")
         # The numbers of the users are the other way round.
-        set_conf(gw, before.replace("\naction box", f"\n{OTHER}action box"))
+        gw.set_conf(before.replace("\naction box", f"\n{OTHER}action box"))
         reloaded(gw)
         delivered(gw, ledger, "three", "ann@box.example")
         delivered(gw, ledger, "four", "ann@other.example")
@@ -144,7 +139,7 @@ def users_change_places():
               ["mail", "mail", "games", "games"], "whose mail that is")
         # Each has the other's directory.
         os.chown(f"{gw.dir}/mail", *pwd.getpwnam("games")[2:4])
-        set_conf(gw, before.replace('user "mail"', 'user "games"'))
+        gw.set_conf(before.replace('user "mail"', 'user "games"'))
         reloaded(gw)
         delivered(gw, ledger, "five", "eve@box.example")
         equal(owner(gw, "mail/eve"), "games", "whose mail that is")
@@ -176,7 +171,7 @@ queue retry 1s
         mid = send(gw, ledger, "one", "joe@box.example")
         wait_until(lambda: len(lines()) == 1, "it to begin")
         old = agents(gw, "mda")
-        set_conf(gw, gw.conf_text.replace(
+        gw.set_conf(gw.conf_text.replace(
             "action pipe mda", 'action two mda "/bin/cat" user "games"\n'
             'match for domain "two.example" action two\naction pipe mda'))
         mark = gw.mark()
@@ -205,7 +200,7 @@ def what_it_has_not_read_goes_to_the_next_one():
     with gw:
         old, = agents(gw, "maildir")
         os.kill(old, signal.SIGSTOP)
-        set_conf(gw, gw.conf_text + OTHER.replace("games", "mail"))
+        gw.set_conf(gw.conf_text + OTHER.replace("games", "mail"))
         mark = gw.mark()
         os.kill(gw.proc.pid, signal.SIGHUP)
         gw.wait_log(r"renew process=maildir", since=mark)
@@ -250,8 +245,8 @@ queue retry 1s
         for i in range(4):
             send(gw, ledger, f"t{i}", f"joe{i}@box.example")
         wait_until(lambda: gw.stats()["queue.active"] > 0, "one to be given")
-        set_conf(gw, gw.conf_text.replace('deliver old" user "mail"',
-                                          'deliver new" user "games"'))
+        gw.set_conf(gw.conf_text.replace('deliver old" user "mail"',
+                                         'deliver new" user "games"'))
         mark = gw.mark()
         os.kill(gw.proc.pid, signal.SIGHUP)
         gw.wait_log(r"config-change .*deliver|config-change .*pipe",
@@ -277,12 +272,12 @@ def more_directories_than_a_process_may_have():
                 f'match for domain "d{i}.example" action a{i}\n'
                 for i in range(64)]
         before = gw.conf_text
-        set_conf(gw, before + "".join(many))
+        gw.set_conf(before + "".join(many))
         code, _, err = gw.ctl("reload")
         equal(code, 1, "refused")
         match(err, "more than 64 `maildir' of one user", "why")
         equal(agents(gw, "maildir"), first, "all is as it was")
-        set_conf(gw, before + "".join(many[1:]))
+        gw.set_conf(before + "".join(many[1:]))
         reloaded(gw)
         delivered(gw, Ledger(), "one", "joe@d63.example")
         equal(len(os.listdir(f"{gw.dir}/d63/joe/new")), 1, "the last")
@@ -305,14 +300,14 @@ def metrics_come_and_go():
         before = gw.conf_text
         ports = [free_port(gw.address), wide_port()]
         for port in ports * 2:
-            set_conf(gw, before + f"http {gw.address} port {port}\n")
+            gw.set_conf(before + f"http {gw.address} port {port}\n")
             reloaded(gw)
             one_web()
             equal(health(port), b"200", "it answers")
-            set_conf(gw, gw.conf_text + "# the same\n")
+            gw.set_conf(gw.conf_text + "# the same\n")
             reloaded(gw)
             equal(health(port), b"200", "it is left alone")
-        set_conf(gw, before + f"http 0.0.0.0 port {ports[1]}\n")
+        gw.set_conf(before + f"http 0.0.0.0 port {ports[1]}\n")
         reloaded(gw)
         one_web()  # the port is the same: the one before hears at it, too
         equal(health(ports[1]), b"200", "at all addresses")
@@ -320,11 +315,11 @@ def metrics_come_and_go():
             taken.bind((gw.address, 0))
             taken.listen()
             busy = f"http {gw.address} port {taken.getsockname()[1]}"
-            set_conf(gw, before + busy + "\n")
+            gw.set_conf(before + busy + "\n")
             code, _, err = gw.ctl("reload")
             equal(code, 1, "refused")
             match(err, f"{busy}: .*in use", "why")
-        set_conf(gw, before)
+        gw.set_conf(before)
         reloaded(gw)
         equal((gw.role_pids("web"), agents(gw, "web")), ([], []), "gone")
         equal(gw.log_has(r" died "), [], "nobody died")

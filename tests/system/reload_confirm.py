@@ -15,11 +15,6 @@ match for domain "example.net" action out
 '''
 
 
-def set_conf(gw, text):
-    gw.conf_text = text
-    gw.write_conf()
-
-
 def changes(gw):
     """(sign, line, text) each."""
     found = []
@@ -65,16 +60,16 @@ match for domain { "x.example", $zone } action out
         equal(changes(gw), [], "nothing")
         equal(gw.ctl("config", "diff")[1], "nothing would change\n", "text")
         # Blanks, comments, blocks, macros: it is the same.
-        set_conf(gw, "# a word\n" + before.replace(
+        gw.set_conf("# a word\n" + before.replace(
             "limit errors 10 hops 40", "limit {\n\terrors 10\n\thops 40\n}")
             .replace("$zone", '"c.example"').replace("match for domain n",
                                                      "match  for domain n"))
         equal(changes(gw), [], "the same in other words")
-        set_conf(gw, before.replace("hops 40", "hops 41")
-                 .replace('"b.example"', '"c.example", "d.example"')
-                 .replace('zone = "c.example"', 'zone = "z.example"')
-                 .replace("bbbb", "cccc")
-                 + "action drop discard\nmatch for any action drop\n")
+        gw.set_conf(before.replace("hops 40", "hops 41")
+                    .replace('"b.example"', '"c.example", "d.example"')
+                    .replace('zone = "c.example"', 'zone = "z.example"')
+                    .replace("bbbb", "cccc")
+                    + "action drop discard\nmatch for any action drop\n")
         at = {text.split()[0]: i + 1
               for i, text in enumerate(gw.conf_text.split("\n"))
               if text and not text.startswith("match")}
@@ -119,7 +114,7 @@ def what_is_wrong_is_said_instead():
         before = gw.conf_text
         for more, what in (("banana\n", "unknown statement `banana'"),
                            ("workers smtpd 7\n", "needs a restart")):
-            set_conf(gw, before + more)
+            gw.set_conf(before + more)
             code, out, err = gw.ctl("config", "diff")
             equal((code, out), (1, ""), err)
             match(err, what, "why")
@@ -133,7 +128,7 @@ def rules_in_another_order():
                  {"hop": MX().hop})
     with gw:
         a, b = ('match for domain "%s.example" action out' % n for n in "ab")
-        set_conf(gw, gw.conf_text.replace(f"{a}\n{b}", f"{b}\n{a}"))
+        gw.set_conf(gw.conf_text.replace(f"{a}\n{b}", f"{b}\n{a}"))
         got = changes(gw)
         equal(sorted(s for s, _, _ in got), ["added", "removed"], got)
         equal(got[0][2], got[1][2], "one of them stands elsewhere")
@@ -162,10 +157,10 @@ def it_goes_back_when_nobody_confirms():
         before = gw.conf_text
         more = f"listen on {gw.address} port {free_port(gw.address)}"
         gone = f"listen on {gw.address} port {free_port(gw.address)}"
-        set_conf(gw, before + gone + "\n")
+        gw.set_conf(before + gone + "\n")
         reloaded(gw)
-        set_conf(gw, before.replace("example.net", "two.example") + more +
-                 "\n")
+        gw.set_conf(before.replace("example.net", "two.example") + more +
+                    "\n")
         mark = gw.mark()
         code, out, err = gw.ctl("reload", "confirm", "1s")
         equal(code, 0, err)
@@ -192,14 +187,14 @@ def it_stays_when_confirmed():
         code, _, err = gw.ctl("confirm")
         equal(code, 1, "nothing waits")
         match(err, "no configuration waits", "why")
-        set_conf(gw, gw.conf_text.replace("example.net", "two.example"))
+        gw.set_conf(gw.conf_text.replace("example.net", "two.example"))
         mark = gw.mark()
         gw.ctl("reload", "confirm", "1h", check=0)
         gw.ctl("confirm", check=0)
         gw.wait_log(r"confirm result=confirmed by=control uid=", since=mark)
         # Another one goes back to this one, and to nothing before it; but not
         # before we have seen that it holds.
-        set_conf(gw, gw.conf_text.replace("two.example", "three.example"))
+        gw.set_conf(gw.conf_text.replace("two.example", "three.example"))
         gw.ctl("reload", "confirm", "1h", check=0)
         equal(rcpt(gw, "b@three.example"), 250, "on trial")
         gw.ctl("reload", "confirm", "1s", check=0)
@@ -215,22 +210,22 @@ def one_more_while_one_waits():
     with gw:
         first = gw.conf_text
         mark = gw.mark()
-        set_conf(gw, first.replace("example.net", "two.example"))
+        gw.set_conf(first.replace("example.net", "two.example"))
         gw.ctl("reload", "confirm", "1h", check=0)
-        set_conf(gw, first.replace("example.net", "three.example"))
+        gw.set_conf(first.replace("example.net", "three.example"))
         gw.ctl("reload", "confirm", "1s", check=0)
         gw.wait_log(r"confirm result=back", since=mark)
         wait_until(lambda: rcpt(gw, "b@example.net") == 250,
                    "what was confirmed last")
         # A reload for good is a confirmation.
         gw.ctl("reload", "confirm", "1h", check=0)
-        set_conf(gw, first.replace("example.net", "four.example"))
+        gw.set_conf(first.replace("example.net", "four.example"))
         gw.ctl("reload", check=0)
         equal(gw.ctl("confirm")[0], 1, "nothing waits")
         equal(rcpt(gw, "b@four.example"), 250, "for good")
         # One that is refused changes nothing of it.
         gw.ctl("reload", "confirm", "1h", check=0)
-        set_conf(gw, gw.conf_text + "banana\n")
+        gw.set_conf(gw.conf_text + "banana\n")
         equal(gw.ctl("reload")[0], 1, "an error")
         gw.ctl("confirm", check=0)
 
@@ -241,9 +236,9 @@ def what_cannot_come_back_is_tried_again():
     with gw, socket.socket() as taken:
         before = gw.conf_text
         port = free_port(gw.address)
-        set_conf(gw, before + f"listen on {gw.address} port {port}\n")
+        gw.set_conf(before + f"listen on {gw.address} port {port}\n")
         reloaded(gw)
-        set_conf(gw, before)
+        gw.set_conf(before)
         mark = gw.mark()
         # So long that we have the port before they want it again.
         gw.ctl("reload", "confirm", "5s", check=0)
@@ -263,7 +258,7 @@ def what_cannot_come_back_is_tried_again():
 def a_stop_while_one_waits():
     gw = Gateway(CONF, {"hop": MX().hop})
     with gw:
-        set_conf(gw, gw.conf_text.replace("example.net", "two.example"))
+        gw.set_conf(gw.conf_text.replace("example.net", "two.example"))
         gw.ctl("reload", "confirm", "1h", check=0)
         equal(gw.stop(), 0, "exit")
         gw.start()

@@ -8,17 +8,12 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
-from load import Comers  # noqa: E402
+from load import Load  # noqa: E402
 
 CONF = '''
 action out relay to "$hop"
 match for domain "example.net" action out
 '''
-
-
-def set_conf(gw, text):
-    gw.conf_text = text
-    gw.write_conf()
 
 
 def reloaded(gw):
@@ -76,14 +71,14 @@ def one_comes_and_goes():
         port = port_of(more)
         equal(is_refused(gw.address, port), True, "nobody there")
         # In front: all others have new numbers.
-        set_conf(gw, more + "\n" + before)
+        gw.set_conf(more + "\n" + before)
         match(reloaded(gw), rf"\+ .*: {more}\n", "what changed")
         with Client(gw.address, port, helo="client.example") as c:
             old = gw.client(helo="client.example")
             equal(c.greeting[0], 220, "the new one")
             equal((sessions(gw)[port], sessions(gw)[gw.port]), (1, 1),
                   "each has its own")
-            set_conf(gw, before)
+            gw.set_conf(before)
             match(reloaded(gw), rf"- .*: {more}\n", "what changed")
             equal(is_refused(gw.address, port), True, "it is gone")
             equal(sessions(gw), {gw.port: 1, gw.submit: 0}, "what is left")
@@ -96,7 +91,7 @@ def one_comes_and_goes():
         wait_until(lambda: sessions(gw)[gw.port] == 0, "their end")
         equal(sorted(gw.pids()), sorted(pids), "nobody died")
         # And once more at the same place.
-        set_conf(gw, before + more + "\n")
+        gw.set_conf(before + more + "\n")
         reloaded(gw)
         equal(greets(gw, port), True, "again")
         equal(greets(gw, gw.port), True, "the other one")
@@ -108,11 +103,11 @@ def counts_stay_right_under_new_numbers():
     with gw:
         before = gw.conf_text
         a, b, c = (another(gw) for _ in range(3))
-        set_conf(gw, f"{a}\n{b}\n{before}")
+        gw.set_conf(f"{a}\n{b}\n{before}")
         reloaded(gw)
         at = {p: [Client(gw.address, p) for _ in range(n)]
               for p, n in ((port_of(a), 1), (port_of(b), 2), (gw.port, 3))}
-        set_conf(gw, f"{before}{c}\n{b}\n")
+        gw.set_conf(f"{before}{c}\n{b}\n")
         reloaded(gw)
         at[port_of(c)] = [Client(gw.address, port_of(c)) for _ in range(4)]
         want = {port_of(b): 2, gw.port: 3, port_of(c): 4, gw.submit: 0}
@@ -136,15 +131,15 @@ def one_that_cannot_be_had_changes_nothing():
         taken.listen()
         before, free = gw.conf_text, another(gw)
         busy = f"listen on {gw.address} port {taken.getsockname()[1]}"
-        set_conf(gw, before.replace('"example.net"', '"two.example"') +
-                 f'{free}\n{busy}\nlisten on socket "{gw.dir}/more.sock"\n')
+        gw.set_conf(before.replace('"example.net"', '"two.example"') +
+                    f'{free}\n{busy}\nlisten on socket "{gw.dir}/more.sock"\n')
         refused(gw, rf"listen on {gw.address} port {port_of(busy)} .*in use")
         equal(is_refused(gw.address, port_of(free)), True, "nor the others")
         equal(os.path.exists(f"{gw.dir}/more.sock"), False, "nor a socket")
         with gw.client(helo="client.example") as c:
             c.want("MAIL FROM:<a@client.example>", 250)
             c.want("RCPT TO:<b@example.net>", 250)
-        set_conf(gw, before + free + "\n")
+        gw.set_conf(before + free + "\n")
         reloaded(gw)
         equal(greets(gw, port_of(free)), True, "without it")
 
@@ -159,7 +154,7 @@ def all_addresses_beside_one_of_them():
         every = f"listen on 0.0.0.0 port {port}\n"
         for text in (before.replace(gw.expand(one), every), before,
                      before + every, before):
-            set_conf(gw, text)
+            gw.set_conf(text)
             reloaded(gw)
             equal(greets(gw, port), True, text)
 
@@ -170,7 +165,7 @@ def who_waits_in_the_backlog_is_let_in():
     with gw:
         before, more = gw.conf_text, another(gw)
         path = f"{gw.dir}/more.sock"
-        set_conf(gw, f'{before}{more}\nlisten on socket "{path}"\n')
+        gw.set_conf(f'{before}{more}\nlisten on socket "{path}"\n')
         hup(gw)
         pids = gw.role_pids("smtpd")
         for pid in pids:
@@ -182,7 +177,7 @@ def who_waits_in_the_backlog_is_let_in():
         local.connect(path)
         local.settimeout(DEADLINE)
         mark = gw.mark()
-        set_conf(gw, before)
+        gw.set_conf(before)
         os.kill(gw.proc.pid, signal.SIGHUP)
         gw.wait_log(r"reload signal=1", since=mark)
         wait_until(lambda: not os.path.exists(path), "the name to be gone")
@@ -208,20 +203,20 @@ def nobody_is_refused_while_others_come_and_go():
     with gw:
         before, pids = gw.conf_text, gw.pids()
         others = [another(gw) for _ in range(3)]
-        comers = Comers(gw, ledger)
+        load = Load(gw, ledger)
         for i in range(40):
-            mark = len(ledger.acked)
+            had = load.sent
             some = [o for k, o in enumerate(others) if i >> k & 1]
             text = "\n".join(some) + "\n"
-            set_conf(gw, text + before if i % 2 else before + text)
+            gw.set_conf(text + before if i % 2 else before + text)
             hup(gw)
             for o in others:
                 if o in some:
                     equal(greets(gw, port_of(o)), True, o)
                 else:
                     equal(is_refused(gw.address, port_of(o)), True, o)
-            comers.wait_mail(mark)
-        comers.stop()
+            load.reach(had + 1)
+        load.stop()
         gw.wait_empty()
         ledger.check(gw, [mx])
         equal(sorted(gw.pids()), sorted(pids), "nobody died")
@@ -237,8 +232,8 @@ def the_sockets_of_paths_move():
         submit = f"{gw.dir}/control/mail.sock"
         watcher = socket.socket(socket.AF_UNIX)
         watcher.connect(old)
-        set_conf(gw, gw.conf_text.replace(old, new)
-                 .replace(gw.submit, submit))
+        gw.set_conf(gw.conf_text.replace(old, new)
+                    .replace(gw.submit, submit))
         reloaded(gw)
         equal(os.path.exists(old) or os.path.exists(gw.submit), False,
               "the old ones")
@@ -258,11 +253,11 @@ def groups_of_the_control_socket_change():
     line = f'control "{gw.control}"'
     with gw:
         before = gw.conf_text
-        set_conf(gw, before.replace(line, line + ' group "nosuchgroup"'))
+        gw.set_conf(before.replace(line, line + ' group "nosuchgroup"'))
         refused(gw, "group nosuchgroup .* does not exist")
         if not ROOT:
             return
-        set_conf(gw, before.replace(
+        gw.set_conf(before.replace(
             line, line + ' group "mail" view-group "games"'))
         reloaded(gw)
         st = os.stat(gw.control)
@@ -278,7 +273,7 @@ def groups_of_the_control_socket_change():
 
         equal((asks("games", "show", "status"), asks("games", "reload"),
                asks("mail", "reload")), (0, 1, 0), "who may what")
-        set_conf(gw, before)
+        gw.set_conf(before)
         reloaded(gw)
         st = os.stat(gw.control)
         equal((st.st_gid, stat.S_IMODE(st.st_mode)), (os.getegid(), 0o660),
@@ -291,9 +286,9 @@ def the_log_and_the_name_change():
     gw = Gateway(CONF, {"hop": MX().hop})
     with gw:
         mark = gw.mark()
-        set_conf(gw, gw.conf_text.replace("log stderr",
-                                          "log stderr format json")
-                 .replace('"mx.test.example"', '"other.example"'))
+        gw.set_conf(gw.conf_text.replace("log stderr",
+                                         "log stderr format json")
+                    .replace('"mx.test.example"', '"other.example"'))
         reloaded(gw)
         line = gw.wait_log(r'"event":"reload".*"result":"ok"', since=mark)
         equal(json.loads(line)["host"], "other.example", "the host")
@@ -324,9 +319,9 @@ def another_file_for_the_log():
     pid = gw.json("show", "status")["pid"]
     try:
         match(lines(one), "parent ready", "the first")
-        set_conf(gw, gw.conf_text.replace("one.log", "no/where.log"))
+        gw.set_conf(gw.conf_text.replace("one.log", "no/where.log"))
         refused(gw, "log to .*no/where.log")
-        set_conf(gw, gw.conf_text.replace("no/where.log", "two.log"))
+        gw.set_conf(gw.conf_text.replace("no/where.log", "two.log"))
         reloaded(gw)
         with gw.client(helo="client.example") as c:
             c.want("QUIT", 221)
