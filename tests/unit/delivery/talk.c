@@ -364,7 +364,7 @@ static void
 wait_for_end(void)
 {
 	ready = lost = false;
-	timer_set(guard, 20000);
+	timer_set(guard, 60000);
 	loop_run(loop);
 	timer_stop(guard);
 	ck_assert(ready || lost);
@@ -563,7 +563,7 @@ run_tests(const char *name, const struct named_test *tests, size_t n)
 		TCase *tc = tcase_create(tests[i].name);
 
 		tcase_add_checked_fixture(tc, setup, teardown);
-		tcase_set_timeout(tc, 60);
+		tcase_set_timeout(tc, 120);
 		tcase_add_loop_test(tc, tests[i].test, 0, tests[i].times);
 		suite_add_tcase(s, tc);
 	}

@@ -15,7 +15,7 @@
 #include "lib/net/tls.h"
 #include "lib/net/tls_client.h"
 
-enum { ASKED_MAX = 8, GUARD_MS = 30000 };
+enum { ASKED_MAX = 8, GUARD_MS = 60000 };
 
 static struct loop *loop;
 static struct timer *guard;
@@ -459,7 +459,7 @@ main(void)
 	TCase *t = tcase_create("lent");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, lent, 0, 2);
 	tcase_add_loop_test(t, no_vault, 0, 2);
 	tcase_add_test(t, vault_dies);

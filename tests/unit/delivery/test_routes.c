@@ -450,7 +450,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_order);
 	tcase_add_loop_test(tc, test_too_much, 0, 2);
 	tcase_add_test(tc, test_keys);

@@ -325,7 +325,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(
 	    tc, test_allows, 0, (int)(sizeof(cases) / sizeof(cases[0])));
 	tcase_add_test(tc, test_remembered);

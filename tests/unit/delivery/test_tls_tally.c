@@ -116,7 +116,7 @@ setup(void)
 
 	loop = loop_new();
 	watchdog = timer_new(loop, on_watchdog, NULL);
-	timer_set(watchdog, 20000);
+	timer_set(watchdog, 60000);
 	from_resolver_init(loop, QUESTION_PATIENCE_MS);
 	agent_init(loop);
 	config = config_new();
@@ -429,7 +429,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_counted_alike);
 	tcase_add_test(tc, test_policies);
 	tcase_add_test(tc, test_places_that_were_refused);

@@ -354,7 +354,7 @@ setup(void)
 	(void)signal(SIGPIPE, SIG_IGN); /* as in every process */
 	loop = loop_new();
 	watchdog = timer_new(loop, on_watchdog, NULL);
-	timer_set(watchdog, 20000);
+	timer_set(watchdog, 60000);
 	config = config_new();
 	free(config->hostname);
 	config->hostname = xstrdup("mx.test");
@@ -573,7 +573,7 @@ run_tests(const char *name, const struct named_test *tests, size_t n)
 		TCase *tc = tcase_create(tests[i].name);
 
 		tcase_add_checked_fixture(tc, setup, teardown);
-		tcase_set_timeout(tc, 60);
+		tcase_set_timeout(tc, 120);
 		tcase_add_loop_test(tc, tests[i].test, 0, tests[i].times);
 		suite_add_tcase(s, tc);
 	}

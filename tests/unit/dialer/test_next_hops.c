@@ -304,7 +304,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_dialed);
 	tcase_add_test(tc, test_which_are_dialed);
 	tcase_add_test(tc, test_which_are_not);

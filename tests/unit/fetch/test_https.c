@@ -53,7 +53,7 @@ main(void)
 	SRunner *sr;
 	int failed;
 
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 120);
 	tcase_add_test(c, every_address_is_tried);
 	suite_add_tcase(s, c);
 	sr = srunner_create(s);

@@ -265,7 +265,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_put);
 	tcase_add_test(tc, test_large);
 	tcase_add_loop_test(tc, test_names, 0, COUNT(bad_names));

@@ -563,7 +563,7 @@ main(void)
 	TCase *t = tcase_create("proofs");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, names, 0, 2 * COUNT(named));
 	tcase_add_loop_test(t, addresses, 0, COUNT(addressed));
 	tcase_add_test(t, no_name);

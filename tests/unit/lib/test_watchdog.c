@@ -98,7 +98,7 @@ main(void)
 	Suite *s = suite_create("watchdog");
 	TCase *t = tcase_create("watchdog");
 
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_spins);
 	tcase_add_test(t, test_works);
 	suite_add_tcase(s, t);

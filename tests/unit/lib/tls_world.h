@@ -27,7 +27,7 @@
 #include "lib/net/stream.h"
 #include "lib/net/tls.h"
 
-enum { GUARD_MS = 30000, JOBS_MAX = 512 };
+enum { GUARD_MS = 60000, JOBS_MAX = 512 };
 
 enum kind { KIND_RSA, KIND_EC, KINDS };
 

@@ -572,7 +572,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_mail);
 	tcase_add_test(tc, test_words);
 	tcase_add_test(tc, test_statuses);

@@ -451,7 +451,7 @@ main(void)
 	if (freopen("/dev/null", "w", stderr) == NULL)
 		return 1;
 	tcase_add_unchecked_fixture(c, setup, teardown);
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 120);
 	tcase_add_test(c, configuration);
 	tcase_add_test(c, tables);
 	tcase_add_test(c, what_would_match);

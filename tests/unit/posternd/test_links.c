@@ -226,7 +226,7 @@ main(void)
 	Suite *s = suite_create("links");
 	TCase *c = tcase_create("all");
 
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, NULL);
 	tcase_add_test(c, who_has_no_edge);
 	tcase_add_test(c, made_anew);

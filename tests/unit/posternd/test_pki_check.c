@@ -325,7 +325,7 @@ main(void)
 	Suite *s = suite_create("pki_check");
 	TCase *t = tcase_create("pki_check");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, good);
 	tcase_add_test(t, bad);
 	tcase_add_test(t, bad_issuers);

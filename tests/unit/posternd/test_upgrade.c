@@ -183,7 +183,7 @@ main(void)
 	Suite *s = suite_create("upgrade");
 	TCase *c = tcase_create("all");
 
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, not_now);
 	tcase_add_test(c, a_program_that_fails);

@@ -135,7 +135,7 @@ teardown(void)
 	nftw(t.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-#define HOUSE_RUN(name, tests) TESTS_RUN((name), (tests), setup, teardown, 60)
+#define HOUSE_RUN(name, tests) TESTS_RUN((name), (tests), setup, teardown, 120)
 
 /* --- mail --- */
 

@@ -26,7 +26,7 @@
 #include "queue/store_impl.h"
 #include "queue/work.h"
 
-enum { WATCHDOG_MS = 20000, TEXT = 160000 };
+enum { WATCHDOG_MS = 60000, TEXT = 160000 };
 
 /* What the agent was given. */
 struct got {

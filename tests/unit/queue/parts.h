@@ -40,6 +40,6 @@ part_entry(struct index *ix, uint64_t seq, uint32_t n, const char *domain,
 	return index_add(ix, &m, 5000);
 }
 
-#define PART_RUN(name, tests) TESTS_RUN((name), (tests), NULL, NULL, 60)
+#define PART_RUN(name, tests) TESTS_RUN((name), (tests), NULL, NULL, 120)
 
 #endif

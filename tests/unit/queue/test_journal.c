@@ -240,5 +240,5 @@ main(void)
 		a_failed_write_abandons_the_segment,
 		no_mail_while_nothing_works, cuts_are_handed_on };
 
-	return TESTS_RUN("journal", tests, start, stop, 60);
+	return TESTS_RUN("journal", tests, start, stop, 120);
 }

@@ -410,5 +410,5 @@ main(void)
 		a_damaged_record_keeps_its_body, half_a_copy_is_no_copy,
 		every_byte_of_a_batch };
 
-	return TESTS_RUN("recover", tests, spool_start, spool_stop, 60);
+	return TESTS_RUN("recover", tests, spool_start, spool_stop, 120);
 }

@@ -454,7 +454,7 @@ make_case(const char *name, void (*start)(void))
 		a_segment_just_left_gets_what_gathered_for_it,
 		no_place_even_for_a_state };
 
-	return TESTS_NEW(name, tests, start, spool_stop, 60);
+	return TESTS_NEW(name, tests, start, spool_stop, 120);
 }
 
 int

@@ -256,5 +256,5 @@ main(int argc, char **argv)
 	const TTest *const tests[] = { golden, fits, addresses };
 
 	update = argc > 1 && strcmp(argv[1], "-u") == 0;
-	return TESTS_RUN("tls_report_text", tests, NULL, NULL, 60);
+	return TESTS_RUN("tls_report_text", tests, NULL, NULL, 120);
 }

@@ -402,7 +402,7 @@ main(void)
 	Suite *s = suite_create("cares");
 	TCase *t = tcase_create("cares");
 
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
 		tcase_add_test(t, tests[i]);

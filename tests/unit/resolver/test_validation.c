@@ -230,7 +230,7 @@ main(void)
 	TCase *c = tcase_create("all");
 
 	log_set_level(LOG_LEVEL_WARN);
-	tcase_set_timeout(c, 30);
+	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, on);
 	tcase_add_test(c, off);

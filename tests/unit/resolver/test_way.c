@@ -535,7 +535,7 @@ main(void)
 	TCase *c = tcase_create("all");
 
 	log_set_level(LOG_LEVEL_WARN);
-	tcase_set_timeout(c, 60);
+	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, by_preference_and_families_in_turns);
 	tcase_add_test(c, every_address_comes_first_some_time);

@@ -241,7 +241,7 @@ main(void)
 	SRunner *r;
 	int failed;
 
-	tcase_set_timeout(tc, 60);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, test_plain);
 	tcase_add_test(tc, test_extended);
 	tcase_add_test(tc, test_words);

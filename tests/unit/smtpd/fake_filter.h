@@ -247,7 +247,7 @@ filter_new(const char *name)
 	m->nsockets = 1;
 	m->sockets[0].text = xstrdup("unix:/filter");
 	m->sockets[0].path = xstrdup("/filter");
-	m->connect_timeout = m->command_timeout = m->content_timeout = 20000;
+	m->connect_timeout = m->command_timeout = m->content_timeout = 60000;
 	m->total_timeout = 60000;
 	m->connections = 100;
 	m->failures = 100;

@@ -25,7 +25,7 @@
 #include "smtpd/session.h"
 #include "smtpd/stats.h"
 
-enum { HARNESS_GUARD_MS = 20000, HARNESS_ROUNDS = 8 };
+enum { HARNESS_GUARD_MS = 60000, HARNESS_ROUNDS = 8 };
 
 enum fake_answer { FAKE_COMMIT, FAKE_REFUSE, FAKE_HOLD, FAKE_DIE };
 

@@ -501,7 +501,7 @@ main(void)
 	Suite *s = suite_create("secure");
 	TCase *t = tcase_create("all");
 
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, refused);
 	tcase_add_test(t, only_once);

@@ -313,7 +313,7 @@ main(void)
 	Suite *s = suite_create("keys");
 	TCase *t = tcase_create("keys");
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, signs_rsa);
 	tcase_add_test(t, signs_ecdsa);
 	tcase_add_loop_test(t, padded_as_a_signature, 0, 5);

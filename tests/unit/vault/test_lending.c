@@ -421,7 +421,7 @@ main(void)
 	Suite *s = suite_create("lending");
 	TCase *t = tcase_create("lending");
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, signs_for_relays);
 	tcase_add_test(t, each_his_own_keys);
 	tcase_add_test(t, uses_change);

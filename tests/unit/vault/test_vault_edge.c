@@ -267,7 +267,7 @@ main(void)
 	Suite *s = suite_create("vault_edge");
 	TCase *t = tcase_create("vault_edge");
 	tcase_add_checked_fixture(t, NULL, teardown);
-	tcase_set_timeout(t, 60);
+	tcase_set_timeout(t, 120);
 	tcase_add_test(t, answers_passwords);
 	tcase_add_test(t, bounded_and_fair);
 	tcase_add_test(t, passwords_refuse_keys);
