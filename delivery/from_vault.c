@@ -4,14 +4,13 @@
  */
 #include "delivery/from_vault.h"
 
-#include <bsd/sys/queue.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "edges/delivery_vault.h"
 #include "edges/edges.h"
 #include "lib/base/alloc.h"
-#include "lib/base/tree.h"
+#include "lib/ipc/asked.h"
 #include "lib/net/tls.h"
 
 enum {
@@ -23,57 +22,29 @@ enum {
 static struct loop *loop;
 static struct channel *channels[VAULT_INSTANCES];
 
-/* Under an id of our own: those of two channels, one after the other, are the
- * same. Either for a job of TLS or for who waits for credentials. */
+/* Either for a job of TLS or for who waits for credentials. */
 struct question {
-	RB_ENTRY(question) entry;
-	uint64_t id;
-	bool is_cancelled; /* it is answered nevertheless, and freed then */
+	struct asked asked;
 	struct tls_job *job;
 	struct credentials_wait *wait;
 	struct deferred refusal; /* when nobody can be asked */
 };
 
-static int
-compare(struct question *a, struct question *b)
-{
-	return a->id < b->id ? -1 : a->id > b->id;
-}
-
-static RB_HEAD(questions, question) questions = RB_INITIALIZER(&questions);
-TREE_DEFINE(questions, question, entry, compare)
+static struct asked_tree questions = RB_INITIALIZER(&questions);
 
 static struct question *
 question_new(uint64_t *id)
 {
-	static uint64_t last;
 	struct question *q = xcalloc(1, sizeof(*q));
 
-	q->id = *id = ++last;
-	RB_INSERT(questions, &questions, q);
+	*id = asked_add(&questions, &q->asked);
 	return q;
 }
 
 static void
 cancel(uint64_t id)
 {
-	struct question like = { .id = id };
-	struct question *q = RB_FIND(questions, &questions, &like);
-
-	if (q == NULL)
-		return;
-	RB_REMOVE(questions, &questions, q);
-	q->is_cancelled = true;
-}
-
-/* Before its answer is passed on. True: somebody still waits for it. */
-static bool
-question_end(struct question *q)
-{
-	if (q->is_cancelled)
-		return false;
-	RB_REMOVE(questions, &questions, q);
-	return true;
+	asked_cancel(&questions, id);
 }
 
 static bool
@@ -94,7 +65,7 @@ on_signed(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	const struct answer_client_signed *m = msg;
 	bool is = fault == NULL && type == TYPE_answer_client_signed;
 
-	if (question_end(q))
+	if (asked_end(&questions, &q->asked))
 		tls_job_done(q->job, is ? m->output : STR(""));
 	free(q);
 }
@@ -125,7 +96,7 @@ tell(struct question *q, bool found, struct str user, struct str password)
 {
 	struct credentials_wait *w = q->wait;
 
-	if (question_end(q)) {
+	if (asked_end(&questions, &q->asked)) {
 		w->id = 0;
 		w->fn(w->ctx, found, user, password);
 	}

@@ -65,12 +65,13 @@ WIRE_DECLARE(tell_authorities, TELL_AUTHORITIES)
  * for web: id 0). smtpd gets all of them again before each configuration that
  * comes while it runs: they are the listeners of that one, and it gives up
  * those it had. */
-#define TELL_LISTEN(F)                                            \
-	F(u32, id, UINT32_MAX) /* of the listener; LISTEN_LEFT */ \
+#define TELL_LISTEN(F)                                              \
+	F(u32, id, UINT32_MAX) /* of the listener; LISTEN_LEFT.. */ \
 	F(fd, socket, 0)
 /* smtpd: of none any more, after a restart in place; who waits there is to be
- * told to come back. */
-#define LISTEN_LEFT UINT32_MAX
+ * told to come back, or, where he expects TLS, turned away without a word. */
+#define LISTEN_LEFT       UINT32_MAX
+#define LISTEN_LEFT_SMTPS (UINT32_MAX - 1)
 WIRE_DECLARE(tell_listen, TELL_LISTEN)
 
 /* Who may use the control socket (control). gid UINT32_MAX: no group. */

@@ -83,12 +83,15 @@ struct entry {
 static int
 take_option(struct entry *e, const char *word, const char *value)
 {
-	if (strcmp(word, "reason") == 0) {
+	bool is_reason = strcmp(word, "reason") == 0;
+	bool is_known = is_reason || strcmp(word, "for") == 0;
+
+	if (!is_known || value == NULL)
+		return word_is_odd(word, is_known);
+	if (is_reason) {
 		e->reason = value;
 		return 0;
 	}
-	if (strcmp(word, "for") != 0)
-		return -1;
 	if (filter_parse_duration(str_of(value), &e->duration_ms) == 0 &&
 	    e->duration_ms > 0)
 		return 0;
@@ -111,7 +114,7 @@ parse_entry(const struct call *c, struct entry *e)
 			w++;
 			continue;
 		}
-		if (w[1] == NULL || take_option(e, w[0], w[1]) == -1) {
+		if (take_option(e, w[0], w[1]) == -1) {
 			command_usage(c);
 			return -1;
 		}

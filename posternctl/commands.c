@@ -93,6 +93,13 @@ command_at(size_t i)
 	return i < NCOMMANDS ? &commands[i] : NULL;
 }
 
+int
+word_is_odd(const char *word, bool is_known)
+{
+	complain(is_known ? "%s: a value is missing" : "what is %s?", word);
+	return -1;
+}
+
 bool
 word_fits(const char *word, size_t max)
 {

@@ -36,6 +36,9 @@ const struct command *command_find(int argc, char **argv, int *used);
 const struct command *command_at(size_t i);
 /* "usage: posternctl …" of this one on stderr; returns CTL_USAGE. */
 int command_usage(const struct call *c); /* help.c */
+/* Says on stderr what is wrong with a word, or with the one it is behind: none
+ * that we know; or known, but for its value. Returns -1. */
+int word_is_odd(const char *word, bool is_known);
 /* Is a word no longer than the gateway reads? Says so on stderr when it is. */
 bool word_fits(const char *word, size_t max);
 /* "posternctl: …" on stderr. */

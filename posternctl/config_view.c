@@ -134,7 +134,10 @@ parse_confirm(const struct call *c, uint64_t *ms)
 	*ms = 0;
 	if (c->argc == 0)
 		return 0;
-	if (c->argc != 2 || strcmp(c->argv[0], "confirm") != 0) {
+	bool is_known = strcmp(c->argv[0], "confirm") == 0;
+
+	if (c->argc != 2 || !is_known) {
+		word_is_odd(c->argv[0], is_known);
 		command_usage(c);
 		return -1;
 	}

@@ -250,10 +250,13 @@ int
 do_drain(const struct call *c)
 {
 	struct str reason = str_of(c->argc == 2 ? c->argv[1] : "");
+	bool is_known =
+	    c->argc > 0 && str_eq(str_of(c->argv[0]), STR("reason"));
 
-	if (c->argc != 0 &&
-	    (c->argc != 2 || !str_eq(str_of(c->argv[0]), STR("reason"))))
+	if (c->argc != 0 && (c->argc != 2 || !is_known)) {
+		word_is_odd(c->argv[0], is_known);
 		return command_usage(c);
+	}
 	if (reason.len > 512) {
 		complain("the reason is too long");
 		return CTL_USAGE;

@@ -29,9 +29,14 @@ run(struct call *c)
 	}
 	c->argc -= used;
 	c->argv += used;
-	if (c->argc < c->command->min ||
-	    (c->command->max >= 0 && c->argc > c->command->max))
+	if (c->argc < c->command->min) {
+		complain("an argument is missing");
 		return command_usage(c);
+	}
+	if (c->command->max >= 0 && c->argc > c->command->max) {
+		complain("%s: one argument too many", c->argv[c->command->max]);
+		return command_usage(c);
+	}
 	return c->command->run(c);
 }
 

@@ -19,7 +19,7 @@ static const struct {
 
 enum { WHATS = sizeof(whats) / sizeof(whats[0]) };
 
-/* Returns 0, or -1 when the words are not that. */
+/* Returns 0, or -1 when the words are not that (said). */
 static int
 parse(char **words, struct ask_pause *out)
 {
@@ -28,20 +28,21 @@ parse(char **words, struct ask_pause *out)
 	for (i = 0; i < WHATS && strcmp(whats[i].word, words[0]) != 0; i++)
 		continue;
 	if (i == WHATS)
-		return -1;
+		return word_is_odd(words[0], false);
 	out->what = (uint8_t)whats[i].what;
 	words++;
 	if (whats[i].has_domain) {
 		if (*words == NULL)
-			return -1;
+			return word_is_odd(whats[i].word, true);
 		out->domain = str_of(*words++);
 	}
-	if (*words != NULL && strcmp(*words, "reason") == 0 &&
-	    words[1] != NULL) {
+	if (*words != NULL && strcmp(*words, "reason") == 0) {
+		if (words[1] == NULL)
+			return word_is_odd(*words, true);
 		out->reason = str_of(words[1]);
 		words += 2;
 	}
-	return *words == NULL ? 0 : -1;
+	return *words == NULL ? 0 : word_is_odd(*words, false);
 }
 
 static void

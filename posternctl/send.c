@@ -109,8 +109,10 @@ do_send(const struct call *c)
 	struct buf content;
 	int status = CTL_REFUSED;
 
-	if (strcmp(c->argv[0], "-f") != 0)
+	if (strcmp(c->argv[0], "-f") != 0) {
+		complain("%s: `-f FROM' comes first", c->argv[0]);
 		return command_usage(c);
+	}
 	submission_init(&m);
 	buf_init(&content, (size_t)MAIL_MAX_GIB << 30);
 	if (take_addresses(&m, c) == -1)

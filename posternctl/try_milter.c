@@ -175,7 +175,7 @@ do_test_milter(const struct call *c)
 	struct buf read, mail;
 	int status = CTL_REFUSED;
 
-	if (m.milter.len > 64 || parse(&m, c->argv + 1) == -1)
+	if (!word_fits(c->argv[0], 64) || parse(&m, c->argv + 1) == -1)
 		return command_usage(c);
 	buf_init(&read, MAIL_MAX + 65536);
 	buf_init(&mail, MAIL_MAX);

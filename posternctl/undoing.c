@@ -11,19 +11,23 @@
 
 /* --- undo --- */
 
-/* Returns 0, or -1 when the words are not that. */
+/* Returns 0, or -1 when the words are not that (said). */
 static int
 parse(char **words, struct ask_undo *out)
 {
-	if (str_to_u64(str_of(words[0]), UINT64_MAX, &out->operation) == -1)
+	if (str_to_u64(str_of(words[0]), UINT64_MAX, &out->operation) == -1) {
+		complain("%s: not an operation", words[0]);
 		return -1;
+	}
 	for (words++; *words != NULL; words++) {
 		if (strcmp(*words, "--dry-run") == 0)
 			out->dry_run = 1;
-		else if (strcmp(*words, "reason") == 0 && words[1] != NULL)
-			out->reason = str_of(*++words);
+		else if (strcmp(*words, "reason") != 0)
+			return word_is_odd(*words, false);
+		else if (words[1] == NULL)
+			return word_is_odd(*words, true);
 		else
-			return -1;
+			out->reason = str_of(*++words);
 	}
 	return 0;
 }

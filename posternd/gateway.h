@@ -73,6 +73,7 @@ struct listen_socket {
 	size_t nfds;
 	char *path;     /* of a Unix socket, ours to remove; NULL */
 	bool inherited; /* it was there before a restart in place */
+	bool smtps;     /* likewise, and is left: who waits expects TLS */
 };
 
 struct gateway {

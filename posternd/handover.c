@@ -40,7 +40,8 @@ format_socket(const struct inherited *i, struct buf *out)
 	if (i->path != NULL)
 		buf_addf(out, "%s\n", i->path);
 	else
-		buf_addf(out, "%s %u\n", addr_format(&i->addr, text), i->port);
+		buf_addf(out, "%s %u%s\n", addr_format(&i->addr, text), i->port,
+		    i->smtps ? " smtps" : "");
 }
 
 static void
@@ -172,6 +173,7 @@ read_socket(struct handover *h, struct line *l, enum inherited_kind kind)
 		if (addr_parse(str_cut(&l->rest, ' '), &i.addr) == -1)
 			l->bad = true;
 		i.port = (uint16_t)number(l, UINT16_MAX);
+		i.smtps = str_eq(l->rest, STR("smtps"));
 	}
 	if (h->nsockets == HANDOVER_MAX)
 		l->bad = true;

@@ -76,13 +76,14 @@ inherited_take(enum inherited_kind kind, const struct addr *a, uint16_t port,
 }
 
 size_t
-inherited_take_rest(int **fds)
+inherited_take_rest(bool smtps, int **fds)
 {
 	size_t found = 0;
 	*fds = NULL;
 	for (size_t i = 0; i < n; i++) {
-		if (list[i].fd == -1 || (list[i].kind != INHERITED_LISTEN &&
-					    list[i].kind != INHERITED_SUBMIT))
+		if (list[i].fd == -1 || list[i].smtps != smtps ||
+		    (list[i].kind != INHERITED_LISTEN &&
+			list[i].kind != INHERITED_SUBMIT))
 			continue;
 		remove_name(&list[i]);
 		*fds = xreallocarray(*fds, found + 1, sizeof(int));

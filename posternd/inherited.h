@@ -26,6 +26,7 @@ struct inherited {
 	int fd;
 	struct addr addr; /* family ADDR_LOCAL: path */
 	uint16_t port;
+	bool smtps; /* who comes there expects TLS */
 	const char *path;
 };
 
@@ -33,9 +34,9 @@ struct inherited {
  * they are. Returns how many; 0: none, *fds is NULL. */
 size_t inherited_take(enum inherited_kind kind, const struct addr *a,
     uint16_t port, const char *path, int **fds);
-/* The listeners that nobody took, without a name from here on: into *fds, as
- * above. */
-size_t inherited_take_rest(int **fds);
+/* The listeners that nobody took, those of smtps or the others, without a name
+ * from here on: into *fds, as above. */
+size_t inherited_take_rest(bool smtps, int **fds);
 /* Closes what nobody took. With remove the Unix sockets among them lose their
  * names. */
 void inherited_close(bool remove);

@@ -1,7 +1,9 @@
 #include "posternd/listen.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,10 +87,11 @@ static int
 check_free(const struct gateway *gw, enum inherited_kind kind,
     const struct listener *l)
 {
-	if (kind == INHERITED_HTTP ?
-		is_port_ours(&gw->http, 1, l) :
-		is_port_ours(gw->listens, gw->nlistens, l) ||
-		    is_port_ours(gw->leaving, gw->nleaving, l))
+	bool ours = kind == INHERITED_HTTP ?
+			is_port_ours(&gw->http, 1, l) :
+			is_port_ours(gw->listens, gw->nlistens, l);
+	/* Leaving: of a reload that is not over. */
+	if (ours || is_port_ours(gw->leaving, gw->nleaving, l))
 		return 0;
 	int fd = bind_one(l, false);
 	if (fd == -1)
@@ -329,6 +332,28 @@ listen_open(struct gateway *gw)
 	open_http(gw, &gw->http, c);
 }
 
+/* Nobody new connects from here on: his kernel tries again, and then finds the
+ * port closed. Who is connected already, or nearly, stays in the backlog until
+ * somebody has emptied it; without this one who comes behind that would be
+ * reset with the socket. */
+static void
+bar(const struct listen_socket *s)
+{
+	enum { TCP_FLAGS_AT = 13 };
+	static struct sock_filter no_syn[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, TCP_FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = { .len = sizeof(no_syn) / sizeof(no_syn[0]),
+		.filter = no_syn };
+	/* Where it fails few are reset that would be anyway. */
+	for (size_t i = 0; i < s->nfds; i++)
+		(void)setsockopt(s->fds[i], SOL_SOCKET, SO_ATTACH_FILTER,
+		    &program, sizeof(program));
+}
+
 /* It has no name any more, and stays open for who accepts there. */
 static void
 leave(struct gateway *gw, struct listen_socket *s)
@@ -345,10 +370,11 @@ leave(struct gateway *gw, struct listen_socket *s)
 void
 listen_keep_left(struct gateway *gw)
 {
-	struct listen_socket left = { .path = NULL };
-	left.nfds = inherited_take_rest(&left.fds);
-	if (left.nfds > 0)
+	for (int smtps = 0; smtps <= 1; smtps++) {
+		struct listen_socket left = { .smtps = smtps == 1 };
+		left.nfds = inherited_take_rest(left.smtps, &left.fds);
 		leave(gw, &left);
+	}
 }
 
 /* In a rehearsal that would take the names of sockets that others use. */
@@ -500,6 +526,7 @@ listen_commit(struct gateway *gw, struct config *next, struct listen_change *c)
 	gw->listens = c->sockets;
 	gw->nlistens = c->n;
 	if (!c->keeps_http) {
+		bar(&gw->http);
 		leave(gw, &gw->http);
 		gw->http = c->http;
 	}

@@ -54,9 +54,12 @@ static bool handed_over; /* by the program that was here before */
 /* The starting process waits at the other end; -1 in the foreground. */
 static int starter = -1;
 
+/* what: of the command line; NULL: getopt has said it. */
 static _Noreturn void
-usage(void)
+usage(const char *what, const char *why)
 {
+	if (what != NULL)
+		fprintf(stderr, "posternd: %s: %s\n", what, why);
 	fprintf(stderr, "usage: posternd [-dnv] [-D name=value] [-f file]\n");
 	exit(EXIT_USAGE);
 }
@@ -91,6 +94,20 @@ program_name(const char *path)
 }
 
 static void
+add_define(struct load_options *o, const char *text)
+{
+	if (o->ndefines == LOAD_DEFINES_MAX)
+		usage(text, "one -D too many");
+	if (conf_define_parse(text, &o->defines[o->ndefines]) == -1)
+		usage(text, strchr(text, '=') == NULL ?
+				"-D wants name=value" :
+				"-D wants a name of letters, digits, `-' and "
+				"`_', then `=' and UTF-8");
+	o->ndefines++;
+	add_again("-D", text);
+}
+
+static void
 parse_options(int argc, char **argv)
 {
 	struct load_options *o = &gateway.load;
@@ -111,22 +128,17 @@ parse_options(int argc, char **argv)
 			gateway.log_level = LOG_LEVEL_DEBUG;
 			break;
 		case 'D':
-			if (o->ndefines == LOAD_DEFINES_MAX ||
-			    conf_define_parse(
-				optarg, &o->defines[o->ndefines]) == -1)
-				usage();
-			o->ndefines++;
-			add_again("-D", optarg);
+			add_define(o, optarg);
 			break;
 		case 'f':
 			o->file = optarg;
 			break;
 		default:
-			usage();
+			usage(NULL, NULL);
 		}
 	}
 	if (optind != argc)
-		usage();
+		usage(argv[optind], "not an option");
 }
 
 /* --- the configuration --- */

@@ -218,13 +218,16 @@ hand_left(struct process *p)
 	if ((p->def->gives & GIVES_LISTENERS) == 0 || p->instance != 0 ||
 	    gw->ready)
 		return 0;
-	for (size_t i = 0; i < gw->nleaving; i++)
+	for (size_t i = 0; i < gw->nleaving; i++) {
+		uint32_t id =
+		    gw->leaving[i].smtps ? LISTEN_LEFT_SMTPS : LISTEN_LEFT;
 		for (size_t k = 0; k < gw->leaving[i].nfds; k++) {
-			struct tell_listen m = { .id = LISTEN_LEFT,
+			struct tell_listen m = { .id = id,
 				.socket = gw->leaving[i].fds[k] };
 			if (channel_tell(p->ch, TYPE_tell_listen, &m, 0) == -1)
 				return -1;
 		}
+	}
 	return 0;
 }
 

@@ -244,7 +244,8 @@ add_sockets(const struct gateway *gw, struct handover *h)
 						      INHERITED_SUBMIT :
 						      INHERITED_LISTEN,
 			.addr = l->addr,
-			.port = l->port };
+			.port = l->port,
+			.smtps = (l->flags & LISTENER_SMTPS) != 0 };
 		add_socket(h, &gw->listens[i], what);
 	}
 	add_socket(

@@ -16,7 +16,6 @@
 #include "lib/base/log.h"
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
-#include "queue/side_text.h"
 
 enum {
 	LOOK_MS = 30000, /* the wall clock may jump */
@@ -38,6 +37,12 @@ block_cmp(const struct block *a, const struct block *b)
 }
 
 TREE_DEFINE(block_tree, block, node, block_cmp)
+
+static struct block_tree *
+tree_of(const struct blocks *bs)
+{
+	return (struct block_tree *)(uintptr_t)&bs->tree;
+}
 
 const char *
 blocks_format_net(const struct addr_net *n, char out[static NET_TEXT_MAX])
@@ -123,17 +128,10 @@ set_timer(struct queue *q)
 		if (b->until_ms != 0 && left < wait)
 			wait = left;
 	}
-	if (wait == UINT64_MAX && !q->blocks.unsaved)
+	if (wait == UINT64_MAX)
 		timer_stop(q->blocks.timer);
 	else
 		timer_set(q->blocks.timer, wait < LOOK_MS ? wait : LOOK_MS);
-}
-
-static void
-on_saved_late(void *ctx, const struct fault *why)
-{
-	(void)ctx;
-	(void)why;
 }
 
 /* What is over is left out of the file when that is next written. */
@@ -152,16 +150,7 @@ on_time(void *ctx)
 		    log_cstr(blocks_format_net(&b->net, text)), kind_of(b));
 		forget(q, b);
 	}
-	if (q->blocks.unsaved)
-		blocks_save(q, on_saved_late, NULL);
 	set_timer(q);
-}
-
-void
-blocks_init(struct queue *q)
-{
-	RB_INIT(&q->blocks.tree);
-	q->blocks.timer = timer_new(q->loop, on_time, q);
 }
 
 /* --- entries --- */
@@ -221,28 +210,27 @@ blocks_del(struct queue *q, const struct addr_net *net)
 const struct block *
 blocks_next(const struct blocks *b, const struct addr_net *after)
 {
-	struct block_tree *tree = (struct block_tree *)(uintptr_t)&b->tree;
 	struct block like, *at;
 
 	if (after == NULL)
-		return RB_MIN(block_tree, tree);
+		return RB_MIN(block_tree, tree_of(b));
 	like.net = *after;
-	at = RB_NFIND(block_tree, tree, &like);
+	at = RB_NFIND(block_tree, tree_of(b), &like);
 	if (at != NULL && block_cmp(at, &like) == 0)
-		at = RB_NEXT(block_tree, tree, at);
+		at = RB_NEXT(block_tree, tree_of(b), at);
 	return at;
 }
 
 /* --- the file, written --- */
 
 static void
-format_entries(const struct blocks *bs, struct buf *out)
+format_all(const struct queue *q, struct buf *out)
 {
 	uint64_t now = clock_wall_ms();
 	char text[NET_TEXT_MAX];
 	struct block *b;
 
-	RB_FOREACH(b, block_tree, (struct block_tree *)(uintptr_t)&bs->tree)
+	RB_FOREACH(b, block_tree, tree_of(&q->blocks))
 		if (!is_over(b, now))
 			buf_addf(out,
 			    "%s %s %" PRIu64 " %" PRIu64 " %" PRIu32 " %s\n",
@@ -250,34 +238,18 @@ format_entries(const struct blocks *bs, struct buf *out)
 			    b->since_ms, b->until_ms, b->uid, b->reason);
 }
 
-struct saving {
-	struct queue *q;
-	side_file_fn *fn;
-	void *ctx;
-};
-
-static void
-on_saved(void *ctx, const struct fault *why)
-{
-	struct saving *s = ctx;
-
-	s->q->blocks.unsaved = why != NULL;
-	if (why != NULL)
-		set_timer(s->q);
-	s->fn(s->ctx, why);
-	free(s);
-}
-
 void
 blocks_save(struct queue *q, side_file_fn *fn, void *ctx)
 {
-	struct saving *s = xmalloc(sizeof(*s));
-	struct buf lines;
+	side_list_save(&q->blocks.list, fn, ctx);
+}
 
-	*s = (struct saving){ q, fn, ctx };
-	buf_init(&lines, SIDE_TEXT_MAX);
-	format_entries(&q->blocks, &lines);
-	side_text_save(q->store, &file, &lines, on_saved, s);
+void
+blocks_init(struct queue *q)
+{
+	RB_INIT(&q->blocks.tree);
+	q->blocks.timer = timer_new(q->loop, on_time, q);
+	side_list_init(&q->blocks.list, q, &file, format_all);
 }
 
 /* --- the file, read --- */

@@ -13,7 +13,7 @@
 #include "lib/base/str.h"
 #include "lib/base/tree.h"
 #include "lib/net/addr.h"
-#include "queue/side_file.h"
+#include "queue/side_text.h"
 
 enum { BLOCKS_MAX = 10000, BLOCK_REASON_MAX = 512 };
 
@@ -37,7 +37,7 @@ struct blocks {
 	struct block_tree tree; /* by network */
 	size_t n;
 	struct timer *timer; /* the next end */
-	bool unsaved;        /* the last write failed */
+	struct side_list list;
 };
 
 void blocks_init(struct queue *q);

@@ -63,8 +63,8 @@ next_try_ms(const struct rcpt *r)
 	return schedule_is_put_off(r) ? r->in.destination->not_before_ms : 0;
 }
 
-static void
-tell_rcpt(const struct listing_to *to, const struct rcpt *r)
+void
+listing_tell_rcpt(const struct listing_to *to, const struct rcpt *r)
 {
 	uint64_t now = queue_now_ms(to->peer->q), next = next_try_ms(r);
 	struct row_rcpt m = {
@@ -101,7 +101,7 @@ tell_queued(const struct listing_to *to, const struct entry *e)
 		return false;
 	tell_message(to, e);
 	for (uint32_t i = 0; i < e->nrcpt; i++)
-		tell_rcpt(to, &e->rcpts[i]);
+		listing_tell_rcpt(to, &e->rcpts[i]);
 	return true;
 }
 

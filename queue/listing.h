@@ -27,6 +27,8 @@ struct listing_view {
 /* Takes what is in the filter (which is empty then); view lives on. */
 void listing_start(struct control_peer *p, uint64_t id, struct filter *f,
     const struct listing_view *view);
+/* A recipient's row. */
+void listing_tell_rcpt(const struct listing_to *to, const struct rcpt *r);
 /* `show queue'. */
 void listing_queue(struct control_peer *p, uint64_t id, struct filter *f);
 

@@ -15,9 +15,6 @@
 #include "lib/mail/path.h"
 #include "queue/from_smtpd.h"
 #include "queue/queue.h"
-#include "queue/side_text.h"
-
-enum { AGAIN_MS = 30000 };
 
 static const struct side_text file = { "pauses", "postern pauses 1 ", NULL };
 
@@ -208,24 +205,6 @@ pauses_del(struct queue *q, uint8_t what, struct str domain)
 
 /* --- the file, written --- */
 
-struct saving {
-	struct queue *q;
-	side_file_fn *fn;
-	void *ctx;
-};
-
-static void
-on_saved(void *ctx, const struct fault *why)
-{
-	struct saving *s = ctx;
-
-	s->q->pauses.unsaved = why != NULL;
-	if (why != NULL)
-		timer_set(s->q->pauses.again, AGAIN_MS);
-	s->fn(s->ctx, why);
-	free(s);
-}
-
 static void
 format(const struct pause *p, struct buf *out)
 {
@@ -239,41 +218,26 @@ format(const struct pause *p, struct buf *out)
 	buf_add_char(out, '\n');
 }
 
+static void
+format_all(const struct queue *q, struct buf *out)
+{
+	struct pause *p;
+
+	RB_FOREACH(p, pause_tree, tree_of(&q->pauses))
+		format(p, out);
+}
+
 void
 pauses_save(struct queue *q, side_file_fn *fn, void *ctx)
 {
-	struct saving *s = xmalloc(sizeof(*s));
-	struct pause *p;
-	struct buf lines;
-
-	*s = (struct saving){ q, fn, ctx };
-	buf_init(&lines, SIDE_TEXT_MAX);
-	RB_FOREACH(p, pause_tree, &q->pauses.tree)
-		format(p, &lines);
-	side_text_save(q->store, &file, &lines, on_saved, s);
-}
-
-static void
-on_saved_late(void *ctx, const struct fault *why)
-{
-	(void)ctx;
-	(void)why;
-}
-
-static void
-on_again(void *ctx)
-{
-	struct queue *q = ctx;
-
-	if (q->pauses.unsaved)
-		pauses_save(q, on_saved_late, NULL);
+	side_list_save(&q->pauses.list, fn, ctx);
 }
 
 void
 pauses_init(struct queue *q)
 {
 	RB_INIT(&q->pauses.tree);
-	q->pauses.again = timer_new(q->loop, on_again, q);
+	side_list_init(&q->pauses.list, q, &file, format_all);
 }
 
 /* --- the file, read --- */

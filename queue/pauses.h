@@ -13,14 +13,13 @@
 #include "edges/control_all.h"
 #include "lib/base/str.h"
 #include "lib/base/tree.h"
-#include "queue/side_file.h"
+#include "queue/side_text.h"
 
 enum { PAUSES_MAX = 10000, PAUSE_REASON_MAX = 512 };
 
 struct queue;
 struct rcpt;
 struct smtpd_peer;
-struct timer;
 
 struct pause {
 	RB_ENTRY(pause) node;
@@ -37,9 +36,8 @@ RB_HEAD(pause_tree, pause);
 struct pauses {
 	struct pause_tree tree; /* by what, then by domain */
 	size_t n, ndomains;
-	bool smtp;    /* there is one */
-	bool unsaved; /* the last write failed */
-	struct timer *again;
+	bool smtp; /* there is one */
+	struct side_list list;
 };
 
 void pauses_init(struct queue *q);

@@ -156,21 +156,6 @@ tell_message(
 	channel_tell(to->peer->channel, TYPE_row_quarantined, &m, to->id);
 }
 
-static void
-tell_rcpt(const struct listing_to *to, const struct rcpt *r)
-{
-	struct row_rcpt m = {
-		.to = rcpt_to(r),
-		.state = r->state,
-		.action = word_str(r->action),
-		.attempts = r->attempts,
-		.reply = word_str(r->reply),
-		.relay = word_str(r->relay),
-	};
-
-	channel_tell(to->peer->channel, TYPE_row_rcpt, &m, to->id);
-}
-
 static bool
 is_quarantined(const struct entry *e)
 {
@@ -193,7 +178,7 @@ tell(const struct listing_to *to, const struct entry *e)
 		if (first)
 			tell_message(to, e, r);
 		first = false;
-		tell_rcpt(to, r);
+		listing_tell_rcpt(to, r);
 	}
 	return !first;
 }

@@ -9,12 +9,16 @@
 #include "lib/base/alloc.h"
 #include "lib/base/crc32c.h"
 #include "lib/base/log.h"
+#include "queue/queue.h"
+
+enum { AGAIN_MS = 30000 };
 
 /* --- written --- */
 
 struct saving {
 	const struct side_text *text;
-	side_file_fn *fn;
+	struct timer *again; /* NULL: whoever waits tries again */
+	side_file_fn *fn;    /* NULL: nobody waits */
 	void *ctx;
 };
 
@@ -26,16 +30,22 @@ on_saved(void *ctx, const struct fault *why)
 	if (why != NULL)
 		log_warn(NULL, "spool", "%s=unsaved error=%s", s->text->name,
 		    log_cstr(why->text));
-	s->fn(s->ctx, why);
+	if (s->again != NULL && why != NULL)
+		timer_set(s->again, AGAIN_MS);
+	else if (s->again != NULL)
+		timer_stop(s->again);
+	if (s->fn != NULL)
+		s->fn(s->ctx, why);
 	free(s);
 }
 
 static struct saving *
-saving_new(const struct side_text *t, side_file_fn *fn, void *ctx)
+saving_new(
+    const struct side_text *t, struct timer *again, side_file_fn *fn, void *ctx)
 {
 	struct saving *saving = xmalloc(sizeof(*saving));
 
-	*saving = (struct saving){ t, fn, ctx };
+	*saving = (struct saving){ t, again, fn, ctx };
 	return saving;
 }
 
@@ -51,9 +61,9 @@ add_summed(struct buf *out, struct str lines)
 	}
 }
 
-void
-side_text_save(struct store *s, const struct side_text *t, struct buf *lines,
-    side_file_fn *fn, void *ctx)
+static void
+write_whole(struct store *s, const struct side_text *t, struct buf *lines,
+    struct saving *saving)
 {
 	struct buf file;
 
@@ -67,7 +77,14 @@ side_text_save(struct store *s, const struct side_text *t, struct buf *lines,
 		buf_add_str(&file, buf_str(lines));
 	}
 	buf_clear(lines);
-	side_file_write(s, t->name, &file, on_saved, saving_new(t, fn, ctx));
+	side_file_write(s, t->name, &file, on_saved, saving);
+}
+
+void
+side_text_save(struct store *s, const struct side_text *t, struct buf *lines,
+    side_file_fn *fn, void *ctx)
+{
+	write_whole(s, t, lines, saving_new(t, NULL, fn, ctx));
 }
 
 void
@@ -79,7 +96,35 @@ side_text_add(struct store *s, const struct side_text *t, struct buf *lines,
 	buf_init(&bytes, SIDE_TEXT_MAX);
 	add_summed(&bytes, buf_str(lines));
 	buf_clear(lines);
-	side_file_append(s, t->name, &bytes, on_saved, saving_new(t, fn, ctx));
+	side_file_append(
+	    s, t->name, &bytes, on_saved, saving_new(t, NULL, fn, ctx));
+}
+
+/* --- lists --- */
+
+void
+side_list_save(struct side_list *l, side_file_fn *fn, void *ctx)
+{
+	struct buf lines;
+
+	buf_init(&lines, SIDE_TEXT_MAX);
+	l->format(l->q, &lines);
+	write_whole(l->q->store, l->text, &lines,
+	    saving_new(l->text, l->again, fn, ctx));
+}
+
+static void
+on_again(void *ctx)
+{
+	side_list_save(ctx, NULL, NULL);
+}
+
+void
+side_list_init(struct side_list *l, struct queue *q, const struct side_text *t,
+    void (*format)(const struct queue *q, struct buf *lines))
+{
+	*l =
+	    (struct side_list){ q, t, format, timer_new(q->loop, on_again, l) };
 }
 
 /* --- read --- */

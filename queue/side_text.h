@@ -9,6 +9,9 @@
 #include "lib/base/buf.h"
 #include "queue/side_file.h"
 
+struct queue;
+struct timer;
+
 enum { SIDE_TEXT_MAX = 16 << 20 };
 
 struct side_text {
@@ -32,5 +35,22 @@ int side_text_load(struct store *s, const struct side_text *t,
     int (*fn)(void *ctx, struct str line), void *ctx);
 /* Can s stand in such a line? */
 bool side_text_is_line(struct str s);
+
+/* A list that is written anew as a whole, and again after a while when that
+ * failed. */
+struct side_list {
+	struct queue *q;
+	const struct side_text *text;
+	/* All there is, a line each. */
+	void (*format)(const struct queue *q, struct buf *lines);
+	struct timer *again; /* set: the last write failed */
+};
+
+/* Before the store is open. */
+void side_list_init(struct side_list *l, struct queue *q,
+    const struct side_text *t,
+    void (*format)(const struct queue *q, struct buf *lines));
+/* fn(ctx, NULL) when all that holds now is durable. */
+void side_list_save(struct side_list *l, side_file_fn *fn, void *ctx);
 
 #endif

@@ -16,16 +16,6 @@ _Static_assert(
 	TRACE_END_MAX,
     "sender and one recipient always fit");
 
-static const char *const states[] = {
-	[RCPT_ACTIVE] = "active",
-	[RCPT_DEFERRED] = "deferred",
-	[RCPT_HELD] = "held",
-	[RCPT_DELIVERED] = "delivered",
-	[RCPT_BOUNCED] = "bounced",
-	[RCPT_REMOVED] = "removed",
-	[RCPT_QUARANTINED] = "quarantined",
-};
-
 /* Takes what it needs off *left; -1: it does not fit. */
 static int
 add(struct queue *q, const struct entry *e, const struct trace_event *ev,
@@ -49,7 +39,7 @@ add_rcpt(struct queue *q, struct entry *e, struct rcpt *r, size_t *left)
 	    &(struct trace_event){
 		.kind = TRACE_ENDED,
 		.texts = { str_head(rcpt_to(r), ADDRESS_CUT),
-		    str_of(states[r->state]),
+		    str_of(rcpt_state_name(r)),
 		    str_head(word_str(r->action), WORD_CUT),
 		    str_head(word_str(r->relay), RELAY_CUT),
 		    str_head(word_str(r->reply), REPLY_CUT) },

@@ -28,16 +28,6 @@ struct tracing {
 	struct buf text;
 };
 
-static const char *const state_names[] = {
-	[RCPT_ACTIVE] = "active",
-	[RCPT_DEFERRED] = "deferred",
-	[RCPT_HELD] = "held",
-	[RCPT_DELIVERED] = "delivered",
-	[RCPT_BOUNCED] = "bounced",
-	[RCPT_REMOVED] = "removed",
-	[RCPT_QUARANTINED] = "quarantined",
-};
-
 static struct entry *
 entry_of(const struct tracing *tr)
 {
@@ -126,7 +116,7 @@ tell_state(struct tracing *tr, const struct rcpt *r)
 
 	buf_reset(&tr->text);
 	add_pair(&tr->text, "to", rcpt_to(r));
-	add_pair(&tr->text, "state", str_of(state_names[r->state]));
+	add_pair(&tr->text, "state", str_of(rcpt_state_name(r)));
 	add_pair(&tr->text, "action", word_str(r->action));
 	add_pair(&tr->text, "relay", word_str(r->relay));
 	add_pair(&tr->text, "reply", word_str(r->reply));

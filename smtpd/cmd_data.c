@@ -53,16 +53,8 @@ data_check(const struct session *s, struct command *c)
 enum stage
 data_limits(const struct session *s, struct command *c)
 {
-	const char *why, *reply = from_queue_refusal(&why);
-
 	(void)s;
-	if (reply != NULL)
-		return command_refuse(c, why, reply);
-	if (from_queue_is_full()) {
-		from_queue_wait(c);
-		return STAGE_WAITING;
-	}
-	return STAGE_GO;
+	return from_queue_check(c);
 }
 
 /* Bare newlines are forgiven to the sources listed for it. */

@@ -62,14 +62,7 @@ mail_limits(const struct session *s, struct command *c)
 	if (c->params.has_size && c->params.size > limits_message_size(s))
 		return command_refuse(
 		    c, "size", "552 5.3.4 Message is too big");
-	reply = from_queue_refusal(&why);
-	if (reply != NULL)
-		return command_refuse(c, why, reply);
-	if (from_queue_is_full()) {
-		from_queue_wait(c);
-		return STAGE_WAITING;
-	}
-	return STAGE_GO;
+	return from_queue_check(c);
 }
 
 enum stage

@@ -187,8 +187,8 @@ from_queue_generation(void)
 	return generation;
 }
 
-const char *
-from_queue_refusal(const char **why)
+static const char *
+refusal(const char **why)
 {
 	if (from_queue_channel() == NULL) {
 		*why = "no-queue";
@@ -207,14 +207,15 @@ from_queue_refusal(const char **why)
 	return NULL;
 }
 
-bool
-from_queue_is_full(void)
+enum stage
+from_queue_check(struct command *c)
 {
-	return from_queue_channel() != NULL && channel_is_full(channel);
-}
+	const char *why, *reply = refusal(&why);
 
-void
-from_queue_wait(struct command *c)
-{
+	if (reply != NULL)
+		return command_refuse(c, why, reply);
+	if (!channel_is_full(channel))
+		return STAGE_GO;
 	command_wait(c, &waiting, SESSION_BUSY);
+	return STAGE_WAITING;
 }

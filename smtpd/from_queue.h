@@ -5,13 +5,12 @@
 #ifndef POSTERN_SMTPD_FROM_QUEUE_H
 #define POSTERN_SMTPD_FROM_QUEUE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/base/loop.h"
+#include "smtpd/command.h"
 
 struct channel;
-struct command;
 
 /* A channel over fd (taken); the one before is dead. */
 struct channel *from_queue_start(struct loop *l, int fd);
@@ -27,12 +26,8 @@ void from_queue_stop(void);
 struct channel *from_queue_channel(void);
 /* Counts channels: what belongs to an earlier one is void. */
 uint64_t from_queue_generation(void);
-/* Why no mail can be taken now, as a reply to MAIL with its one word; NULL
- * when it can. */
-const char *from_queue_refusal(const char **why);
-/* More waits to be sent than should. */
-bool from_queue_is_full(void);
-/* command_resume when there is room, or no channel any more. */
-void from_queue_wait(struct command *c);
+/* Can mail be taken now? Refuses it otherwise, or lets it wait until there is
+ * room, or no channel any more. */
+enum stage from_queue_check(struct command *c);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/clock.h"
-#include "lib/base/tree.h"
+#include "lib/ipc/asked.h"
 #include "lib/ipc/channel.h"
 #include "lib/net/tls.h"
 
@@ -44,78 +44,50 @@ can_ask(enum vault_instance instance, size_t most)
 
 /* --- questions --- */
 
-/* Under an id of our own: those of two channels, one after the other, are the
- * same. */
 struct question {
-	RB_ENTRY(question) entry;
-	uint64_t id;
-	uint64_t due_ms;   /* of a signature: monotonic */
-	bool is_cancelled; /* it is answered nevertheless, and freed then */
-	vault_fn *fn;      /* about a password */
-	void *ctx;         /* of fn; or the job of TLS */
+	struct asked asked; /* the first member */
+	uint64_t due_ms;    /* of a signature: monotonic */
+	vault_fn *fn;       /* about a password */
+	void *ctx;          /* of fn; or the job of TLS */
 };
 
-static int
-compare(struct question *a, struct question *b)
-{
-	return a->id < b->id ? -1 : a->id > b->id;
-}
-
-static RB_HEAD(questions, question) questions = RB_INITIALIZER(&questions);
-TREE_DEFINE(questions, question, entry, compare)
+static struct asked_tree signatures = RB_INITIALIZER(&signatures);
+static struct asked_tree passwords = RB_INITIALIZER(&passwords);
 
 static struct question *
-question_new(vault_fn *fn, void *ctx, uint64_t *id)
+question_new(struct asked_tree *t, vault_fn *fn, void *ctx, uint64_t *id)
 {
-	static uint64_t last;
 	struct question *q = xcalloc(1, sizeof(*q));
-	q->id = *id = ++last;
+	*id = asked_add(t, &q->asked);
 	q->fn = fn;
 	q->ctx = ctx;
-	RB_INSERT(questions, &questions, q);
 	return q;
-}
-
-static void
-cancel(uint64_t id)
-{
-	struct question like = { .id = id };
-	struct question *q = RB_FIND(questions, &questions, &like);
-	if (q == NULL)
-		return;
-	RB_REMOVE(questions, &questions, q);
-	q->is_cancelled = true;
-}
-
-/* Before its answer is passed on. True: somebody still waits for it. */
-static bool
-question_end(struct question *q)
-{
-	if (q->is_cancelled)
-		return false;
-	RB_REMOVE(questions, &questions, q);
-	return true;
 }
 
 /* --- signatures: TLS' signer --- */
 
 static struct timer *patience;
 
-/* Those that were asked for too long ago fail; the oldest come first. */
+static void
+cancel_signature(uint64_t id)
+{
+	asked_cancel(&signatures, id);
+}
+
+/* Those that were asked for too long ago fail. */
 static void
 on_impatience(void *unused)
 {
 	uint64_t now_ms = clock_mono_ms();
-	struct question *q, *next;
+	struct asked *oldest;
 	(void)unused;
-	RB_FOREACH_SAFE(q, questions, &questions, next) {
-		if (q->fn != NULL)
-			continue;
+	while ((oldest = asked_oldest(&signatures)) != NULL) {
+		struct question *q = (struct question *)oldest;
 		if (q->due_ms > now_ms) {
 			timer_set(patience, q->due_ms - now_ms);
 			return;
 		}
-		cancel(q->id);
+		cancel_signature(oldest->id);
 		tls_job_done(q->ctx, STR(""));
 	}
 }
@@ -126,7 +98,7 @@ on_signed(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	struct question *q = ctx;
 	const struct answer_signed *m = msg;
 	bool is = fault == NULL && type == TYPE_answer_signed;
-	if (question_end(q))
+	if (asked_end(&signatures, &q->asked))
 		tls_job_done(q->ctx, is ? m->output : STR(""));
 	free(q);
 }
@@ -140,7 +112,7 @@ sign(struct tls_job *job, const uint8_t key[static TLS_KEY_ID],
 		.input = input };
 	if (input.len > VAULT_SIGN_MAX || !can_ask(VAULT_KEYS, SIGNATURES_MAX))
 		return -1;
-	struct question *q = question_new(NULL, job, cancel_id);
+	struct question *q = question_new(&signatures, NULL, job, cancel_id);
 	q->due_ms = clock_mono_ms() + SIGNATURE_MS;
 	if (!timer_is_set(patience))
 		timer_set(patience, SIGNATURE_MS);
@@ -181,7 +153,7 @@ on_answer(void *ctx, const struct fault *fault, uint16_t type, const void *msg)
 	struct vault_answer a = { .verdict = VAULT_FAULT };
 	if (fault == NULL)
 		read_answer(type, msg, &a);
-	if (question_end(q))
+	if (asked_end(&passwords, &q->asked))
 		q->fn(q->ctx, &a);
 	free(q);
 }
@@ -192,7 +164,7 @@ ask(uint16_t type, const void *msg, vault_fn *fn, void *ctx, uint64_t *id)
 	if (!can_ask(VAULT_PASSWORDS, PASSWORDS_MAX))
 		return -1;
 	channel_ask(channels[VAULT_PASSWORDS], type, msg, on_answer,
-	    question_new(fn, ctx, id));
+	    question_new(&passwords, fn, ctx, id));
 	return 0;
 }
 
@@ -220,7 +192,7 @@ from_vault_scram_proof(
 void
 from_vault_cancel(uint64_t id)
 {
-	cancel(id);
+	asked_cancel(&passwords, id);
 }
 
 /* --- the channels --- */
@@ -241,7 +213,7 @@ from_vault_start(struct loop *l, uint16_t instance, int fd)
 	if (patience == NULL)
 		patience = timer_new(l, on_impatience, NULL);
 	if (instance == VAULT_KEYS)
-		tls_set_signer(sign, cancel);
+		tls_set_signer(sign, cancel_signature);
 	else
 		channel_set_secret(*mine);
 	return *mine;

@@ -70,7 +70,7 @@ static struct config *config;
 static int reserve = -1;
 static bool started, stopped;
 
-static const char busy[] = "421 4.3.2 Too busy, try again later\r\n";
+static const char busy[] = "421 4.3.2 Too busy, try again later";
 
 /* reply NULL: without a word. */
 static void
@@ -89,6 +89,24 @@ turn_away(int fd, const char *reply)
 	close(fd);
 }
 
+static const struct listener *
+find_listener(uint32_t id)
+{
+	if (config == NULL || id >= config->nlisteners)
+		return NULL;
+	return &config->listeners[id];
+}
+
+/* Who expects TLS has no use for words (RFC 8314 3.3: not one in the clear). */
+static bool
+has_words(const struct door *d)
+{
+	const struct listener *l = find_listener(d->id);
+
+	return l == NULL ? d->id != LISTEN_LEFT_SMTPS :
+			   (l->flags & LISTENER_SMTPS) == 0;
+}
+
 /* No descriptor is left: answers one client with the one kept back. False
  * when not even that goes. */
 static bool
@@ -100,22 +118,12 @@ answer_with_reserve(struct door *d)
 		return false;
 	close(reserve);
 	fd = accept4(d->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		close(fd);
-	}
+	if (fd >= 0)
+		turn_away(fd, has_words(d) ? busy : NULL);
 	reserve = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
 	log_warn(NULL, "descriptors", "listener=%s why=%s", log_cstr(d->name),
 	    log_cstr("none left, a client was sent away"));
 	return fd >= 0 && reserve >= 0;
-}
-
-static const struct listener *
-find_listener(uint32_t id)
-{
-	if (config == NULL || id >= config->nlisteners)
-		return NULL;
-	return &config->listeners[id];
 }
 
 static uint32_t
@@ -154,7 +162,9 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 	struct entrance e;
 
 	if (l == NULL) {
-		turn_away(fd, "421 4.3.2 Not ready, try again later");
+		turn_away(fd, has_words(d) ?
+				  "421 4.3.2 Not ready, try again later" :
+				  NULL);
 		return;
 	}
 	if (l->flags & LISTENER_SUBMIT || ss->ss_family == AF_UNIX) {
@@ -169,9 +179,7 @@ admit(struct door *d, int fd, const struct sockaddr_storage *ss, socklen_t len)
 		entrance_ask(&e, config, l, &a.client);
 	if (e.reply != NULL) {
 		refused(d, &a.client, &e);
-		/* Who expects TLS has no use for words. */
-		turn_away(
-		    fd, (l->flags & LISTENER_SMTPS) != 0 ? NULL : e.reply);
+		turn_away(fd, has_words(d) ? e.reply : NULL);
 		return;
 	}
 	a.trusted = e.trusted;
@@ -471,7 +479,7 @@ listener_start(void)
 
 	started = true;
 	LIST_FOREACH_SAFE(d, &doors, entry, after) {
-		if (d->id != LISTEN_LEFT) {
+		if (d->id != LISTEN_LEFT && d->id != LISTEN_LEFT_SMTPS) {
 			loop_fd_want(d->watch, LOOP_READ);
 			continue;
 		}

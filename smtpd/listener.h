@@ -18,7 +18,7 @@ void listener_set_config(struct config *c);
 /* That one; NULL before the first. */
 struct config *listener_config(void);
 /* Accepts from now on; who waits at a socket that came as LISTEN_LEFT is told
- * to come back, and it is closed. */
+ * to come back (or as LISTEN_LEFT_SMTPS: is not), and it is closed. */
 void listener_start(void);
 /* Another gateway goes on with them: lets in who waits, then as
  * listener_stop. */

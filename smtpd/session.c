@@ -420,10 +420,18 @@ session_new(const struct session_args *a)
 	return s;
 }
 
+/* Where the client expects TLS first, and it has not begun. */
+static bool
+is_mute(const struct session *s)
+{
+	return (s->listener->flags & LISTENER_SMTPS) != 0 &&
+	       s->state != SESSION_HANDSHAKE && !secure_is_on(s);
+}
+
 void
 session_say(struct session *s, const char *reply)
 {
-	if (s->stream == NULL || s->broken)
+	if (s->stream == NULL || s->broken || is_mute(s))
 		return;
 	recorder_reply(s, reply);
 	stream_write(s->stream, reply, strlen(reply));

@@ -15,6 +15,7 @@ struct guest {
 	struct bufferevent *bev; /* one reference; NULL: a free place */
 	uint64_t until_ms;       /* it has to have asked */
 	bool is_asking;          /* it waits for us, not we for it */
+	bool was_answered;
 };
 
 static struct {
@@ -22,7 +23,14 @@ static struct {
 	struct evconnlistener *door;
 	struct timer *sweep, *shut; /* shut: until the door is tried again */
 	struct guest all[GUESTS_MAX];
+	uint64_t end_ms; /* when the end began; 0: it has not */
 } house;
+
+static uint64_t
+patience_ms(void)
+{
+	return house.end_ms > 0 ? GUEST_LAST_MS : GUEST_PATIENCE_MS;
+}
 
 /* evhttp takes its callbacks off when it is through with one; and puts them
  * on right behind guest_new. */
@@ -52,6 +60,24 @@ send_away(struct guest *g)
 	let_go(g);
 }
 
+/* It has its answer, and may never ask again. */
+static bool
+is_idle(const struct guest *g)
+{
+	return g->was_answered && !g->is_asking &&
+	       evbuffer_get_length(bufferevent_get_input(g->bev)) == 0 &&
+	       evbuffer_get_length(bufferevent_get_output(g->bev)) == 0;
+}
+
+static bool
+is_over(const struct guest *g, uint64_t now)
+{
+	if (house.end_ms > 0 && now >= house.end_ms + GUEST_LAST_IDLE_MS &&
+	    is_idle(g))
+		return true;
+	return !g->is_asking && now >= g->until_ms;
+}
+
 static size_t
 sweep(void)
 {
@@ -65,7 +91,7 @@ sweep(void)
 			continue;
 		if (is_gone(g))
 			let_go(g);
-		else if (!g->is_asking && now >= g->until_ms)
+		else if (is_over(g, now))
 			send_away(g);
 		n += g->bev != NULL;
 	}
@@ -85,7 +111,7 @@ static bool
 may_go(const struct guest *g)
 {
 	return !g->is_asking && g->until_ms + GUEST_GRACE_MS <=
-				    loop_now_ms(house.loop) + GUEST_PATIENCE_MS;
+				    loop_now_ms(house.loop) + patience_ms();
 }
 
 /* A place for a newcomer: a free one, or that of who is silent longest. NULL:
@@ -111,6 +137,8 @@ find_place(void)
 static void
 mind_door(void)
 {
+	if (house.door == NULL)
+		return;
 	if (find_place() != NULL) {
 		evconnlistener_enable(house.door);
 		return;
@@ -145,7 +173,7 @@ guest_new(struct event_base *base, void *unused)
 		send_away(g);
 	bufferevent_incref(bev);
 	g->bev = bev;
-	g->until_ms = loop_now_ms(house.loop) + GUEST_PATIENCE_MS;
+	g->until_ms = loop_now_ms(house.loop) + patience_ms();
 	if (!timer_is_set(house.sweep))
 		timer_set(house.sweep, SWEEP_MS);
 	mind_door();
@@ -178,7 +206,8 @@ guest_answered(const struct bufferevent *bev)
 	if (g == NULL)
 		return;
 	g->is_asking = false;
-	g->until_ms = loop_now_ms(house.loop) + GUEST_PATIENCE_MS;
+	g->was_answered = true;
+	g->until_ms = loop_now_ms(house.loop) + patience_ms();
 }
 
 size_t
@@ -192,8 +221,26 @@ guests_are_full(void)
 {
 	for (size_t i = 0; i < GUESTS_MAX; i++)
 		if (house.all[i].bev == NULL)
-			return false;
+			return house.end_ms > 0;
 	return true;
+}
+
+void
+guests_end(void)
+{
+	uint64_t until;
+
+	house.end_ms = loop_now_ms(house.loop);
+	until = house.end_ms + GUEST_LAST_MS;
+	for (size_t i = 0; i < GUESTS_MAX; i++)
+		if (house.all[i].until_ms > until)
+			house.all[i].until_ms = until;
+}
+
+void
+guests_shut(void)
+{
+	house.door = NULL;
 }
 
 void
@@ -201,6 +248,7 @@ guests_start(struct loop *l, struct evconnlistener *door)
 {
 	house.loop = l;
 	house.door = door;
+	house.end_ms = 0;
 	house.sweep = timer_new(l, on_sweep, NULL);
 	house.shut = timer_new(l, on_shut, NULL);
 }

@@ -28,6 +28,10 @@ enum {
 	GUEST_PATIENCE_MS = 10000,
 	/* Nobody goes before he had the time to say what he came for. */
 	GUEST_GRACE_MS = 100,
+	/* At the end: for a whole request to come, and for its answer to be
+	 * read; and for who was answered and has not begun another one. */
+	GUEST_LAST_MS = 2000,
+	GUEST_LAST_IDLE_MS = 200,
 	/* Of what it says, waiting to be looked at. */
 	GUEST_BYTES_MAX = 65536
 };
@@ -41,7 +45,11 @@ struct bufferevent *guest_new(struct event_base *base, void *unused);
 void guest_asks(const struct bufferevent *bev);
 void guest_answered(const struct bufferevent *bev);
 size_t guests_count(void);
-/* No place is free: who is answered has to go. */
+/* No place is free, or it is the end: who is answered has to go. */
 bool guests_are_full(void);
+/* From here on nobody stays longer than he has to. */
+void guests_end(void);
+/* The door is gone. */
+void guests_shut(void);
 
 #endif

@@ -54,6 +54,20 @@ on_go(struct fault *why)
 	return 0;
 }
 
+static void
+on_end(void)
+{
+	child_exit();
+}
+
+/* Who asked gets his answer. */
+static void
+on_stop(uint32_t grace_ms)
+{
+	(void)grace_ms;
+	server_end(on_end);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -64,6 +78,7 @@ main(int argc, char **argv)
 		.on_listen = on_listen,
 		.on_peer = on_peer,
 		.on_go = on_go,
+		.on_stop = on_stop,
 	};
 
 	child_main(argc, argv, &ops);

@@ -4,6 +4,7 @@
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,12 @@ enum {
 	STATUS_BAD_METHOD = 405,
 	STATUS_UNAVAILABLE = 503,
 	METHODS_ALL = 0xffff, /* refused by us, with better words */
-	ACCEPT_PAUSE_MS = 1000
+	ACCEPT_PAUSE_MS = 1000,
+	/* At the end: how often we look whether it has come; and how long the
+	 * door stays open for those who wait there. When the next process has
+	 * it, there may be no end of them, and it takes the rest. */
+	END_LOOK_MS = 10,
+	END_DOOR_MS = 1000
 };
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -42,7 +48,10 @@ static struct {
 	struct evhttp *http;
 	struct evhttp_bound_socket *door;
 	struct timer *pause; /* until accepting is tried again */
-	int fd;              /* until it is the door's; -1 */
+	struct timer *end;   /* until we look again whether it has come */
+	uint64_t shut_ms;    /* then the door is shut, whoever waits there */
+	void (*on_end)(void);
+	int fd; /* until it is the door's; -1 */
 } server = { .fd = -1 };
 
 struct counter *
@@ -209,6 +218,37 @@ on_accept_error(struct evconnlistener *door, void *unused)
 	timer_set(server.pause, ACCEPT_PAUSE_MS);
 }
 
+static bool
+is_somebody_waiting(void)
+{
+	struct pollfd p = { .fd = evhttp_bound_socket_get_fd(server.door),
+		.events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static void
+shut(void)
+{
+	guests_shut();
+	evhttp_del_accept_socket(server.http, server.door);
+	server.door = NULL;
+}
+
+static void
+on_look(void *ctx)
+{
+	(void)ctx;
+	if (server.door != NULL &&
+	    (loop_now_ms(server.loop) >= server.shut_ms ||
+		!is_somebody_waiting()))
+		shut();
+	if (server.door == NULL && guests_count() == 0)
+		server.on_end();
+	else
+		timer_set(server.end, END_LOOK_MS);
+}
+
 void
 server_init(struct loop *l)
 {
@@ -241,9 +281,19 @@ server_start(void)
 		fatal("out of memory");
 	server.fd = -1;
 	server.pause = timer_new(server.loop, on_pause_over, NULL);
+	server.end = timer_new(server.loop, on_look, NULL);
 	evconnlistener_set_error_cb(listener(), on_accept_error);
 	guests_start(server.loop, listener());
 	return 0;
+}
+
+void
+server_end(void (*on_end)(void))
+{
+	server.on_end = on_end;
+	server.shut_ms = loop_now_ms(server.loop) + END_DOOR_MS;
+	guests_end();
+	on_look(NULL);
 }
 
 void
@@ -253,5 +303,6 @@ server_stop(void)
 	server.http = NULL;
 	server.door = NULL;
 	timer_free(&server.pause);
+	timer_free(&server.end);
 	guests_stop();
 }

@@ -15,6 +15,9 @@ void server_init(struct loop *l);
 void server_set(int fd);
 /* 0, or -1: there is no socket. */
 int server_start(void);
+/* Lets in who waits at the door, shuts it, answers all of them, and then calls
+ * back, perhaps at once. */
+void server_end(void (*on_end)(void));
 /* Nobody comes in any more, and who is there goes; for tests. */
 void server_stop(void);
 

@@ -6,57 +6,20 @@ import os
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
-import machine  # noqa: E402
 from machine import Machine  # noqa: E402
+from packaged import *  # noqa: E402,F401,F403
 from realclients import command  # noqa: E402
 
-FIRST, SECOND = "0.1~test1", "0.1~test2"
 # Beside what the package needs: who rotates logs.
 MORE = ("logrotate",)
 RUNNING = ("/usr/sbin/posternd", "/usr/libexec/postern/")
 LIFE = "/var/spool/postern", "/etc/postern/postern.conf"
-TO_NEXT_HOP = '''
-action out relay to "smtp://127.0.0.1:2525"
-match from local for domain { "example.net" } action out
-queue retry 1h
-'''
-
-
-def built(version):
-    """The folder with the packages of this version; made once a run."""
-    machine.check()
-    if not glob.glob(f"{BUILD}/deb/postern_{version}_*.deb") or \
-            version not in _built:
-        code, out = command("make", "-s", "-C", TOP, f"B={BUILD}", "deb",
-                            f"DEB_VERSION={version}", limit=900)
-        equal(code, 0, out)
-        _built.add(version)
-    return f"{BUILD}/deb"
-
-
-_built = set()
-
-
-def files(version):
-    folder = built(version)
-    return (glob.glob(f"{folder}/postern_{version}_*.deb") +
-            glob.glob(f"{folder}/postern-mta_{version}_*.deb"))
-
-
-def tree():
-    """All there is but for what is built."""
-    found = set()
-    for path, folders, names in os.walk(TOP):
-        folders[:] = [f for f in folders
-                      if f not in ("build", ".git", "__pycache__")]
-        found.update(os.path.join(path, n) for n in names)
-    return found
 
 
 @test
 def is_built():
     before = tree()
-    folder = built(FIRST)
+    folder = make_packages(FIRST)
     equal(tree() - before, set(), "files beside the build")
     code, out = command(
         "lintian", "--allow-root", "--fail-on", "error,warning",
@@ -70,68 +33,6 @@ def running(m):
 
 def exists(m, path):
     return os.path.lexists(m.path(path))
-
-
-def read(m, path):
-    with open(m.path(path), "rb") as f:
-        return f.read().decode()
-
-
-def status(m):
-    return json.loads(m.run("posternctl", "-j", "show", "status"))
-
-
-def queue(m):
-    return json.loads(m.run("posternctl", "-j", "show", "queue"))
-
-
-def send(m, to, token):
-    """Hands a mail in on port 25; the last reply."""
-    with m.network():
-        c = Client("127.0.0.1", 25, helo="client.example")
-    code, text = c.cmd("MAIL FROM:<luke@example.org>")
-    equal(code, 250, text)
-    code, text = c.cmd(f"RCPT TO:<{to}>")
-    if code == 250:
-        equal(c.cmd("DATA")[0], 354, "DATA")
-        code, text = c.cmd(f"Subject: {token}\r\n\r\nhello\r\n.")
-    c.cmd("QUIT")
-    return code, text
-
-
-def letters(m, box):
-    return [open(p, "rb").read()
-            for p in glob.glob(m.path(f"/var/mail/postern/{box}/new/*"))]
-
-
-def wait_letter(m, box, token):
-    wait_until(lambda: any(token.encode() in l for l in letters(m, box)),
-               f"a mail {token} for {box}")
-
-
-def add_relay(m):
-    with open(m.path("/etc/postern/postern.conf"), "a") as f:
-        f.write(TO_NEXT_HOP)
-    match(m.run("posternctl", "reload"), "reloaded")
-
-
-def put_off(m, token):
-    """A mail that waits for a next hop that is not there."""
-    equal(send(m, "x@example.net", token)[0], 250, token)
-    wait_until(lambda: [q["state"] for q in queue(m)] == ["deferred"],
-               "a mail that waits")
-
-
-def arrives(m, token):
-    """Now the next hop is there."""
-    with m.network():
-        mx = MX("127.0.0.1", port=2525)
-    try:
-        m.run("posternctl", "flush", "all")
-        match(mx.wait(1)[0].data, token.encode(), "what arrived")
-        wait_until(lambda: queue(m) == [], "an empty queue")
-    finally:
-        mx.close()
 
 
 # --- its steps ---

@@ -1,7 +1,7 @@
 """A Debian of its own: a root made by debootstrap, in namespaces (files,
 processes, network, name) of its own, so that packages can be installed and
 services started without the host noticing. No init runs in it, only what
-collects its dead."""
+collects its dead; one with systemd is in booted.py."""
 import contextlib
 import ctypes
 import hashlib
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from postern import DEADLINE, PEERS, ROOT, Skip
+from postern import DEADLINE, PEERS, ROOT, Skip, children
 
 SUITE = "bookworm"
 NEEDED = ("debootstrap", "dpkg-buildpackage", "dh", "unshare", "nsenter", "ip")
@@ -75,9 +75,10 @@ def _depends(deb):
     return out
 
 
-def _make_base(path, deb, more):
-    """A tar of a minimal system, with the packages that deb needs, and more,
-    beside it: nothing is fetched when they are installed later."""
+def _make_base(path, deb, more, present):
+    """A tar of a minimal system, with the packages of present, and those that
+    deb needs, and more, beside it: nothing is fetched when they are installed
+    later."""
     with tempfile.TemporaryDirectory(prefix="postern-base-") as top:
         root = f"{top}/root"
         code, out = _run("debootstrap", "--variant=minbase", SUITE, root,
@@ -91,7 +92,8 @@ def _make_base(path, deb, more):
             'cp /etc/resolv.conf "$0/etc/resolv.conf"; '
             'mount -t proc proc "$0/proc"; chroot "$0" sh -ec "'
             'rm -f /etc/apt/apt.conf.d/docker-clean; apt-get update -q; '
-            'apt-get install -y -q -d --no-install-recommends /tmp/it.deb '
+            f'apt-get install -y -q --no-install-recommends {" ".join(present)}'
+            '; apt-get install -y -q -d --no-install-recommends /tmp/it.deb '
             f'{" ".join(more)}; rm /tmp/it.deb"', root, env=ENV)
         if code:
             raise Skip("no packages from the archive: " +
@@ -104,14 +106,18 @@ def _make_base(path, deb, more):
 
 class Machine:
     """With the base for deb; a context, gone when it ends."""
+    present = ()  # packages that are installed from the beginning
 
     def __init__(self, deb, more=()):
         check()
-        key = hashlib.sha256((_depends(deb) + " ".join(more)).encode())
+        what = _depends(deb) + " ".join(more)
+        if self.present:
+            what += "\n" + " ".join(self.present)
+        key = hashlib.sha256(what.encode())
         base = f"{PEERS}/debian-{SUITE}-{key.hexdigest()[:12]}.tar"
         os.makedirs(PEERS, exist_ok=True)
         if not os.path.exists(base):
-            _make_base(base, deb, more)
+            _make_base(base, deb, more, self.present)
         self.top = tempfile.mkdtemp(prefix="postern-machine-")
         self.root = f"{self.top}/root"
         os.mkdir(self.root, 0o755)
@@ -128,8 +134,7 @@ class Machine:
              FIRST], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.proc.stdout.readline() != b"up\n":
             raise Skip("no namespaces of our own here")
-        with open(f"/proc/{self.proc.pid}/task/{self.proc.pid}/children") as f:
-            self.first = int(f.read().split()[0])
+        self.first = children(self.proc.pid)[0]
 
     def __enter__(self):
         return self
@@ -150,6 +155,10 @@ class Machine:
             f.write(POLICY.format(101 if are_forbidden else 0))
         os.chmod(path, 0o755)
 
+    def _inside(self, *argv):
+        return ["nsenter", f"--target={self.first}", "--mount", "--net",
+                "--uts", "--ipc", "--pid", "chroot", self.root, *argv]
+
     def run(self, *argv, user=None, stdin=b"", code=0):
         """What it printed, on both; its exit status has to be code (None:
         any)."""
@@ -159,10 +168,8 @@ class Machine:
         # Not a pipe: a service that is started may keep it open.
         with tempfile.TemporaryFile() as f:
             p = subprocess.run(
-                ["nsenter", f"--target={self.first}", "--mount", "--net",
-                 "--uts", "--ipc", "--pid", "chroot", self.root, *argv],
-                input=stdin, stdout=f, stderr=subprocess.STDOUT, env=ENV,
-                timeout=3 * DEADLINE)
+                self._inside(*argv), input=stdin, stdout=f,
+                stderr=subprocess.STDOUT, env=ENV, timeout=3 * DEADLINE)
             f.seek(0)
             out = f.read().decode("utf-8", "replace")
         if code is not None and p.returncode != code:

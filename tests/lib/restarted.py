@@ -2,13 +2,14 @@
 import os
 import shutil
 import signal
+import threading
 
 from filtered import LIMITS
 from load import Load
-from postern import BUILD, equal
+from postern import BUILD, DEADLINE, Reply, equal, token_of
 
-__all__ = ["CONF", "Load", "installed", "refused", "replace", "restart",
-           "retired", "smtpds"]
+__all__ = ["CONF", "Later", "Load", "arrived", "data_and_chunks", "installed",
+           "refused", "replace", "restart", "retired", "smtpds"]
 
 CONF = LIMITS + '''
 queue retry 1s
@@ -45,6 +46,38 @@ def retired(gw):
 
 def smtpds(gw):
     return [p for p in retired(gw) if p["role"] == "smtpd"]
+
+
+class Later(Reply):
+    """Says it when it is let."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.go = threading.Event()
+
+    def play(self, conn):
+        conn.mx.stalled.set()
+        self.go.wait(DEADLINE)
+        return super().play(conn)
+
+
+def data_and_chunks(gw):
+    """Two clients: one that has said DATA, one whose turn is BDAT."""
+    clients = [gw.client(helo="client.example") for _ in range(2)]
+    for c in clients:
+        c.want("MAIL FROM:<a@client.example>", 250)
+        c.want("RCPT TO:<r@example.net>", 250)
+    clients[0].want("DATA", 354)
+    return clients
+
+
+def arrived(gw, ledger, hop, letters):
+    """All mail did, and nothing is missing in these, by their tokens."""
+    gw.wait_empty()
+    ledger.check(gw, sinks=[hop])
+    sent = {token_of(m.data): m.data for m in hop.mails()}
+    for token, want in letters.items():
+        equal(sent[token].endswith(want), True, f"all of {token}")
 
 
 def installed(gw):

@@ -141,11 +141,12 @@ def what_makes_no_sense():
                 (["block", "0.0.0.0/0"], 1, "-y"),
                 (["block", "::/3"], 1, "-y"),
                 (["block", "192.0.2.1", "for", "ever"], 2, "duration"),
-                (["block", "192.0.2.1", "for"], 2, "usage"),
-                (["block", "192.0.2.1", "because", "x"], 2, "usage"),
+                (["block", "192.0.2.1", "for"], 2, "for: a value is missing"),
+                (["block", "192.0.2.1", "because", "x"], 2,
+                 "what is because"),
                 (["block", "192.0.2.1", "reason", "a\nb"], 1, "one line"),
                 (["unblock", "192.0.2.1"], 1, "no entry"),
-                (["block"], 2, "usage")):
+                (["block"], 2, "argument is missing")):
             code, _, err = gw.ctl(*args)
             equal(code, status, f"{args}: {err}")
             match(err, words, str(args))

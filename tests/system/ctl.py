@@ -528,6 +528,27 @@ def usage():
                                 "b", "c", stdin=b"")
         equal((code, out), (2, ""), name)
         assert err, name
+    for argv, why in (
+            (("stop", "x"), "x: one argument too many"),
+            (("trace",), "an argument is missing"),
+            (("pause", "x"), "what is x?"),
+            (("pause", "domain"), "domain: a value is missing"),
+            (("pause", "smtp", "x"), "what is x?"),
+            (("resume", "smtp", "reason"), "reason: a value is missing"),
+            (("drain", "x", "y"), "what is x?"),
+            (("drain", "reason"), "reason: a value is missing"),
+            (("reload", "x"), "what is x?"),
+            (("reload", "confirm"), "confirm: a value is missing"),
+            (("undo", "x"), "x: not an operation"),
+            (("undo", "1", "x"), "what is x?"),
+            (("undo", "1", "reason"), "reason: a value is missing"),
+            (("send", "a@b", "c@d", "e@f"), "a@b: `-f FROM' comes first"),
+            (("test", "milter", "m" * 65), "longer than 64 bytes: mmm")):
+        code, _, err = gw.ctl(*argv, stdin=b"")
+        equal(code, 2, argv)
+        said, usage = err.split("\n", 1)
+        assert said.startswith(f"posternctl: {why}"), err
+        match(usage, "^usage: posternctl ", argv)
     for argv in ((), ("-x",), ("-s",), ("show",), ("quarantine", "x"),
                  ("help", "banana")):
         code, out, err = gw.ctl(*argv)

@@ -3,7 +3,6 @@
 import os
 import ssl
 import sys
-import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 from secured import *  # noqa: E402,F401,F403
@@ -242,11 +241,7 @@ def a_large_mail_over_ten_restarts():
         load = Load(gw, ledger, n=2)
         size, steps = 50000000, 10
         data, parts = letter("large", size), letter("chunked", size)
-        large, chunked = [gw.client(helo="client.example") for _ in range(2)]
-        for c in (large, chunked):
-            c.want("MAIL FROM:<a@client.example>", 250)
-            c.want("RCPT TO:<r@example.net>", 250)
-        large.want("DATA", 354)
+        large, chunked = data_and_chunks(gw)
         for n in range(steps):
             at, end = n * len(data) // steps, (n + 1) * len(data) // steps
             large.send(data[at:end])
@@ -263,11 +258,7 @@ def a_large_mail_over_ten_restarts():
         chunked.send(f"BDAT {end - at} LAST\r\n".encode() + parts[at:end])
         ledger.ack("chunked", chunked.reply())
         load.stop()
-        gw.wait_empty()
-        ledger.check(gw, sinks=[hop])
-        sent = {token_of(m.data): m.data for m in hop.mails()}
-        for token, want in (("large", data), ("chunked", parts)):
-            equal(sent[token].endswith(want), True, f"all of {token}")
+        arrived(gw, ledger, hop, {"large": data, "chunked": parts})
 
 
 @test
@@ -335,14 +326,8 @@ def bad_from_here_on(gw, hop, ledger):
 def a_configuration_that_breaks_behind_the_check():
     """Clients wait, and sessions go on, until somebody mends it."""
     for kind in ("text", "port", "spool"):
-        go = threading.Event()
-
-        class Later(Reply):
-            def play(self, conn):
-                conn.mx.stalled.set()
-                go.wait(DEADLINE)
-                return super().play(conn)
-        hop, ledger = MX(faults={"dot": Later("250 2.0.0 taken")}), Ledger()
+        taken = Later("250 2.0.0 taken")
+        hop, ledger = MX(faults={"dot": taken}), Ledger()
         gw = Gateway(CONF, {"hop": hop.hop})
         with gw, socket.socket() as s:
             gw.ctl("log", "verbose", check=0)
@@ -360,7 +345,7 @@ def a_configuration_that_breaks_behind_the_check():
                 os.chmod(f"{gw.dir}/spool", 0o755)
                 why = "open to others"
             gw.write_conf()
-            go.set()
+            taken.go.set()
             gw.wait_log(r"parent start why=.*is not there", since=mark)
             gw.log_has(why, since=mark) or gw.wait_log(why, since=mark)
             new = gw.client(greet=False)
@@ -387,21 +372,15 @@ def a_configuration_that_breaks_behind_the_check():
 
 @test
 def stopped_while_it_cannot_start():
-    go = threading.Event()
-
-    class Later(Reply):
-        def play(self, conn):
-            conn.mx.stalled.set()
-            go.wait(DEADLINE)
-            return super().play(conn)
-    hop, ledger = MX(faults={"dot": Later("250 2.0.0 taken")}), Ledger()
+    taken = Later("250 2.0.0 taken")
+    hop, ledger = MX(faults={"dot": taken}), Ledger()
     gw = Gateway(CONF, {"hop": hop.hop})
     with gw:
         gw.ctl("log", "verbose", check=0)
         old, _, mark = bad_from_here_on(gw, hop, ledger)
         gw.conf_text += "banana\n"
         gw.write_conf()
-        go.set()
+        taken.go.set()
         gw.wait_log(r"parent start why=.*is not there", since=mark)
         pids = gw.pids()
         os.kill(gw.proc.pid, signal.SIGTERM)

@@ -62,9 +62,21 @@ def checks_only():
 
 @test
 def wrong_command_lines():
+    """What is wrong, and of which word it is said, before the usage."""
     gw = Gateway(CONF)
-    for args in (("-x",), ("-D", "=1"), ("word",)):
-        equal(run(gw, *args)[0], 2, f"posternd {args}")
+    many = [w for i in range(65) for w in ("-D", f"m{i}=1")]
+    for args, why in ((("-x",), "invalid option -- 'x'"),
+                      (("-D", "foo"), "foo: -D wants name=value"),
+                      (("-D", "=1"), "=1: -D wants a name "),
+                      (("-D", "a b=1"), "a b=1: -D wants a name "),
+                      (many, "m64=1: one -D too many"),
+                      (("word",), "word: not an option")):
+        code, out, err = run(gw, "-n", *args)
+        equal((code, out), (2, ""), f"posternd {args}")
+        said, usage = err.splitlines()
+        assert said.startswith(f"posternd: {why}") or \
+            said.endswith(f"posternd: {why}"), said
+        match(usage, "^usage: posternd ", args)
     gw.remove()
 
 

@@ -64,6 +64,36 @@ def s_client(gw, *more, listener="mx", stdin=b"QUIT\r\n"):
     return p.stdout.decode("utf-8", "replace")
 
 
+# --- doors ---
+
+@test
+def doors_that_are_left():
+    """Who came to one that is no more behind a restart in place is told to
+    come back; but nobody hears a word in the clear who expects TLS."""
+    with Secured() as gw:
+        queue, = gw.role_pids("queue")
+        smtpds = gw.role_pids("smtpd")
+        gw.set_conf("".join(
+            line for line in gw.conf_text.splitlines(True)
+            if not re.search(rf"port ({gw.ports['mx']}|{gw.ports['smtps']}) ",
+                             line)))
+        mark = gw.mark()
+        # Those of before let nobody in any more, and the next are not there
+        # until the queue has ended.
+        os.kill(queue, signal.SIGSTOP)
+        os.kill(gw.proc.pid, signal.SIGUSR2)
+        wait_gone(smtpds)
+        mx, smtps = (socket.create_connection((gw.address, gw.ports[lst]),
+                                              timeout=DEADLINE)
+                     for lst in ("mx", "smtps"))
+        os.kill(queue, signal.SIGCONT)
+        gw.wait_log(r" ready ", since=mark, alive=True)
+        match(rest_of(mx), rb"^421 4\.3\.2 [^\r\n]*\r\n$", "in the clear")
+        equal(rest_of(smtps), b"", "before TLS")
+        mx.close()
+        smtps.close()
+
+
 # --- STARTTLS ---
 
 @test

@@ -2,11 +2,14 @@
 """The HTTP endpoint: metrics for Prometheus, whether the gateway lives and
 whether it takes mail, in each state that it can be in; and whoever comes
 there, he stops neither the others nor the mail."""
+import errno
 import os
 import re
+import select
 import signal
 import socket
 import sys
+import threading
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
 
@@ -477,6 +480,131 @@ def reloaded():
                 p["role"] for p in gw.json("show", "status")["processes"]],
                 "nor in show status")
             c.mail("a@client.example", ["b@here.example"], letter("reload"))
+
+
+def move(gw):
+    """`http` on another port, when the next configuration is written."""
+    old, gw.http = gw.http, free_port(gw.address)
+    gw.values["http"] = gw.http
+    return old
+
+
+def half_asked(gw):
+    """One in the middle of his question, with a process of before."""
+    s = gw.connect()
+    s.sendall(b"GET /health HTTP/1.1\r\n")
+    # They are let in in their order.
+    gw.wait_alive()
+    return s
+
+
+@test
+def answered_at_the_end():
+    """A reload moves the door, or gives it to a process of another user: who
+    is inside is answered, and who waits at the door, by one or the other."""
+    for moves in (True, False):
+        with Web() as gw:
+            gw.wait_ready(200)
+            half = half_asked(gw)
+            pid, = gw.role_pids("web")
+            mark = gw.mark()
+            os.kill(pid, signal.SIGSTOP)
+            # With more of them the slow one would have to go.
+            waiting = [gw.connect() for _ in range(GUESTS_MAX - 4)]
+            for s in waiting:
+                s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n"
+                          b"Connection: close\r\n\r\n")
+            half.sendall(b"Host: x\r\n\r\n")
+            old = move(gw) if moves else None
+            gw.conf_text = gw.head + gw.expand(
+                CONF + ("" if moves else 'web-user "daemon"\n'))
+            gw.write_conf()
+            os.kill(gw.proc.pid, signal.SIGHUP)
+            gw.wait_log(r"parent renew process=web ", mark)
+            late = socket.socket()
+            late.setblocking(False)
+            late.connect_ex((gw.address, old or gw.http))
+            os.kill(pid, signal.SIGCONT)
+            for s in [half] + waiting:
+                status, _, text = split(everything(s))
+                equal((status, text), (200, "ok\n"))
+                s.close()
+            gw.wait_log(r"parent reload result=ok", mark)
+            wait_until(lambda: gw.role_pids("web") not in ([], [pid]),
+                       "another process")
+            gw.wait_alive()
+            assert not moves or refuses(gw, old)
+            # At a door that goes he is not let in, only to be thrown out.
+            wait_until(lambda: select.select([], [late], [], 0)[1],
+                       "what became of him")
+            equal(late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+                  errno.ECONNREFUSED if moves else 0)
+            late.close()
+            equal(gw.log_has(r" died |the grace is over", mark), [])
+
+
+class Scraper(threading.Thread):
+    """Asks again and again where the door is."""
+
+    def __init__(self, gw, path):
+        super().__init__(daemon=True)
+        self.gw, self.path = gw, path
+        self.n, self.wrong, self.stops = 0, [], False
+        self.start()
+
+    def run(self):
+        while not self.stops:
+            port = self.gw.http
+            try:
+                status, _, text = self.once(port)
+                # Control may just be busy.
+                if status not in (200, 503) or not text:
+                    self.wrong.append((status, text))
+                self.n += 1
+            except ConnectionRefusedError as e:
+                if not self.gw.moving and self.gw.http == port:
+                    self.wrong.append(e)
+            except Exception as e:  # a reset, an answer that is none
+                self.wrong.append(e)
+
+    def once(self, port):
+        with self.gw.connect(port) as s:
+            s.sendall(f"GET {self.path} HTTP/1.1\r\nHost: x\r\n"
+                      "Connection: close\r\n\r\n".encode())
+            data = b""
+            while part := s.recv(65536):
+                data += part
+        return split(data)
+
+
+@test
+def scraped_while_reloaded():
+    """Nobody is reset, and nobody gets an empty answer, whatever becomes of
+    the door and who is behind it."""
+    with Web() as gw:
+        gw.wait_ready(200)
+        gw.moving = False
+        scrapers = [Scraper(gw, path) for path in
+                    ("/metrics", "/health", "/ready", "/health")]
+        doors = [gw.http, free_port(gw.address)]
+        for i in range(20):
+            had = [s.n for s in scrapers]
+            user = f'web-user "{("nobody", "daemon")[i // 2 % 2]}"\n'
+            port = doors[i % 4 == 1]
+            gw.moving = port != gw.http
+            gw.values["http"] = port
+            gw.now_is(CONF + user)
+            gw.http = port
+            gw.moving = False
+            wait_until(lambda: all(s.n > n or s.wrong for s, n in
+                                   zip(scrapers, had)), "all to go on")
+        for s in scrapers:
+            s.stops = True
+        for s in scrapers:
+            s.join()
+            equal(s.wrong, [], f"{s.path}, of {s.n}")
+        equal(gw.log_has(r" died |the grace is over"), [])
+        equal(len(gw.log_has(r"parent renew process=web ")), 14)
 
 
 def refuses(gw, port):

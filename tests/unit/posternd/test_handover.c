@@ -31,7 +31,7 @@ fill(struct handover *h, int tcp, int local, int parent, int queue)
 	h->nsockets = 3;
 	h->sockets = xcalloc(3, sizeof(*h->sockets));
 	h->sockets[0] = (struct inherited){
-		.kind = INHERITED_LISTEN, .fd = tcp, .port = 2525
+		.kind = INHERITED_LISTEN, .fd = tcp, .port = 2525, .smtps = true
 	};
 	ck_assert_int_eq(
 	    addr_parse(STR("2001:db8::1"), &h->sockets[0].addr), 0);
@@ -79,6 +79,7 @@ check_same(const struct handover *a, const struct handover *b)
 		ck_assert_int_eq(a->sockets[i].kind, b->sockets[i].kind);
 		ck_assert_int_eq(a->sockets[i].fd, b->sockets[i].fd);
 		ck_assert_int_eq(a->sockets[i].port, b->sockets[i].port);
+		ck_assert_int_eq(a->sockets[i].smtps, b->sockets[i].smtps);
 		if (a->sockets[i].path != NULL)
 			ck_assert_str_eq(
 			    a->sockets[i].path, b->sockets[i].path);
@@ -343,7 +344,7 @@ START_TEST(taken_by_address)
 	ck_assert_uint_eq(
 	    inherited_take(INHERITED_SUBMIT, NULL, 0, path, &fds), 0);
 	local = bound(path);
-	ck_assert_uint_eq(inherited_take_rest(&fds), 1);
+	ck_assert_uint_eq(inherited_take_rest(false, &fds), 1);
 	free(fds);
 	ck_assert_int_eq(access(path, F_OK), 0);
 	inherited_close(true);
@@ -364,12 +365,16 @@ START_TEST(those_that_nobody_took)
 	fill(&h, 800, 810, 820, 830);
 	for (size_t i = 0; i < h.nsockets; i++)
 		inherited_add(&h.sockets[i]);
-	ck_assert_uint_eq(inherited_take_rest(&fds), 2);
-	ck_assert_int_eq(fds[0], 800);
-	ck_assert_int_eq(fds[1], 810);
+	ck_assert_uint_eq(inherited_take_rest(false, &fds), 1);
+	ck_assert_int_eq(fds[0], 810);
 	free(fds);
-	ck_assert_uint_eq(inherited_take_rest(&fds), 0);
-	ck_assert_ptr_null(fds);
+	ck_assert_uint_eq(inherited_take_rest(true, &fds), 1);
+	ck_assert_int_eq(fds[0], 800);
+	free(fds);
+	for (int smtps = 0; smtps <= 1; smtps++) {
+		ck_assert_uint_eq(inherited_take_rest(smtps == 1, &fds), 0);
+		ck_assert_ptr_null(fds);
+	}
 	ck_assert_uint_eq(inherited_take(INHERITED_HTTP, &h.sockets[2].addr,
 			      9100, NULL, &fds),
 	    1);

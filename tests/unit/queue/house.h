@@ -109,7 +109,8 @@ stop_queue(bool orderly)
 	loop_after_cancel(t.loop, &t.q->pace.now);
 	timer_stop(t.q->reports.timer);
 	timer_stop(t.q->blocks.timer);
-	timer_stop(t.q->pauses.again);
+	timer_stop(t.q->blocks.list.again);
+	timer_stop(t.q->pauses.list.again);
 	timer_stop(t.q->tls_reporting.save);
 	timer_stop(t.q->tls_reporting.look);
 	loop_after_cancel(t.loop, &t.q->refilter.run);

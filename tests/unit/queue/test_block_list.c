@@ -274,10 +274,11 @@ START_TEST(unsaved)
 	block("192.0.2.1", false, 0, "");
 	ck_assert_uint_eq(t.done.code, ANSWER_UNAVAILABLE);
 	ck_assert_str_eq(list(), "deny 192.0.2.1/32 7 \n");
-	ck_assert(t.q->blocks.unsaved);
+	ck_assert(timer_is_set(t.q->blocks.list.again));
 	ck_assert_int_eq(rmdir(name), 0);
 	block("192.0.2.2", false, 0, "");
 	ck_assert_uint_eq(t.done.code, ANSWER_OK);
+	ck_assert(!timer_is_set(t.q->blocks.list.again));
 	restart();
 	ck_assert_str_eq(
 	    list(), "deny 192.0.2.1/32 7 \ndeny 192.0.2.2/32 7 \n");

@@ -366,7 +366,8 @@ START_TEST(damaged)
 END_TEST
 
 /* The disk takes nothing: it holds now, and that is what is said. */
-START_TEST(unsaved)
+static void
+pause_unsaved(void)
 {
 	char name[200];
 
@@ -375,10 +376,34 @@ START_TEST(unsaved)
 	pause_it(PAUSE_SMTP, "", false);
 	ck_assert_uint_eq(t.done.code, ANSWER_UNAVAILABLE);
 	ck_assert_str_eq(list(), "0  7 a reason\n");
-	ck_assert(t.q->pauses.unsaved);
+	ck_assert(timer_is_set(t.q->pauses.list.again));
 	ck_assert_int_eq(rmdir(name), 0);
+}
+
+START_TEST(unsaved)
+{
+	pause_unsaved();
 	/* Said again it is written. */
 	pauses(PAUSE_SMTP, "");
+	ck_assert(!timer_is_set(t.q->pauses.list.again));
+	restart(false);
+	ck_assert_str_eq(list(), "0  7 a reason\n");
+}
+
+END_TEST
+
+START_TEST(saved_later)
+{
+	uint64_t end = clock_mono_ms() + WATCHDOG_MS;
+	char name[200];
+
+	pause_unsaved();
+	timer_set(t.q->pauses.list.again, 0);
+	snprintf(name, sizeof(name), "%s/pauses", t.dir);
+	while (access(name, F_OK) == -1) {
+		list();
+		ck_assert_uint_lt(clock_mono_ms(), end);
+	}
 	restart(false);
 	ck_assert_str_eq(list(), "0  7 a reason\n");
 }
@@ -391,7 +416,7 @@ main(void)
 	const TTest *const tests[] = { smtpd_is_told, they_stay, nonsense,
 		delivery, what_is_under_way, a_domain, a_domain_in_letters,
 		half_a_mail, mail_expires, mail_of_a_domain_expires, many,
-		damaged, unsaved };
+		damaged, unsaved, saved_later };
 
 	return HOUSE_RUN("pauses", tests);
 }

@@ -2,9 +2,12 @@
 #include <check.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "edges/all_parent.h"
+#include "lib/base/alloc.h"
 #include "lib/base/loop.h"
 #include "smtpd/listener.h"
 
@@ -161,6 +164,71 @@ START_TEST(who_waits_at_one_that_goes_is_answered)
 
 END_TEST
 
+/* At those that nobody has any more after a restart in place: who expects TLS
+ * is turned away without a word. */
+START_TEST(who_waits_at_one_that_is_left)
+{
+	char c;
+	int left, smtps;
+
+	add(0, LISTEN_LEFT);
+	add(1, LISTEN_LEFT_SMTPS);
+	add(2, 0);
+	left = dial(0);
+	smtps = dial(1);
+	listener_set_config(config);
+	listener_start();
+	ck_assert(is_answered(left));
+	ck_assert_int_eq(recv(smtps, &c, 1, MSG_DONTWAIT), 0);
+	ck_assert(is_open(2));
+	ck_assert_int_eq(dial(0), -1);
+	ck_assert_int_eq(dial(1), -1);
+	close(left);
+	close(smtps);
+}
+
+END_TEST
+
+static void
+allow_descriptors(rlim_t n)
+{
+	struct rlimit most;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &most), 0);
+	most.rlim_cur = n < most.rlim_max ? n : most.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &most), 0);
+}
+
+/* The one that was kept for it turns away who comes; where he expects TLS,
+ * without a word. */
+START_TEST(without_descriptors)
+{
+	char text[64] = "";
+	int plain, smtps, next;
+
+	config->listeners = xcalloc(2, sizeof(*config->listeners));
+	config->nlisteners = 2;
+	config->listeners[1].flags = LISTENER_SMTPS;
+	add(0, 0);
+	add(1, 1);
+	listener_set_config(config);
+	listener_start();
+	plain = dial(0);
+	smtps = dial(1);
+	next = dup(plain);
+	close(next);
+	allow_descriptors((rlim_t)next);
+	turn();
+	allow_descriptors(RLIM_INFINITY);
+	ck_assert_int_gt(recv(plain, text, sizeof(text) - 1, MSG_DONTWAIT), 0);
+	ck_assert_str_eq(text, "421 4.3.2 Too busy, try again later\r\n");
+	ck_assert_int_eq(recv(smtps, text, sizeof(text), MSG_DONTWAIT), 0);
+	close(plain);
+	close(smtps);
+}
+
+END_TEST
+
 START_TEST(nothing_comes_after_the_stop)
 {
 	add(0, 0);
@@ -186,6 +254,8 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_set_is_swapped_whole);
 	tcase_add_test(t, who_waits_at_one_that_goes_is_answered);
+	tcase_add_test(t, who_waits_at_one_that_is_left);
+	tcase_add_test(t, without_descriptors);
 	tcase_add_test(t, nothing_comes_after_the_stop);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

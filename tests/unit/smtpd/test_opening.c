@@ -313,12 +313,29 @@ START_TEST(who_counts)
 
 END_TEST
 
+/* Where TLS comes first there is no word before it, whatever the end. */
+START_TEST(no_word_before_tls)
+{
+	for (int smtps = 0; smtps <= 1; smtps++) {
+		front()->flags =
+		    LISTENER_PROXY | (smtps == 1 ? LISTENER_SMTPS : 0);
+		harness_connect_to(&h, 0, NULL);
+		sessions_pause(true);
+		TALK("", smtps == 1 ? "EOF" : "421 EOF");
+		sessions_pause(false);
+		harness_hang_up(&h);
+	}
+}
+
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = { held_back, too_early, gone_while_waiting,
 		flagged, excepted, tls_required, words, session_time,
-		no_more_time, no_time_for_long_lines, tarpit, who_counts };
+		no_more_time, no_time_for_long_lines, tarpit, who_counts,
+		no_word_before_tls };
 
 	return run_tests("opening", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -322,6 +322,126 @@ START_TEST(kept)
 
 END_TEST
 
+/* --- the end --- */
+
+static bool has_ended;
+
+static void
+on_end(void)
+{
+	has_ended = true;
+	loop_stop(loop);
+}
+
+static void
+await_end(void)
+{
+	while (!has_ended)
+		loop_run(loop);
+}
+
+static void
+is_answered_for_good(struct visitor *v)
+{
+	await_closed(v);
+	ck_has(heard(v), "HTTP/1.1 200 OK\r\n");
+	ck_has(heard(v), "\r\nConnection: close\r\n");
+	leave(v);
+}
+
+/* One who waits for his answer, one in the middle of his request, and two at
+ * the door, of whom one has not said anything yet: all of them are answered.
+ */
+START_TEST(ends_gently)
+{
+	struct visitor asking, half, waiting, silent;
+	int fd;
+
+	control.is_mute = true;
+	visit(&asking);
+	say(&asking, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	visit(&half);
+	say(&half, "GET /health HTTP/1.1\r\n");
+	while (control.nasked < 4 || guests_count() < 2)
+		loop_run(loop);
+	visit(&waiting);
+	say(&waiting, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	visit(&silent);
+	server_end(on_end);
+	ck_assert(!has_ended);
+	say(&half, "Host: x\r\n\r\n");
+	say(&silent, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	/* Another one, which was not asked. */
+	control_start();
+	await_closed(&asking);
+	ck_has(heard(&asking), "HTTP/1.1 503 ");
+	ck_has(heard(&asking), "\r\nConnection: close\r\n");
+	leave(&asking);
+	is_answered_for_good(&half);
+	is_answered_for_good(&waiting);
+	is_answered_for_good(&silent);
+	await_end();
+	ck_assert_uint_eq(guests_count(), 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)), -1);
+	close(fd);
+}
+
+END_TEST
+
+/* Who keeps his connection is still answered, and told that it is over. */
+START_TEST(ends_with_who_stays)
+{
+	struct visitor v;
+
+	visit(&v);
+	say(&v, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	await_answers(&v, 1);
+	ck_has_not(heard(&v), "Connection: close");
+	server_end(on_end);
+	say(&v, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	await_answers(&v, 2);
+	ck_has(heard(&v), "\r\nConnection: close\r\n");
+	await_end();
+	await_closed(&v);
+	leave(&v);
+}
+
+END_TEST
+
+/* Who says nothing more, or nothing at all, does not keep us. */
+START_TEST(ends_without_a_word)
+{
+	struct visitor idle, silent;
+
+	visit(&idle);
+	say(&idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	await_answers(&idle, 1);
+	if (_i == 1)
+		visit(&silent);
+	server_end(on_end);
+	await_end();
+	await_closed(&idle);
+	ck_assert_uint_eq(idle.nanswers, 1);
+	leave(&idle);
+	if (_i == 1) {
+		await_closed(&silent);
+		ck_assert_uint_eq(silent.heard.len, 0);
+		leave(&silent);
+	}
+}
+
+END_TEST
+
+START_TEST(ends_at_once)
+{
+	server_end(on_end);
+	ck_assert(has_ended);
+}
+
+END_TEST
+
 int
 main(void)
 {
@@ -346,6 +466,10 @@ main(void)
 	tcase_add_test(tc, all_wait);
 	tcase_add_test(tc, leaves_early);
 	tcase_add_test(tc, kept);
+	tcase_add_test(tc, ends_gently);
+	tcase_add_test(tc, ends_with_who_stays);
+	tcase_add_loop_test(tc, ends_without_a_word, 0, 2);
+	tcase_add_test(tc, ends_at_once);
 	suite_add_tcase(s, tc);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
