@@ -64,21 +64,11 @@ work_free(struct work **wp)
 	free(w);
 }
 
-/* s to p, terminated; what is behind it. */
-static char *
-place(char *p, struct str s)
-{
-	if (s.len > 0)
-		memcpy(p, s.p, s.len);
-	p[s.len] = '\0';
-	return p + s.len + 1;
-}
-
 int
 work_add_rcpt(struct work *w, const struct tell_work_rcpt *m)
 {
 	uint32_t n = w->nrcpts;
-	char *to;
+	char *p;
 
 	if (n >= w->nexpected)
 		return -1;
@@ -86,12 +76,11 @@ work_add_rcpt(struct work *w, const struct tell_work_rcpt *m)
 		w->rcpts = xreallocarray(w->rcpts,
 		    n < RCPTS_FIRST ? RCPTS_FIRST : (size_t)n * 2,
 		    sizeof(*w->rcpts));
-	to = xmalloc(m->to.len + m->orcpt.len + 2);
-	w->rcpts[n] = (struct work_rcpt){ .to = to,
-		.orcpt = place(to, m->to),
-		.index = m->index,
-		.notify = m->notify };
-	(void)place(w->rcpts[n].orcpt, m->orcpt);
+	p = xmalloc(m->to.len + m->orcpt.len + 2);
+	w->rcpts[n] =
+	    (struct work_rcpt){ .index = m->index, .notify = m->notify };
+	w->rcpts[n].to = str_place(&p, m->to);
+	w->rcpts[n].orcpt = str_place(&p, m->orcpt);
 	w->nrcpts++;
 	w->nopen++;
 	w->nleft++;

@@ -22,7 +22,7 @@
 	F(bin, groups, 128) /* u32 each, little-endian: besides gid */ \
 	F(u32, nofile, 1048576)                                        \
 	F(u64, memory, UINT64_MAX) /* bytes, 0: unlimited */           \
-	F(u8, log_sink, 1)         /* enum log_sink */                 \
+	F(u8, log_sink, 2)         /* enum log_sink */                 \
 	F(u8, log_json, 1)                                             \
 	F(u8, log_level, 2)                                            \
 	F(u32, parent_pid, UINT32_MAX)                                 \
@@ -97,7 +97,7 @@ WIRE_DECLARE(tell_peer, TELL_PEER)
 
 #define TELL_LOG(F)           \
 	F(u8, level, 2)       \
-	F(u8, sink, 1)        \
+	F(u8, sink, 2)        \
 	F(u8, json, 1)        \
 	F(str, hostname, 255) \
 	F(fd, log, 0)

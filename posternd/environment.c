@@ -12,12 +12,13 @@
 
 #include "lib/base/alloc.h"
 #include "lib/base/log.h"
+#include "posternd/logsink.h"
 #include "posternd/notify.h"
 
 static const char *const kept[] = { "LD_PRELOAD", "ASAN_OPTIONS",
 	"UBSAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS" };
 
-enum { NKEPT = sizeof(kept) / sizeof(kept[0]) };
+enum { NKEPT = sizeof(kept) / sizeof(kept[0]), NMANAGER = 2 };
 
 static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
 static char *variables[NKEPT + 2] = { path, NULL };
@@ -108,13 +109,15 @@ keep_variables(void)
 char **
 environment_of_successor(const char *name, int number)
 {
-	const char *notify = notify_variable();
-	char **all = xcalloc(NKEPT + 4, sizeof(*all));
+	const char *const manager[NMANAGER] = { notify_variable(),
+		logsink_variable() };
+	char **all = xcalloc(NKEPT + NMANAGER + 3, sizeof(*all));
 	size_t n = 0;
 	for (; variables[n] != NULL; n++)
 		all[n] = xstrdup(variables[n]);
-	if (notify != NULL)
-		all[n++] = xstrdup(notify);
+	for (size_t i = 0; i < NMANAGER; i++)
+		if (manager[i] != NULL)
+			all[n++] = xstrdup(manager[i]);
 	if (asprintf(&all[n], "%s=%d", name, number) == -1)
 		abort();
 	return all;

@@ -1,9 +1,12 @@
 #include "posternd/logsink.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -16,6 +19,31 @@ open_stderr(void)
 	if (fd >= 0)
 		return fd;
 	return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* What systemd sets where its journal reads standard error, which may be
+ * something else by now: systemd.exec(5). */
+static const char name[] = "JOURNAL_STREAM";
+static char variable[64]; /* with the name; empty: no journal reads */
+
+void
+logsink_init(void)
+{
+	const char *stream = getenv(name);
+	struct stat st;
+	variable[0] = '\0';
+	if (stream == NULL || fstat(STDERR_FILENO, &st) == -1)
+		return;
+	snprintf(variable, sizeof(variable), "%s=%ju:%ju", name,
+	    (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	if (strcmp(variable + sizeof(name), stream) != 0)
+		variable[0] = '\0';
+}
+
+const char *
+logsink_variable(void)
+{
+	return variable[0] != '\0' ? variable : NULL;
 }
 
 static int
@@ -46,6 +74,8 @@ open_sink(const struct gateway *gw, const struct config *c, struct logsink *out,
 	out->fd = -1;
 	switch (kind_of(gw, c)) {
 	case LOG_KIND_STDERR:
+		if (logsink_variable() != NULL)
+			out->sink = LOG_SINK_JOURNAL;
 		out->fd = open_stderr();
 		break;
 	case LOG_KIND_SYSLOG:

@@ -5,6 +5,11 @@
 #include "lib/base/fault.h"
 #include "posternd/gateway.h"
 
+/* While the variables are there: is standard error the journal of systemd? */
+void logsink_init(void);
+/* That, as a variable for who follows in our place; NULL: it is not. */
+const char *logsink_variable(void);
+
 /* Opens it into gw and makes it the parent's log (which owns the
  * descriptor). Returns 0, or -1 with why, and the log stays what it was. */
 int logsink_open(struct gateway *gw, struct fault *why);

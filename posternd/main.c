@@ -457,6 +457,7 @@ clean_environment(void)
 {
 	size_t n;
 	notify_init();
+	logsink_init();
 	take_over();
 	int *spared = handover_descriptors(&handover, &n);
 	environment_clean(gateway.foreground, spared, n);

@@ -259,19 +259,6 @@ scan_queue_on_filter(
 		look(j);
 }
 
-/* Copies s to *p and moves that behind it. */
-static char *
-place(char **p, struct str s)
-{
-	char *at = *p;
-
-	if (s.len > 0)
-		memcpy(at, s.p, s.len);
-	at[s.len] = '\0';
-	*p = at + s.len + 1;
-	return at;
-}
-
 void
 job_add_rcpt(struct job *j, const struct tell_rcpt *m)
 {
@@ -283,10 +270,10 @@ job_add_rcpt(struct job *j, const struct tell_rcpt *m)
 		j->rcpts = xreallocarray(j->rcpts,
 		    j->nrcpts == 0 ? 1 : j->nrcpts * 2, sizeof(*j->rcpts));
 	j->rcpts[j->nrcpts++] = (struct job_rcpt){
-		.to = place(&p, m->to),
-		.action = place(&p, m->action),
-		.orig = place(&p, m->orig),
-		.orcpt = place(&p, m->orcpt),
+		.to = str_place(&p, m->to),
+		.action = str_place(&p, m->action),
+		.orig = str_place(&p, m->orig),
+		.orcpt = str_place(&p, m->orcpt),
 		.start = m->start,
 		.notify = m->notify,
 	};

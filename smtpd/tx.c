@@ -19,24 +19,11 @@ rcpt_cmp(struct rcpt *a, struct rcpt *b)
 
 TREE_DEFINE(rcpt_tree, rcpt, node, rcpt_cmp)
 
-/* Copies s behind *p and moves *p on. */
-static const char *
-place(char **p, struct str s)
-{
-	char *at = *p;
-
-	if (s.len > 0)
-		memcpy(at, s.p, s.len);
-	at[s.len] = '\0';
-	*p = at + s.len + 1;
-	return at;
-}
-
 /* The same as a view. */
 static struct str
 place_str(char **p, struct str s)
 {
-	return (struct str){ place(p, s), s.len };
+	return (struct str){ str_place(p, s), s.len };
 }
 
 /* The parameters were parsed: what is given can be decoded. */
@@ -69,7 +56,7 @@ tx_new(const struct log_ctx *up, const struct path *from,
 		     written.len + args.len + 5);
 	memset(tx, 0, sizeof(*tx));
 	p = tx->text;
-	tx->from = b.len > 0 ? place(&p, buf_str(&b)) : "";
+	tx->from = b.len > 0 ? str_place(&p, buf_str(&b)) : "";
 	tx->from_local = place_str(&p, from->local);
 	tx->from_domain = place_str(&p, from->domain);
 	tx->written = place_str(&p, written);
@@ -116,11 +103,11 @@ rcpt_new(struct str to, struct str written, struct str orcpt)
 	char *p = r->to;
 
 	memset(r, 0, sizeof(*r));
-	place(&p, to);
+	str_place(&p, to);
 	if (differs)
-		r->orig = place(&p, written);
+		r->orig = str_place(&p, written);
 	if (orcpt.len > 0)
-		r->orcpt = place(&p, orcpt);
+		r->orcpt = str_place(&p, orcpt);
 	return r;
 }
 

@@ -59,20 +59,12 @@ local_work_free(struct local_work **wp)
 	free(w);
 }
 
-/* s to p, terminated. */
-static void
-place(char *p, struct str s)
-{
-	if (s.len > 0)
-		memcpy(p, s.p, s.len);
-	p[s.len] = '\0';
-}
-
 int
 local_work_add_rcpt(struct local_work *w, const struct tell_work_rcpt *m)
 {
 	uint32_t n = w->nrcpts;
 	struct local_rcpt *r;
+	char *p;
 
 	if (n >= w->nexpected)
 		return -1;
@@ -82,10 +74,9 @@ local_work_add_rcpt(struct local_work *w, const struct tell_work_rcpt *m)
 		    sizeof(*w->rcpts));
 	r = &w->rcpts[n];
 	r->index = m->index;
-	r->to = xmalloc(m->to.len + m->orcpt.len + 2);
-	r->orcpt = r->to + m->to.len + 1;
-	place(r->to, m->to);
-	place(r->orcpt, m->orcpt);
+	p = xmalloc(m->to.len + m->orcpt.len + 2);
+	r->to = str_place(&p, m->to);
+	r->orcpt = str_place(&p, m->orcpt);
 	w->nrcpts++;
 	return 0;
 }

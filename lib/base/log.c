@@ -18,6 +18,7 @@ enum {
 	PENDING_MAX = 1 << 20, /* bytes that wait for a slow descriptor */
 	VALUE_MAX = 1024,      /* bytes of one value */
 	VALUES = 16,           /* log_str results alive at a time */
+	MAIL = 2 << 3,         /* syslog's facility */
 	/* Marks a text value inside a line until it is written: JSON quotes
 	 * those and not the numbers. No value can hold it. */
 	MARK = '\x01'
@@ -25,11 +26,11 @@ enum {
 
 static const struct {
 	const char *name;
-	int severity; /* of syslog, facility mail */
+	int severity; /* of syslog */
 } levels[] = {
-	[LOG_LEVEL_WARN] = { "warning", 2 << 3 | 4 },
-	[LOG_LEVEL_INFO] = { "info", 2 << 3 | 6 },
-	[LOG_LEVEL_DEBUG] = { "debug", 2 << 3 | 7 },
+	[LOG_LEVEL_WARN] = { "warning", 4 },
+	[LOG_LEVEL_INFO] = { "info", 6 },
+	[LOG_LEVEL_DEBUG] = { "debug", 7 },
 };
 
 static struct {
@@ -291,8 +292,10 @@ add_line(
 
 	clock_format_rfc3339(clock_wall_ms(), now);
 	if (l.sink == LOG_SINK_SYSLOG)
-		buf_addf(
-		    b, "<%d>posternd[%d]: ", levels[level].severity, l.pid);
+		buf_addf(b, "<%d>posternd[%d]: ", MAIL | levels[level].severity,
+		    l.pid);
+	if (l.sink == LOG_SINK_JOURNAL) /* sd-daemon(3) */
+		buf_addf(b, "<%d>", levels[level].severity);
 	if (l.format == LOG_FORMAT_JSON) {
 		buf_addf(b, "{\"time\":\"%s\",\"host\":", now);
 		buf_add_json(b, str_of(l.host));
@@ -304,7 +307,7 @@ add_line(
 		buf_add(b, "}\n", 2);
 		return;
 	}
-	if (l.sink != LOG_SINK_SYSLOG)
+	if (l.sink == LOG_SINK_STREAM)
 		buf_addf(b, "%s %s posternd[%d]: ", now, l.host, l.pid);
 	buf_addf(b, "%s %s", l.role, event);
 	if (pairs.len > 0)

@@ -18,7 +18,9 @@ enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 enum log_sink {
 	LOG_SINK_STREAM, /* stderr, a file with O_APPEND, a pipe */
-	LOG_SINK_SYSLOG  /* a connected datagram socket to /dev/log */
+	LOG_SINK_SYSLOG, /* a connected datagram socket to /dev/log */
+	LOG_SINK_JOURNAL /* stderr, where systemd's journal reads: it knows
+			  * time, host, program and pid by itself */
 };
 
 /* What every line of this session or message carries; chained. */

@@ -140,3 +140,15 @@ str_dup(struct str s)
 {
 	return xstrndup(s.p, s.len);
 }
+
+char *
+str_place(char **p, struct str s)
+{
+	char *at = *p;
+
+	if (s.len > 0)
+		memcpy(at, s.p, s.len);
+	at[s.len] = '\0';
+	*p = at + s.len + 1;
+	return at;
+}

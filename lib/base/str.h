@@ -35,6 +35,9 @@ struct str str_trim(struct str s);
 int str_to_u64(struct str s, uint64_t max, uint64_t *out);
 /* Copy owned by the caller, NUL-terminated. */
 char *str_dup(struct str s);
+/* Copies s to *p, where s.len + 1 bytes are free, NUL-terminated, and moves *p
+ * behind it. Returns the copy. */
+char *str_place(char **p, struct str s);
 /* ASCII only, whatever the locale. */
 bool chr_is_digit(char c);
 bool chr_is_alpha(char c);

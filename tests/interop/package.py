@@ -10,8 +10,6 @@ from machine import Machine  # noqa: E402
 from packaged import *  # noqa: E402,F401,F403
 from realclients import command  # noqa: E402
 
-# Beside what the package needs: who rotates logs.
-MORE = ("logrotate",)
 RUNNING = ("/usr/sbin/posternd", "/usr/libexec/postern/")
 LIFE = "/var/spool/postern", "/etc/postern/postern.conf"
 
@@ -175,9 +173,9 @@ def purged_without(m):
 @test
 def lives():
     debs = files(FIRST)
-    with Machine(debs[0], MORE) as m:
+    with Machine(debs[0]) as m:
         m.run("apt-get", "install", "-y", "-q",
-              "--no-install-recommends", *MORE)
+              "--no-install-recommends", "logrotate")
         installed_quietly(m)
         unit_is_good(m)
         pid = started(m)
@@ -287,7 +285,7 @@ def purged_while_it_runs(m):
 @test
 def mishaps():
     debs = files(FIRST)
-    with Machine(debs[0], MORE) as m:
+    with Machine(debs[0]) as m:
         users_were_there(m)
         upgraded_with_errors(m)
         upgraded_out_of_reach(m)

@@ -215,6 +215,25 @@ def reloads():
 
 
 @test
+def journal_knows_how_bad_it_is():
+    """Also behind a restart in place; and says nothing twice."""
+    m = gateway()
+    restart_in_place(m)
+    write_conf(m, m.conf + WRONG)
+    m.run("systemctl", "reload", "postern", code=1)
+    write_conf(m, m.conf)
+    m.run("systemctl", "reload", "postern")
+    m.run("journalctl", "--sync")
+    bad = m.run("journalctl", "--unit=postern", "_COMM=posternd",
+                "--priority=warning", "--output=cat", "--no-pager")
+    match(bad, r"(?m)^parent reload result=refused")
+    assert "posternd: ready" not in bad, bad
+    out = journal(m)
+    match(out, r'(?m)^parent ready text="posternd: ready"')
+    assert not re.search(r"(?m)^(<|\d{4}-)", out), out
+
+
+@test
 def stays_with_a_broken_configuration():
     m = gateway()
     pid = is_up(m)
@@ -305,9 +324,9 @@ def boots_with_it():
     """Down in order; the enabled unit is up again by itself."""
     m = gateway()
     put_off(m, "over-the-boot")
-    stops = journal(m).count("\nstopped")
+    stops = journal(m).count("parent stopped")
     m.boot_again()
-    equal(journal(m).count("\nstopped"), stops + 1, "an orderly end")
+    equal(journal(m).count("parent stopped"), stops + 1, "an orderly end")
     is_up(m)
     times = [int(m.run("systemctl", "show", unit, "--value",
                        f"--property={what}TimestampMonotonic"))

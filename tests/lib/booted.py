@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from machine import Machine
+from machine import ENV, Machine
 from postern import DEADLINE, Skip, children, wait_until
 
 NEEDED = ("setpriv", "pivot_root")
@@ -96,19 +96,26 @@ def _is_populated(path):
 
 class Booted(Machine):
     """May be started again, on the same files."""
-    present = ("systemd",)
 
-    def __init__(self, deb, more=()):
+    def __init__(self, deb):
         for program in NEEDED:
             if shutil.which(program) is None:
                 raise Skip(f"no {program} here")
         self.group, self.proc, self.top = None, None, None
         try:
-            super().__init__(deb, more)
+            super().__init__(deb)
             self.forbid_services(False)
         except BaseException:
             self.end()
             raise
+
+    def _prepare(self):
+        subprocess.run(
+            ["unshare", "--mount", "sh", "-ec",
+             'mount -t proc proc "$0/proc"; exec chroot "$0" apt-get install '
+             '-y -q --no-install-recommends systemd', self.root], env=ENV,
+            check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.STDOUT, timeout=3 * DEADLINE)
 
     def _start(self):
         self.group = _make_group()

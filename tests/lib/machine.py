@@ -14,6 +14,8 @@ import tempfile
 from postern import DEADLINE, PEERS, ROOT, Skip, children
 
 SUITE = "bookworm"
+# What is installed in some of them, beside the package.
+BESIDE = ("logrotate", "systemd")
 NEEDED = ("debootstrap", "dpkg-buildpackage", "dh", "unshare", "nsenter", "ip")
 
 # Process 1: its end is theirs all.
@@ -75,10 +77,9 @@ def _depends(deb):
     return out
 
 
-def _make_base(path, deb, more, present):
-    """A tar of a minimal system, with the packages of present, and those that
-    deb needs, and more, beside it: nothing is fetched when they are installed
-    later."""
+def _make_base(path, deb):
+    """A tar of a minimal system, with the packages that deb and tests need
+    beside it: nothing is fetched when they are installed later."""
     with tempfile.TemporaryDirectory(prefix="postern-base-") as top:
         root = f"{top}/root"
         code, out = _run("debootstrap", "--variant=minbase", SUITE, root,
@@ -92,9 +93,8 @@ def _make_base(path, deb, more, present):
             'cp /etc/resolv.conf "$0/etc/resolv.conf"; '
             'mount -t proc proc "$0/proc"; chroot "$0" sh -ec "'
             'rm -f /etc/apt/apt.conf.d/docker-clean; apt-get update -q; '
-            f'apt-get install -y -q --no-install-recommends {" ".join(present)}'
-            '; apt-get install -y -q -d --no-install-recommends /tmp/it.deb '
-            f'{" ".join(more)}; rm /tmp/it.deb"', root, env=ENV)
+            'apt-get install -y -q -d --no-install-recommends /tmp/it.deb '
+            f'{" ".join(BESIDE)}; rm /tmp/it.deb"', root, env=ENV)
         if code:
             raise Skip("no packages from the archive: " +
                        out.strip().split("\n")[-1])
@@ -106,18 +106,14 @@ def _make_base(path, deb, more, present):
 
 class Machine:
     """With the base for deb; a context, gone when it ends."""
-    present = ()  # packages that are installed from the beginning
 
-    def __init__(self, deb, more=()):
+    def __init__(self, deb):
         check()
-        what = _depends(deb) + " ".join(more)
-        if self.present:
-            what += "\n" + " ".join(self.present)
-        key = hashlib.sha256(what.encode())
+        key = hashlib.sha256((_depends(deb) + " ".join(BESIDE)).encode())
         base = f"{PEERS}/debian-{SUITE}-{key.hexdigest()[:12]}.tar"
         os.makedirs(PEERS, exist_ok=True)
         if not os.path.exists(base):
-            _make_base(base, deb, more, self.present)
+            _make_base(base, deb)
         self.top = tempfile.mkdtemp(prefix="postern-machine-")
         self.root = f"{self.top}/root"
         os.mkdir(self.root, 0o755)
@@ -125,7 +121,11 @@ class Machine:
         if code:
             raise AssertionError(out)
         self.forbid_services(True)
+        self._prepare()
         self._start()
+
+    def _prepare(self):
+        """Before anything runs in it."""
 
     def _start(self):
         self.proc = subprocess.Popen(

@@ -43,8 +43,12 @@ ASIDE = re.compile(r"==\d+==WARNING: ASan is ignoring requested __asan_handle"
                    r"|For details see https://github.com/google/sanitizers")
 
 
+def logged_of(lines):
+    return [x for x in lines if not (SANITIZED and ASIDE.match(x))]
+
+
 def logged(gw):
-    return [x for x in gw.lines if not (SANITIZED and ASIDE.match(x))]
+    return logged_of(gw.lines)
 
 
 @test
@@ -152,6 +156,28 @@ def syslog():
         os.kill(parent, signal.SIGTERM)
         wait_gone(pids)
     gw.remove()
+
+
+@test
+def journal():
+    """Where systemd's journal reads: it knows what each line began with, and
+    is told how bad it is."""
+    gw = Gateway(CONF, log_to_file=True)
+    path = f"{gw.dir}/log"
+    open(path, "wb").close()
+    st = os.stat(path)
+    gw.env = {"JOURNAL_STREAM": f"{st.st_dev}:{st.st_ino}"}
+    with gw:
+        c = gw.client(helo="client.example")
+        queued_id(c.mail("s@client.example", "x@example.net", letter("l")))
+        c.cmd("QUIT")
+        equal(gw.stop(), 0, "exit")
+        with open(path) as f:
+            lines = logged_of(f.read().splitlines())
+    for line in lines:
+        match(line, r"^<[467]>[a-z]+ [a-z_-]+( |$)", "a line")
+    match("\n".join(lines), r"(?m)^<6>smtpd accepted ", "a mail")
+    match("\n".join(lines), r"(?m)^<4>parent ", "a warning")
 
 
 main()

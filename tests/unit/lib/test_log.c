@@ -62,6 +62,21 @@ START_TEST(text)
 
 END_TEST
 
+/* Who reads adds time, host and program by itself. */
+START_TEST(journal)
+{
+	log_set_fd(out, LOG_SINK_JOURNAL);
+	log_info(NULL, "connect", "client=%s", log_cstr("x"));
+	log_warn(NULL, "bare", NULL);
+	ck_assert_str_eq(lines(), "<6>smtpd connect client=x\n<4>smtpd bare\n");
+	log_set_format(LOG_FORMAT_JSON);
+	log_warn(NULL, "bare", NULL);
+	ck_assert_int_eq(strncmp(lines(), "<4>{\"time\":", 11), 0);
+	log_set_format(LOG_FORMAT_TEXT);
+}
+
+END_TEST
+
 START_TEST(nobody_forges)
 {
 	/* Nothing in a value ends the line, the value or moves a terminal. */
@@ -142,6 +157,7 @@ main(void)
 
 	tcase_add_checked_fixture(c, setup, NULL);
 	tcase_add_test(c, text);
+	tcase_add_test(c, journal);
 	tcase_add_test(c, nobody_forges);
 	tcase_add_test(c, json);
 	tcase_add_test(c, long_values);
