@@ -295,10 +295,8 @@ take_word(struct ask_match *m, char ***words, uint32_t *seen)
 	const char *word = *(*words)++, *value = **words;
 	const struct keyword *k = keyword_find(word);
 
-	if (k == NULL) {
-		complain("what is %s?", word);
-		return -1;
-	}
+	if (k == NULL)
+		return word_is_odd(word, false);
 	if (*seen & 1U << (k - keywords)) {
 		complain("%s: said twice", word);
 		return -1;
@@ -308,10 +306,8 @@ take_word(struct ask_match *m, char ***words, uint32_t *seen)
 		*((uint8_t *)m + k->at) = 1;
 		return 0;
 	}
-	if (value == NULL) {
-		complain("%s: a value is missing", word);
-		return -1;
-	}
+	if (value == NULL)
+		return word_is_odd(word, true);
 	if (!word_fits(value, k->max))
 		return -1;
 	(*words)++;

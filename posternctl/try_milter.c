@@ -145,12 +145,8 @@ parse(struct ask_test_milter *m, char **words)
 
 		while (i < NKEYWORDS && strcmp(keywords[i].word, *words) != 0)
 			i++;
-		if (i == NKEYWORDS || words[1] == NULL) {
-			complain(i == NKEYWORDS ? "what is %s?" :
-						  "%s: a value is missing",
-			    *words);
-			return -1;
-		}
+		if (i == NKEYWORDS || words[1] == NULL)
+			return word_is_odd(*words, i < NKEYWORDS);
 		struct str v = str_of(words[1]);
 		/* <a@b> is a@b, and <> the empty sender. */
 		if (v.len >= 2 && v.p[0] == '<' && v.p[v.len - 1] == '>')

@@ -61,8 +61,9 @@ handover_format(const struct handover *h, struct buf *out)
 	    (int)h->pid, (unsigned long long)h->started_ms, h->restarts);
 	buf_addf(out, "log-level %u\n", h->log_level);
 	if (h->log_fd != -1)
-		buf_addf(out, "log %d %d %d\n", h->log_fd, (int)h->log_sink,
-		    (int)h->log_json);
+		buf_addf(out, "log %d %d %d%s\n", h->log_fd,
+		    h->log_sink == LOG_SINK_SYSLOG, (int)h->log_json,
+		    h->log_sink == LOG_SINK_JOURNAL ? " journal" : "");
 	if (h->oom_others != -1)
 		buf_addf(out, "oom-others %d\n", h->oom_others);
 	buf_add_str(out, STR("tickets "));
@@ -93,6 +94,16 @@ number(struct line *l, uint64_t max)
 	return n;
 }
 
+/* Is it among the words that are left? Those of a later build mean nothing. */
+static bool
+has_word(struct str rest, struct str word)
+{
+	while (rest.len > 0)
+		if (str_eq(str_cut(&rest, ' '), word))
+			return true;
+	return false;
+}
+
 static void
 read_pid(struct handover *h, struct line *l)
 {
@@ -121,8 +132,10 @@ static void
 read_log(struct handover *h, struct line *l)
 {
 	h->log_fd = (int)number(l, INT32_MAX);
-	h->log_sink = (enum log_sink)number(l, LOG_SINK_SYSLOG);
+	h->log_sink = number(l, 1) != 0 ? LOG_SINK_SYSLOG : LOG_SINK_STREAM;
 	h->log_json = number(l, 1) != 0;
+	if (has_word(l->rest, STR("journal")))
+		h->log_sink = LOG_SINK_JOURNAL;
 }
 
 static void
@@ -173,7 +186,7 @@ read_socket(struct handover *h, struct line *l, enum inherited_kind kind)
 		if (addr_parse(str_cut(&l->rest, ' '), &i.addr) == -1)
 			l->bad = true;
 		i.port = (uint16_t)number(l, UINT16_MAX);
-		i.smtps = str_eq(l->rest, STR("smtps"));
+		i.smtps = has_word(l->rest, STR("smtps"));
 	}
 	if (h->nsockets == HANDOVER_MAX)
 		l->bad = true;

@@ -304,13 +304,13 @@ finish(struct gateway *gw)
 void
 reload_taken(struct gateway *gw)
 {
-	if (!gw->reloading || !is_taken(gw, true) || !renew_is_over(gw))
+	if (!gw->reloading || !is_taken(gw, true) || !renew_is_over(gw, true))
 		return;
 	if (gw->rest_is_due) {
 		gw->rest_is_due = false;
 		tell(gw, false);
 	}
-	if (is_taken(gw, false))
+	if (is_taken(gw, false) && renew_is_over(gw, false))
 		finish(gw);
 }
 

@@ -122,13 +122,14 @@ renew_stop(struct gateway *gw)
 }
 
 bool
-renew_is_over(const struct gateway *gw)
+renew_is_over(const struct gateway *gw, bool given_work)
 {
-	for (size_t i = 0; i < gw->nprocesses; i++)
-		if (is_renewable(&gw->processes[i]) &&
-		    gw->processes[i].leave != LEAVE_NOT &&
-		    gw->processes[i].pid != 0)
+	for (size_t i = 0; i < gw->nprocesses; i++) {
+		const struct process *p = &gw->processes[i];
+		if (is_renewable(p) && p->leave != LEAVE_NOT && p->pid != 0 &&
+		    (!given_work || p->def->role != ROLE_WEB))
 			return false;
+	}
 	return true;
 }
 

@@ -15,8 +15,9 @@ void renew_note(struct process *p);
 bool renew_is_due(const struct process *p);
 /* Stops all of them. */
 void renew_stop(struct gateway *gw);
-/* Are all that were stopped gone? */
-bool renew_is_over(const struct gateway *gw);
+/* Are all that were stopped gone? given_work: those, that is, whom others give
+ * work. */
+bool renew_is_over(const struct gateway *gw, bool given_work);
 /* Starts those that are wanted, also those that were never there. */
 void renew_start(struct gateway *gw);
 

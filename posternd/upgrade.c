@@ -266,9 +266,7 @@ upgrade_describe(const struct gateway *gw, struct handover *h)
 		.log_level = (unsigned int)gw->log_level,
 		.oom_others = environment_others(),
 		.log_fd = gw->log_fd,
-		/* A build of before it knew the journal may follow. */
-		.log_sink = gw->log_sink == LOG_SINK_JOURNAL ? LOG_SINK_STREAM :
-							       gw->log_sink,
+		.log_sink = gw->log_sink,
 		.log_json = gw->conf->log_json,
 		.ntickets = keys.len };
 	memcpy(h->tickets, keys.p, keys.len);

@@ -13,9 +13,9 @@ enum { SWEEP_MS = 1000, SHUT_MS = 20 };
 
 struct guest {
 	struct bufferevent *bev; /* one reference; NULL: a free place */
-	uint64_t until_ms;       /* it has to have asked */
+	uint64_t since_ms;       /* we wait for it */
+	bool has_begun;          /* something of a request came since then */
 	bool is_asking;          /* it waits for us, not we for it */
-	bool was_answered;
 };
 
 static struct {
@@ -25,12 +25,6 @@ static struct {
 	struct guest all[GUESTS_MAX];
 	uint64_t end_ms; /* when the end began; 0: it has not */
 } house;
-
-static uint64_t
-patience_ms(void)
-{
-	return house.end_ms > 0 ? GUEST_LAST_MS : GUEST_PATIENCE_MS;
-}
 
 /* evhttp takes its callbacks off when it is through with one; and puts them
  * on right behind guest_new. */
@@ -44,8 +38,19 @@ is_gone(const struct guest *g)
 }
 
 static void
+on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *ctx)
+{
+	struct guest *g = ctx;
+
+	(void)input;
+	if (info->n_added > 0)
+		g->has_begun = true;
+}
+
+static void
 let_go(struct guest *g)
 {
+	evbuffer_remove_cb(bufferevent_get_input(g->bev), on_input, g);
 	bufferevent_decref(g->bev);
 	*g = (struct guest){ 0 };
 }
@@ -60,22 +65,24 @@ send_away(struct guest *g)
 	let_go(g);
 }
 
-/* It has its answer, and may never ask again. */
+/* It may never ask, or never again. */
 static bool
 is_idle(const struct guest *g)
 {
-	return g->was_answered && !g->is_asking &&
-	       evbuffer_get_length(bufferevent_get_input(g->bev)) == 0 &&
+	return !g->has_begun &&
 	       evbuffer_get_length(bufferevent_get_output(g->bev)) == 0;
 }
 
 static bool
 is_over(const struct guest *g, uint64_t now)
 {
-	if (house.end_ms > 0 && now >= house.end_ms + GUEST_LAST_IDLE_MS &&
-	    is_idle(g))
-		return true;
-	return !g->is_asking && now >= g->until_ms;
+	if (g->is_asking)
+		return false;
+	if (house.end_ms == 0)
+		return now >= g->since_ms + GUEST_PATIENCE_MS;
+	return now >=
+	       (g->since_ms > house.end_ms ? g->since_ms : house.end_ms) +
+		   (is_idle(g) ? GUEST_LAST_IDLE_MS : GUEST_LAST_MS);
 }
 
 static size_t
@@ -110,8 +117,8 @@ on_sweep(void *ctx)
 static bool
 may_go(const struct guest *g)
 {
-	return !g->is_asking && g->until_ms + GUEST_GRACE_MS <=
-				    loop_now_ms(house.loop) + patience_ms();
+	return !g->is_asking &&
+	       loop_now_ms(house.loop) >= g->since_ms + GUEST_GRACE_MS;
 }
 
 /* A place for a newcomer: a free one, or that of who is silent longest. NULL:
@@ -127,7 +134,7 @@ find_place(void)
 		if (g->bev == NULL)
 			return g;
 		if (may_go(g) &&
-		    (longest == NULL || g->until_ms < longest->until_ms))
+		    (longest == NULL || g->since_ms < longest->since_ms))
 			longest = g;
 	}
 	return longest;
@@ -173,7 +180,9 @@ guest_new(struct event_base *base, void *unused)
 		send_away(g);
 	bufferevent_incref(bev);
 	g->bev = bev;
-	g->until_ms = loop_now_ms(house.loop) + patience_ms();
+	g->since_ms = loop_now_ms(house.loop);
+	if (evbuffer_add_cb(bufferevent_get_input(bev), on_input, g) == NULL)
+		fatal("out of memory");
 	if (!timer_is_set(house.sweep))
 		timer_set(house.sweep, SWEEP_MS);
 	mind_door();
@@ -206,8 +215,8 @@ guest_answered(const struct bufferevent *bev)
 	if (g == NULL)
 		return;
 	g->is_asking = false;
-	g->was_answered = true;
-	g->until_ms = loop_now_ms(house.loop) + patience_ms();
+	g->has_begun = evbuffer_get_length(bufferevent_get_input(g->bev)) > 0;
+	g->since_ms = loop_now_ms(house.loop);
 }
 
 size_t
@@ -228,13 +237,7 @@ guests_are_full(void)
 void
 guests_end(void)
 {
-	uint64_t until;
-
 	house.end_ms = loop_now_ms(house.loop);
-	until = house.end_ms + GUEST_LAST_MS;
-	for (size_t i = 0; i < GUESTS_MAX; i++)
-		if (house.all[i].until_ms > until)
-			house.all[i].until_ms = until;
 }
 
 void

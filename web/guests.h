@@ -28,10 +28,10 @@ enum {
 	GUEST_PATIENCE_MS = 10000,
 	/* Nobody goes before he had the time to say what he came for. */
 	GUEST_GRACE_MS = 100,
-	/* At the end: for a whole request to come, and for its answer to be
-	 * read; and for who was answered and has not begun another one. */
+	/* At the end: for the rest of a request to come, and for its answer to
+	 * be read; and for one to begin. */
 	GUEST_LAST_MS = 2000,
-	GUEST_LAST_IDLE_MS = 200,
+	GUEST_LAST_IDLE_MS = 300,
 	/* Of what it says, waiting to be looked at. */
 	GUEST_BYTES_MAX = 65536
 };

@@ -30,7 +30,9 @@ enum {
 	 * door stays open for those who wait there. When the next process has
 	 * it, there may be no end of them, and it takes the rest. */
 	END_LOOK_MS = 10,
-	END_DOOR_MS = 1000
+	END_DOOR_MS = 1000,
+	/* Nobody has it behind us: for a handshake that is under way. */
+	END_QUIET_MS = 300
 };
 
 #define TEXT_TYPE "text/plain; charset=utf-8"
@@ -50,6 +52,7 @@ static struct {
 	struct timer *pause; /* until accepting is tried again */
 	struct timer *end;   /* until we look again whether it has come */
 	uint64_t shut_ms;    /* then the door is shut, whoever waits there */
+	uint64_t quiet_ms;   /* since then nobody does */
 	void (*on_end)(void);
 	int fd; /* until it is the door's; -1 */
 } server = { .fd = -1 };
@@ -227,6 +230,28 @@ is_somebody_waiting(void)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* The parent bars a door that goes for good, by a filter. */
+static bool
+is_barred(void)
+{
+	socklen_t n = 0;
+
+	return getsockopt(evhttp_bound_socket_get_fd(server.door), SOL_SOCKET,
+		   SO_GET_FILTER, NULL, &n) == 0 &&
+	       n > 0;
+}
+
+static bool
+is_empty(uint64_t now)
+{
+	bool waits = is_somebody_waiting();
+
+	if (waits)
+		server.quiet_ms = now;
+	return !waits &&
+	       (!is_barred() || now >= server.quiet_ms + END_QUIET_MS);
+}
+
 static void
 shut(void)
 {
@@ -238,10 +263,10 @@ shut(void)
 static void
 on_look(void *ctx)
 {
+	uint64_t now = loop_now_ms(server.loop);
+
 	(void)ctx;
-	if (server.door != NULL &&
-	    (loop_now_ms(server.loop) >= server.shut_ms ||
-		!is_somebody_waiting()))
+	if (server.door != NULL && (is_empty(now) || now >= server.shut_ms))
 		shut();
 	if (server.door == NULL && guests_count() == 0)
 		server.on_end();
@@ -291,7 +316,8 @@ void
 server_end(void (*on_end)(void))
 {
 	server.on_end = on_end;
-	server.shut_ms = loop_now_ms(server.loop) + END_DOOR_MS;
+	server.quiet_ms = loop_now_ms(server.loop);
+	server.shut_ms = server.quiet_ms + END_DOOR_MS;
 	guests_end();
 	on_look(NULL);
 }

@@ -213,6 +213,11 @@ static const struct option fetching_options[] = {
 	{ SOL_SOCKET, SO_ERROR },
 };
 
+/* Whether a door goes for good. */
+static const struct option serving_options[] = {
+	{ SOL_SOCKET, SO_GET_FILTER },
+};
+
 static const struct option reaching_options[] = {
 	{ IPPROTO_TCP, TCP_NODELAY },
 };
@@ -328,6 +333,9 @@ add_net(scmp_filter_ctx ctx, unsigned int promises)
 			rc = add_options(ctx, SCMP_SYS(setsockopt), set_options,
 			    COUNT(set_options));
 	}
+	if (rc == 0 && (promises & PROMISE_SERVE))
+		rc = add_options(ctx, SCMP_SYS(getsockopt), serving_options,
+		    COUNT(serving_options));
 	if (rc == 0 && (promises & PROMISE_HTTPS))
 		rc = add_options(ctx, SCMP_SYS(getsockopt), fetching_options,
 		    COUNT(fetching_options));

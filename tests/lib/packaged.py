@@ -38,7 +38,7 @@ def make_packages(version):
 def files(version):
     """The packages; not made again for a tree that has not changed since."""
     machine.check()
-    changed = max(os.stat(p).st_mtime for p in tree())
+    changed = max(os.lstat(p).st_mtime for p in tree())
     for _ in range(2):
         found = (glob.glob(f"{BUILD}/deb/postern_{version}_*.deb") +
                  glob.glob(f"{BUILD}/deb/postern-mta_{version}_*.deb"))

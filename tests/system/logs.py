@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Both formats of the log, and clients that would like to write in it."""
 import os
+import signal
 import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from postern import *  # noqa: E402,F401,F403
@@ -171,6 +172,9 @@ def journal():
         c = gw.client(helo="client.example")
         queued_id(c.mail("s@client.example", "x@example.net", letter("l")))
         c.cmd("QUIT")
+        gw.proc.send_signal(signal.SIGUSR2)
+        wait_until(lambda: open(path).read().count("parent ready") == 2,
+                   "the restart in place")
         equal(gw.stop(), 0, "exit")
         with open(path) as f:
             lines = logged_of(f.read().splitlines())

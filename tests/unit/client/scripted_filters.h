@@ -346,7 +346,7 @@ run_until(bool (*until)(void))
 	if (until())
 		return;
 	w.until = until;
-	timer_set(w.guard, 20000);
+	timer_set(w.guard, 60000);
 	loop_run(w.loop);
 	timer_stop(w.guard);
 	w.until = NULL;

@@ -110,7 +110,7 @@ setup(void)
 	log_set_level(LOG_LEVEL_WARN);
 	loop = loop_new();
 	watchdog = timer_new(loop, on_watchdog, NULL);
-	timer_set(watchdog, 20000);
+	timer_set(watchdog, 60000);
 	snprintf(dir, sizeof(dir), "/tmp/test-next-hops.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	snprintf(path, sizeof(path), "%s/lmtp", dir);

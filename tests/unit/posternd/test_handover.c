@@ -112,7 +112,7 @@ START_TEST(there_and_back)
 
 	fill(&h, 10, 20, 30, 40);
 	h.log_fd = 50;
-	h.log_sink = LOG_SINK_SYSLOG;
+	h.log_sink = (enum log_sink)_i;
 	h.log_json = true;
 	buf_init(&text, 1 << 20);
 	handover_format(&h, &text);
@@ -142,6 +142,17 @@ START_TEST(lines_that_nobody_knows)
 	ck_assert_int_eq(h.pid, 5);
 	ck_assert_uint_eq(h.nsockets + h.nprocesses, 0);
 	ck_assert_int_eq(h.log_fd, -1);
+	ck_assert_int_eq(h.oom_others, -1);
+	handover_clear(&h);
+	ck_assert_int_eq(
+	    handover_parse(STR("postern-handover 1\npid 5\n"
+			       "log 7 0 0 blue journal green\n"
+			       "listen 8 127.0.0.1 465 blue smtps green\n"
+			       "listen 9 127.0.0.1 25 blue\nend\n"),
+		&h, &why),
+	    0);
+	ck_assert_int_eq(h.log_sink, LOG_SINK_JOURNAL);
+	ck_assert(h.sockets[0].smtps && !h.sockets[1].smtps);
 	ck_assert_int_eq(h.oom_others, -1);
 	handover_clear(&h);
 }
@@ -391,7 +402,7 @@ main(void)
 	Suite *s = suite_create("handover");
 	TCase *c = tcase_create("all");
 
-	tcase_add_test(c, there_and_back);
+	tcase_add_loop_test(c, there_and_back, 0, LOG_SINK_JOURNAL + 1);
 	tcase_add_test(c, lines_that_nobody_knows);
 	tcase_add_test(c, nonsense);
 	tcase_add_test(c, with_its_descriptors);

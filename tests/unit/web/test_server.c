@@ -410,6 +410,29 @@ START_TEST(ends_with_who_stays)
 
 END_TEST
 
+/* Who has begun with another request may end it; he is not one who says
+ * nothing more. */
+START_TEST(ends_behind_who_has_begun)
+{
+	struct visitor idle, half;
+
+	visit(&idle);
+	visit(&half);
+	say(&idle, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(&half, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+	await_answers(&idle, 1);
+	await_answers(&half, 1);
+	say(&half, "GET /health HTTP/1.1\r\n");
+	server_end(on_end);
+	await_closed(&idle);
+	leave(&idle);
+	say(&half, "Host: x\r\n\r\n");
+	is_answered_for_good(&half);
+	await_end();
+}
+
+END_TEST
+
 /* Who says nothing more, or nothing at all, does not keep us. */
 START_TEST(ends_without_a_word)
 {
@@ -450,7 +473,7 @@ main(void)
 
 	log_init("web", 0, "test");
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 30);
+	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, pages);
 	tcase_add_loop_test(
 	    tc, not_ready, 0, sizeof(reasons) / sizeof(reasons[0]));
@@ -467,6 +490,7 @@ main(void)
 	tcase_add_test(tc, leaves_early);
 	tcase_add_test(tc, kept);
 	tcase_add_test(tc, ends_gently);
+	tcase_add_test(tc, ends_behind_who_has_begun);
 	tcase_add_test(tc, ends_with_who_stays);
 	tcase_add_loop_test(tc, ends_without_a_word, 0, 2);
 	tcase_add_test(tc, ends_at_once);
