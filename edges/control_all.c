@@ -63,5 +63,21 @@ WIRE_DEFINE(row_line, ROW_LINE)
 WIRE_DEFINE(row_pause, ROW_PAUSE)
 WIRE_DEFINE(row_operation, ROW_OPERATION)
 
+const char *
+rcpt_state_name(uint8_t state)
+{
+	static const char *const names[] = {
+		[RCPT_ACTIVE] = "active",
+		[RCPT_DEFERRED] = "deferred",
+		[RCPT_HELD] = "held",
+		[RCPT_DELIVERED] = "delivered",
+		[RCPT_BOUNCED] = "bounced",
+		[RCPT_REMOVED] = "removed",
+		[RCPT_QUARANTINED] = "quarantined",
+	};
+
+	return state <= RCPT_QUARANTINED ? names[state] : "?";
+}
+
 EDGE_DEFINE(control_all, CONTROL_ALL, "asker", "answerer", CHANNEL_MESSAGE_MAX,
     262144, PHASE_RUN)

@@ -38,6 +38,9 @@ enum rcpt_state {
 	RCPT_QUARANTINED
 };
 
+/* Its word, for who reads and who filters. */
+const char *rcpt_state_name(uint8_t state);
+
 #define ROW_RCPT(F)                                                          \
 	F(str, to, ENVELOPE_ADDRESS_MAX)                                     \
 	F(u8, state, RCPT_QUARANTINED)                                       \

@@ -14,22 +14,6 @@ name_message_state(uint8_t state)
 	return state <= STATE_QUARANTINED ? names[state] : "?";
 }
 
-const char *
-name_rcpt_state(uint8_t state)
-{
-	static const char *const names[] = {
-		[RCPT_ACTIVE] = "active",
-		[RCPT_DEFERRED] = "deferred",
-		[RCPT_HELD] = "held",
-		[RCPT_DELIVERED] = "delivered",
-		[RCPT_BOUNCED] = "bounced",
-		[RCPT_REMOVED] = "removed",
-		[RCPT_QUARANTINED] = "quarantined",
-	};
-
-	return state <= RCPT_QUARANTINED ? names[state] : "?";
-}
-
 void
 name_pause(struct buf *out, const struct row_pause *row)
 {

@@ -8,9 +8,8 @@
 #include "edges/control_all.h"
 #include "lib/base/buf.h"
 
-/* Of enum message_state, enum rcpt_state. */
+/* Of enum message_state. */
 const char *name_message_state(uint8_t state);
-const char *name_rcpt_state(uint8_t state);
 /* What stands still: "smtp", "delivery", "domain example.net". */
 void name_pause(struct buf *out, const struct row_pause *row);
 /* Of a filter or its socket, and by their places in a row_milter. */

@@ -31,7 +31,7 @@ json_rcpt(struct mail_view *v, const struct row_rcpt *row)
 {
 	json_open(&v->j, '{');
 	json_key_str(&v->j, "to", row->to);
-	json_key_str(&v->j, "state", str_of(name_rcpt_state(row->state)));
+	json_key_str(&v->j, "state", str_of(rcpt_state_name(row->state)));
 	json_key_str(&v->j, "action", row->action);
 	json_close(&v->j, '}');
 }
@@ -78,7 +78,7 @@ text_rcpt(struct mail_view *v, const struct row_rcpt *row)
 	buf_add_str(&v->line, STR("    to "));
 	text_add_address(&v->line, row->to);
 	if (row->state != RCPT_QUARANTINED)
-		buf_addf(&v->line, " %s", name_rcpt_state(row->state));
+		buf_addf(&v->line, " %s", rcpt_state_name(row->state));
 	end_line(v);
 }
 
@@ -109,7 +109,7 @@ static void
 text_one_rcpt(const struct row_rcpt *row)
 {
 	out_field("to", row->to);
-	out_field("  state", str_of(name_rcpt_state(row->state)));
+	out_field("  state", str_of(rcpt_state_name(row->state)));
 	out_field("  action", row->action);
 }
 

@@ -49,7 +49,7 @@ json_rcpt(struct mail_view *l, const struct row_rcpt *r)
 {
 	json_open(&l->j, '{');
 	json_key_str(&l->j, "to", r->to);
-	json_key_str(&l->j, "state", str_of(name_rcpt_state(r->state)));
+	json_key_str(&l->j, "state", str_of(rcpt_state_name(r->state)));
 	json_key_number(&l->j, "attempts", r->attempts);
 	json_key(&l->j, "next");
 	json_time(&l->j, r->next_ms);
@@ -98,7 +98,7 @@ text_rcpt(struct mail_view *l, const struct row_rcpt *r)
 {
 	buf_add_str(&l->line, STR("    to "));
 	text_add_address(&l->line, r->to);
-	buf_addf(&l->line, " %s", name_rcpt_state(r->state));
+	buf_addf(&l->line, " %s", rcpt_state_name(r->state));
 	if (r->attempts > 0)
 		buf_addf(&l->line, ", %u %s", r->attempts,
 		    r->attempts == 1 ? "try" : "tries");
@@ -144,7 +144,7 @@ text_envelope_rcpt(const struct row_rcpt *r)
 	char text[32];
 
 	out_field("to", r->to);
-	out_field("  state", str_of(name_rcpt_state(r->state)));
+	out_field("  state", str_of(rcpt_state_name(r->state)));
 	out_field("  action", r->action);
 	snprintf(text, sizeof(text), "%u", r->attempts);
 	out_field("  tries", str_of(text));

@@ -123,18 +123,6 @@ static const struct {
 	[TERM_LIMIT] = { NULL, false }, /* not a question */
 };
 
-static const struct {
-	const char *name;
-	uint8_t state;
-} states[] = {
-	{ "active", RCPT_ACTIVE },
-	{ "deferred", RCPT_DEFERRED },
-	{ "held", RCPT_HELD },
-	{ "delivered", RCPT_DELIVERED },
-	{ "bounced", RCPT_BOUNCED },
-	{ "quarantined", RCPT_QUARANTINED },
-};
-
 void
 filter_init(struct filter *f)
 {
@@ -154,12 +142,14 @@ filter_clear(struct filter *f)
 	filter_init(f);
 }
 
+/* What is removed is found by nobody. */
 static int
 parse_state(struct str s, uint8_t *out)
 {
-	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		if (str_eq_nocase(s, str_of(states[i].name))) {
-			*out = states[i].state;
+	for (unsigned int i = 0; i <= RCPT_QUARANTINED; i++) {
+		if (i != RCPT_REMOVED &&
+		    str_eq_nocase(s, str_of(rcpt_state_name((uint8_t)i)))) {
+			*out = (uint8_t)i;
 			return 0;
 		}
 	}

@@ -442,22 +442,6 @@ rcpt_is_open(const struct rcpt *r)
 	return r->state <= RCPT_HELD || r->state == RCPT_QUARANTINED;
 }
 
-const char *
-rcpt_state_name(const struct rcpt *r)
-{
-	static const char *const names[] = {
-		[RCPT_ACTIVE] = "active",
-		[RCPT_DEFERRED] = "deferred",
-		[RCPT_HELD] = "held",
-		[RCPT_DELIVERED] = "delivered",
-		[RCPT_BOUNCED] = "bounced",
-		[RCPT_REMOVED] = "removed",
-		[RCPT_QUARANTINED] = "quarantined",
-	};
-
-	return names[r->state];
-}
-
 bool
 rcpt_wants(const struct rcpt *r, enum notify what)
 {

@@ -167,7 +167,6 @@ struct str rcpt_to(const struct rcpt *r);
 /* Behind the last @; empty when there is none. */
 struct str rcpt_domain(const struct rcpt *r);
 bool rcpt_is_open(const struct rcpt *r);
-const char *rcpt_state_name(const struct rcpt *r);
 /* Does its sender want to hear of this (NOTIFY_SUCCESS, FAILURE, DELAY)? */
 bool rcpt_wants(const struct rcpt *r, enum notify what);
 void rcpt_mark(struct rcpt *r, enum rcpt_marks mark);

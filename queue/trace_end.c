@@ -39,7 +39,7 @@ add_rcpt(struct queue *q, struct entry *e, struct rcpt *r, size_t *left)
 	    &(struct trace_event){
 		.kind = TRACE_ENDED,
 		.texts = { str_head(rcpt_to(r), ADDRESS_CUT),
-		    str_of(rcpt_state_name(r)),
+		    str_of(rcpt_state_name(r->state)),
 		    str_head(word_str(r->action), WORD_CUT),
 		    str_head(word_str(r->relay), RELAY_CUT),
 		    str_head(word_str(r->reply), REPLY_CUT) },

@@ -116,7 +116,7 @@ tell_state(struct tracing *tr, const struct rcpt *r)
 
 	buf_reset(&tr->text);
 	add_pair(&tr->text, "to", rcpt_to(r));
-	add_pair(&tr->text, "state", str_of(rcpt_state_name(r)));
+	add_pair(&tr->text, "state", str_of(rcpt_state_name(r->state)));
 	add_pair(&tr->text, "action", word_str(r->action));
 	add_pair(&tr->text, "relay", word_str(r->relay));
 	add_pair(&tr->text, "reply", word_str(r->reply));
